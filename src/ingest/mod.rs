@@ -1,0 +1,202 @@
+//! Decoders: bytes of a source → rows of the canonical tables. Decoding is pure; reading files is `import.rs`'s.
+//!
+//! A source is one folder with one line in [`all`].
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+
+use datafusion::arrow::array::RecordBatch;
+
+use crate::error::Result;
+use crate::model::{self, RowBuilder, Table};
+
+/// Rows that one builder collects before they are handed on.
+pub const ROWS_PER_BATCH: usize = 16_384;
+
+/// Longest sample of a rejected record that is kept, in characters.
+pub const SAMPLE_CHARS: usize = 200;
+
+/// A kind of input file.
+pub trait Source: std::fmt::Debug + Sync {
+    /// Name on the command line and in the column `source`.
+    fn name(&self) -> &'static str;
+    /// One line for people: what it reads and where it lands.
+    fn doc(&self) -> &'static str;
+    /// Decode one file. A record that cannot be understood is rejected with [`Output::reject`] and the rest lands;
+    /// an error is only for input that cannot be read at all.
+    ///
+    /// # Errors
+    /// When the file as a whole is not what the source reads, or `output` cannot take more rows.
+    fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()>;
+}
+
+/// One file to decode, already decompressed.
+pub struct Input<'a> {
+    /// Path or URL, for messages and for sources that name files.
+    pub origin: &'a str,
+    /// SHA-256 of the file as delivered, lowercase hex.
+    pub content_hash: &'a str,
+    /// The content.
+    pub reader: &'a mut dyn BufRead,
+    /// What the user said on the command line.
+    pub options: &'a Options,
+    /// When the import began, microseconds since the epoch, for records that carry no time of their own.
+    pub now: i64,
+}
+
+impl std::fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// Options of an import that a source may look at.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Target table of the generic sources.
+    pub table: Option<String>,
+    /// `target=source` column mappings of the generic sources.
+    pub map: Vec<(String, String)>,
+}
+
+/// Takes finished batches of a table.
+pub type Flush<'a> = dyn FnMut(&'static Table, RecordBatch) -> Result<()> + 'a;
+
+/// A reason for which records were rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejections {
+    /// How many records.
+    pub count: u64,
+    /// The first of them, shortened.
+    pub sample: String,
+}
+
+macro_rules! output {
+    ($( $(#[$doc:meta])* $field:ident: $builder:ty, )+) => {
+        /// Where a decoder puts its rows.
+        pub struct Output<'a> {
+            $( $(#[$doc])* pub $field: Rows<$builder>, )+
+            source: &'static str,
+            ingested_at: i64,
+            rejected: BTreeMap<String, Rejections>,
+            flush: &'a mut Flush<'a>,
+        }
+
+        impl<'a> Output<'a> {
+            /// An empty output; `flush` takes the batches as they fill up.
+            pub fn new(source: &'static str, ingested_at: i64, flush: &'a mut Flush<'a>) -> Self {
+                Self { $( $field: Rows::default(), )+ source, ingested_at, rejected: BTreeMap::new(), flush }
+            }
+
+            /// Hand full batches on. Decoders call it between records, as often as they like.
+            ///
+            /// # Errors
+            /// When the batches cannot be taken.
+            pub fn checkpoint(&mut self) -> Result<()> {
+                $( if self.$field.0.len() >= ROWS_PER_BATCH {
+                    let batch = self.$field.0.finish(self.source, self.ingested_at);
+                    (self.flush)(<$builder>::table(), batch)?;
+                } )+
+                Ok(())
+            }
+
+            /// Hand on what is left and tell what was rejected, by reason.
+            ///
+            /// # Errors
+            /// When the batches cannot be taken.
+            pub fn finish(mut self) -> Result<BTreeMap<String, Rejections>> {
+                $( if !self.$field.0.is_empty() {
+                    let batch = self.$field.0.finish(self.source, self.ingested_at);
+                    (self.flush)(<$builder>::table(), batch)?;
+                } )+
+                Ok(self.rejected)
+            }
+        }
+
+        impl std::fmt::Debug for Output<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct("Output").field("source", &self.source).field("rejected", &self.rejected).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+output! {
+    /// Rows of `spans`.
+    spans: model::telemetry::SpanBuilder,
+    /// Rows of `logs`.
+    logs: model::telemetry::LogBuilder,
+    /// Rows of `metric_points`.
+    metric_points: model::telemetry::MetricPointBuilder,
+    /// Rows of `changes`.
+    changes: model::change::ChangeBuilder,
+    /// Rows of `costs`.
+    costs: model::cost::CostBuilder,
+    /// Rows of `iam_events`.
+    iam_events: model::identity::IamEventBuilder,
+    /// Rows of `ownership`.
+    ownership: model::ownership::OwnershipBuilder,
+    /// Rows of `slos`.
+    slos: model::ownership::SloBuilder,
+    /// Rows of `incidents`.
+    incidents: model::ownership::IncidentBuilder,
+    /// Rows of `scaling_events`.
+    scaling_events: model::platform::ScalingEventBuilder,
+    /// Rows of `lineage_runs`.
+    lineage_runs: model::platform::LineageRunBuilder,
+}
+
+impl Output<'_> {
+    /// Count a record that does not land, under a reason that is the same for all records of its kind.
+    pub fn reject(&mut self, reason: &str, record: &str) {
+        if let Some(seen) = self.rejected.get_mut(reason) {
+            seen.count += 1;
+            return;
+        }
+        let sample = record.chars().take(SAMPLE_CHARS).collect();
+        self.rejected.insert(reason.to_owned(), Rejections { count: 1, sample });
+    }
+
+    /// Hand on a batch that a source made itself, such as a Parquet file's.
+    ///
+    /// # Errors
+    /// When it cannot be taken.
+    pub fn batch(&mut self, table: &'static Table, batch: RecordBatch) -> Result<()> {
+        (self.flush)(table, batch)
+    }
+
+    /// The name of the source, for batches that a source makes itself.
+    #[must_use]
+    pub fn source(&self) -> &'static str {
+        self.source
+    }
+
+    /// When the rows are landed, microseconds since the epoch.
+    #[must_use]
+    pub fn ingested_at(&self) -> i64 {
+        self.ingested_at
+    }
+}
+
+/// Rows of one table being collected.
+#[derive(Default)]
+pub struct Rows<B>(B);
+
+impl<B: RowBuilder> Rows<B> {
+    /// Append one row.
+    pub fn push(&mut self, row: &B::Row<'_>) {
+        self.0.append(row);
+    }
+}
+
+impl<B> std::fmt::Debug for Rows<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rows")
+    }
+}
+
+/// Every source, in the order in which help shows them.
+#[must_use]
+pub fn all() -> Vec<&'static dyn Source> {
+    vec![]
+}

@@ -1,0 +1,1 @@
+//! Scalar, aggregate and window functions for attribution queries.
