@@ -137,3 +137,111 @@ pub(crate) fn airport(costs: &[i128], order: &[usize]) -> Vec<i128> {
     }
     values
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn divide(amount: i128, weights: &[u128], rounding: Rounding) -> Vec<i128> {
+        let mut parts = vec![0; weights.len()];
+        weighted(amount, weights, rounding, &mut parts, &mut Vec::new()).unwrap();
+        parts
+    }
+
+    fn some_weights() -> impl Strategy<Value = Vec<u128>> {
+        prop::collection::vec(prop_oneof![0..9u128, 0..u128::MAX / 4096], 1..12)
+            .prop_filter("some weight", |w| w.iter().any(|w| *w > 0))
+    }
+
+    proptest! {
+        #[test]
+        fn parts_sum_to_the_amount(amount: i128, weights in some_weights(), count in 1..50usize) {
+            let mut parts = vec![0; count];
+            even(amount, &mut parts);
+            prop_assert_eq!(parts.iter().sum::<i128>(), amount);
+            prop_assert!(parts.iter().max().unwrap() - parts.iter().min().unwrap() <= 1);
+            for rounding in [Rounding::LargestRemainder, Rounding::RunningTotal] {
+                let parts = divide(amount, &weights, rounding);
+                prop_assert_eq!(parts.iter().sum::<i128>(), amount);
+                for (part, weight) in parts.iter().zip(&weights) {
+                    prop_assert!(part.signum() * amount.signum() >= 0);
+                    prop_assert!(*weight > 0 || *part == 0);
+                }
+            }
+        }
+
+        #[test]
+        fn no_part_is_off_by_a_unit(amount in -1_000_000i128..1_000_000, weights in prop::collection::vec(0..1000u128, 1..12)) {
+            let total: u128 = weights.iter().sum();
+            prop_assume!(total > 0);
+            for (part, weight) in divide(amount, &weights, Rounding::LargestRemainder).iter().zip(&weights) {
+                let off = part * total as i128 - amount * *weight as i128;
+                prop_assert!(off.unsigned_abs() < total);
+            }
+            let (mut sum, mut so_far) = (0i128, 0i128);
+            for (part, weight) in divide(amount, &weights, Rounding::RunningTotal).iter().zip(&weights) {
+                sum += part;
+                so_far += *weight as i128;
+                prop_assert!(2 * (sum * total as i128 - amount * so_far).unsigned_abs() <= total);
+            }
+        }
+
+        #[test]
+        fn wide_products_are_those_of_division(a in 0..1u128 << 127, b in 0..1u128 << 126, more in 1..1u128 << 126) {
+            let c = b + more;
+            let (quotient, remainder) = mul_div(a, b, c);
+            let wide = |x| i256::from_parts(x, 0);
+            prop_assert!(remainder < c && quotient <= a);
+            prop_assert_eq!(wide(quotient).wrapping_mul(wide(c)).wrapping_add(wide(remainder)), wide(a).wrapping_mul(wide(b)));
+        }
+
+        #[test]
+        fn airport_shares_sum_to_the_peak(costs in prop::collection::vec(0..i128::MAX / 64, 1..20)) {
+            let mut order: Vec<_> = (0..costs.len()).collect();
+            order.sort_by_key(|i| costs[*i]);
+            let shares = airport(&costs, &order);
+            prop_assert_eq!(shares.iter().sum::<i128>(), *costs.iter().max().unwrap());
+            for pair in order.windows(2) {
+                prop_assert!(shares[pair[0]] <= shares[pair[1]] + 1);
+            }
+            for (share, cost) in shares.iter().zip(&costs) {
+                prop_assert!(*share >= 0 && *share <= *cost + 1);
+            }
+        }
+
+        #[test]
+        fn floating_weights_keep_their_proportions(weights in prop::collection::vec(0..1u64 << 40, 1..9), shift in -900..900i32) {
+            prop_assume!(weights.iter().any(|w| *w > 0));
+            let scaled: Vec<f64> = weights.iter().map(|w| *w as f64 * 2f64.powi(shift)).collect();
+            let mut whole = Vec::new();
+            whole_weights(&scaled, &mut whole);
+            let exact: Vec<u128> = weights.iter().map(|w| u128::from(*w)).collect();
+            let amount = 123_456_789_012_345_678_901i128;
+            let (a, b) = (divide(amount, &whole, Rounding::LargestRemainder), divide(amount, &exact, Rounding::LargestRemainder));
+            prop_assert_eq!(a, b);
+        }
+    }
+
+    #[test]
+    fn the_extremes_of_floating_weights() {
+        let mut whole = Vec::new();
+        for weights in [[5e-324, 5e-324], [f64::MAX, f64::MAX], [1.0, 1.0]] {
+            whole_weights(&weights, &mut whole);
+            assert_eq!(divide(10, &whole, Rounding::LargestRemainder), [5, 5], "{weights:?}");
+        }
+        whole_weights(&[0.0, 0.0], &mut whole);
+        assert_eq!(whole, [0, 0]);
+    }
+
+    #[test]
+    fn weights_that_cannot_be() {
+        let refusal = |weights: &[u128]| {
+            weighted(1, weights, Rounding::LargestRemainder, &mut vec![0; weights.len()], &mut Vec::new()).unwrap_err()
+        };
+        assert_eq!(refusal(&[]), Refusal::NothingToWeighBy);
+        assert_eq!(refusal(&[u128::MAX, 1]), Refusal::TooLarge);
+        assert_eq!(refusal(&[1 << 126, 1 << 126]), Refusal::TooLarge);
+    }
+}

@@ -195,3 +195,70 @@ pub(crate) fn median_iqr(count: usize, nth: impl Fn(usize) -> f64) -> (f64, f64)
     };
     (quantile(0.5), quantile(0.75) - quantile(0.25))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ascending(mut values: Vec<f64>) -> Vec<f64> {
+        values.sort_unstable_by(f64::total_cmp);
+        values
+    }
+
+    /// Every way to choose which ranks are the second sample's, counted.
+    fn enumerated(m: usize, n: usize, u: usize) -> f64 {
+        let (mut extreme, mut all) = (0u32, 0u32);
+        for chosen in (0..1u32 << (m + n)).filter(|c| c.count_ones() as usize == n) {
+            let (mut below, mut of_this) = (0, 0);
+            for rank in 0..m + n {
+                if chosen >> rank & 1 == 1 { of_this += below } else { below += 1 }
+            }
+            all += 1;
+            extreme += u32::from(of_this <= u.min(m * n - u));
+        }
+        (2.0 * f64::from(extreme) / f64::from(all)).min(1.0)
+    }
+
+    #[test]
+    fn exact_p_is_that_of_enumeration() {
+        for (m, n) in [(1, 1), (1, 5), (4, 3), (5, 5), (2, 9)] {
+            for u in 0..=m * n {
+                let (p, expected) = (exact_p(m, n, u), enumerated(m, n, u));
+                assert!((p - expected).abs() < 1e-14, "{m} {n} {u}: {p} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn exact_counts_fit_at_the_limit() {
+        for (m, n) in [(31, 32), (1, 1000), (1000, 1), (25, 40)] {
+            let p = exact_p(m, n, m * n / 2);
+            assert!(p > 0.9 && p <= 1.0, "{m} {n}: {p}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn u_is_the_count_of_pairs(first in prop::collection::vec(0..9i32, 1..20), second in prop::collection::vec(0..9i32, 1..20)) {
+            let (a, b): (Vec<f64>, Vec<f64>) = (first.iter().map(|x| (*x).into()).collect(), second.iter().map(|x| (*x).into()).collect());
+            let ranks = Ranks::new(&ascending(a.clone()), &ascending(b.clone())).unwrap();
+            let wins: f64 = a.iter().flat_map(|x| b.iter().map(move |y| if y > x { 1.0 } else if y == x { 0.5 } else { 0.0 })).sum();
+            prop_assert_eq!(ranks.u(), wins);
+            let pairs = (a.len() * b.len()) as f64;
+            prop_assert!((ranks.delta() - (2.0 * wins / pairs - 1.0)).abs() < 1e-12);
+            let other_way = Ranks::new(&ascending(b), &ascending(a)).unwrap();
+            prop_assert_eq!(other_way.u() + ranks.u(), pairs);
+            prop_assert_eq!(other_way.p_value(), ranks.p_value());
+            prop_assert!((0.0..=1.0).contains(&ranks.p_value()));
+        }
+    }
+
+    #[test]
+    fn infinities_are_ranked() {
+        let ranks = Ranks::new(&[f64::NEG_INFINITY, 0.0], &[0.0, f64::INFINITY]).unwrap();
+        assert_eq!(ranks.u(), 3.5);
+        assert_eq!(median_iqr(3, |_| f64::INFINITY).0, f64::INFINITY);
+    }
+}
