@@ -20,6 +20,11 @@ pub(super) static FUNCTION: Aggregate = Aggregate {
         example: "
 > SELECT cliffs_delta(ms, version) AS delta
   FROM (VALUES (12.1, 'v1'), (11.8, 'v1'), (13.0, 'v1'), (12.4, 'v1'), (15.2, 'v2'), (14.9, 'v2'), (16.3, 'v2'), (12.9, 'v2')) AS t(ms, version);
++-------+
+| delta |
++-------+
+| 0.875 |
++-------+
 ",
     },
     state: two_samples::state,

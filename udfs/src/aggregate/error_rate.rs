@@ -32,6 +32,11 @@ pub(super) static FUNCTION: Aggregate = Aggregate {
         example: "
 > SELECT error_rate(status) AS of_spans, error_rate(status, spans) AS of_traffic
   FROM (VALUES ('OK', 1.0), ('ERROR', 1.0), ('UNSET', 7.0), (NULL, 5.0), ('OK', 1.0)) AS t(status, spans);
++----------+------------+
+| of_spans | of_traffic |
++----------+------------+
+| 0.25     | 0.1        |
++----------+------------+
 ",
     },
     state: |_| {

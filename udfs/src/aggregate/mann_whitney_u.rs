@@ -23,6 +23,11 @@ pub(super) static FUNCTION: Aggregate = Aggregate {
         example: "
 > SELECT round(mann_whitney_u(ms, canary), 9) AS p, mann_whitney_u(ms, canary, 'u') AS u, round(mann_whitney_u(ms, canary, 'z'), 6) AS z
   FROM (VALUES (12.1, false), (11.8, false), (13.0, false), (12.4, false), (15.2, true), (14.9, true), (16.3, true), (12.9, true)) AS t(ms, canary);
++-------------+------+----------+
+| p           | u    | z        |
++-------------+------+----------+
+| 0.057142857 | 15.0 | 1.876388 |
++-------------+------+----------+
 ",
     },
     state: two_samples::state,

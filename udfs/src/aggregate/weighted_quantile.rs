@@ -31,6 +31,11 @@ pub(super) static FUNCTION: Aggregate = Aggregate {
         example: "
 > SELECT weighted_quantile(ms, spans, 0.5) AS median, weighted_quantile(ms, spans, 0.99) AS p99
   FROM (VALUES (10, 100.0), (20, 1.0), (30, 1.0), (900, 2.0)) AS t(ms, spans);
++--------+-------+
+| median | p99   |
++--------+-------+
+| 10.0   | 900.0 |
++--------+-------+
 ",
     },
     state: |_| {

@@ -22,6 +22,15 @@ pub(super) static FUNCTION: Scalar = Scalar {
         example: "
 > SELECT state, adjusted_count(state) AS spans
   FROM (VALUES ('ot=th:0'), ('vendor=x,ot=rv:6e6d1a75832a2f;th:c'), ('ot=th:fd70a4'), ('vendor=x'), ('ot=th:wrong')) AS t(state);
++------------------------------------+--------------------+
+| state                              | spans              |
++------------------------------------+--------------------+
+| ot=th:0                            | 1.0                |
+| vendor=x,ot=rv:6e6d1a75832a2f;th:c | 4.0                |
+| ot=th:fd70a4                       | 100.00009536752259 |
+| vendor=x                           |                    |
+| ot=th:wrong                        |                    |
++------------------------------------+--------------------+
 ",
     },
     volatility: Volatility::Immutable,

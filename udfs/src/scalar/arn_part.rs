@@ -27,7 +27,22 @@ pub(super) static FUNCTION: Scalar = Scalar {
         example: "
 > SELECT field, arn_part('arn:aws:sts::123456789012:assumed-role/deployer/ci-42', field) AS part
   FROM (VALUES ('service'), ('region'), ('account'), ('resource_type'), ('role_name'), ('session_name')) AS t(field);
++---------------+--------------+
+| field         | part         |
++---------------+--------------+
+| service       | sts          |
+| region        |              |
+| account       | 123456789012 |
+| resource_type | assumed-role |
+| role_name     | deployer     |
+| session_name  | ci-42        |
++---------------+--------------+
 > SELECT arn_part('arn:aws:s3:::logs/2026/11', 'resource_id') AS of_bucket, arn_part('i-0abc', 'service') AS of_no_arn;
++--------------+-----------+
+| of_bucket    | of_no_arn |
++--------------+-----------+
+| logs/2026/11 |           |
++--------------+-----------+
 ",
     },
     volatility: Volatility::Immutable,

@@ -29,6 +29,11 @@ pub(super) static FUNCTION: Scalar = Scalar {
         required: 4,
         example: "
 > SELECT round(chi2_2x2(30, 970, 12, 988), 9) AS p, round(chi2_2x2(30, 970, 12, 988, true), 9) AS p_yates, chi2_2x2(0, 10, 0, 12) AS no_failures;
++------------+-------------+-------------+
+| p          | p_yates     | no_failures |
++------------+-------------+-------------+
+| 0.00499911 | 0.008022019 |             |
++------------+-------------+-------------+
 ",
     },
     volatility: Volatility::Immutable,

@@ -22,12 +22,17 @@ pub(super) static FUNCTION: Scalar = Scalar {
                       not given), with one degree of freedom less than there are items. Null if a count is null, negative or not finite, or nothing is compared; 0 if \
                       something was observed where nothing is expected.",
         params: &[
-            Param::new("observed", Kind::Weights, "Counts, one for each category. (Or `a`, `b`, `c`, `d`: the four cells, row by row.)"),
+            Param::new("observed", Kind::Weights, "Counts, one for each category; or four arguments, the cells of a table row by row."),
             Param::new("expected", Kind::Weights, "What would be expected in each, in any unit."),
         ],
         required: 1,
         example: "
 > SELECT round(g_test(30, 970, 12, 988), 9) AS two_by_two, round(g_test([29, 24, 22, 19, 21], [1, 1, 1, 1, 1]), 9) AS fit, round(g_test([48, 12], [3, 1]), 9) AS three_to_one;
++-------------+------------+--------------+
+| two_by_two  | fit        | three_to_one |
++-------------+------------+--------------+
+| 0.004341418 | 0.65350943 | 0.359324481  |
++-------------+------------+--------------+
 ",
     },
     volatility: Volatility::Immutable,

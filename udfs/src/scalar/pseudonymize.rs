@@ -31,6 +31,11 @@ pub(super) static FUNCTION: Scalar = Scalar {
         example: "
 > SET ascribe.pseudonym_key = 'an example, never a real key';
 > SELECT pseudonymize('ada@example.com', 'billing') AS billing, pseudonymize('ada@example.com', 'support') AS support;
++-------------------------------------+-------------------------------------+
+| billing                             | support                             |
++-------------------------------------+-------------------------------------+
+| p1_e60070253552be3befba43fa94232847 | p1_92bc89dca40ef12defe9626a8c35392f |
++-------------------------------------+-------------------------------------+
 ",
     },
     // The key is a setting.

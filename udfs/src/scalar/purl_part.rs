@@ -30,6 +30,17 @@ pub(super) static FUNCTION: Scalar = Scalar {
         example: "
 > SELECT field, purl_part('pkg:npm/%40acme/web-ui@4.2.0-rc%2B1?arch=arm64&checksum=sha256:de4d#dist/main.js', field) AS part
   FROM (VALUES ('type'), ('namespace'), ('name'), ('version'), ('qualifiers'), ('qualifiers.arch'), ('subpath')) AS t(field);
++-----------------+---------------------------------+
+| field           | part                            |
++-----------------+---------------------------------+
+| type            | npm                             |
+| namespace       | @acme                           |
+| name            | web-ui                          |
+| version         | 4.2.0-rc+1                      |
+| qualifiers      | arch=arm64&checksum=sha256:de4d |
+| qualifiers.arch | arm64                           |
+| subpath         | dist/main.js                    |
++-----------------+---------------------------------+
 ",
     },
     volatility: Volatility::Immutable,

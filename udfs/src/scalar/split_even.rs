@@ -28,6 +28,11 @@ pub(super) static FUNCTION: Scalar = Scalar {
         required: 2,
         example: "
 > SELECT split_even(CAST(100.00 AS DECIMAL(10, 2)), 3) AS by_count, split_even(-7, [10, 20, 30]) AS by_list;
++-----------------------+--------------+
+| by_count              | by_list      |
++-----------------------+--------------+
+| [33.34, 33.33, 33.33] | [-3, -2, -2] |
++-----------------------+--------------+
 ",
     },
     volatility: Volatility::Immutable,

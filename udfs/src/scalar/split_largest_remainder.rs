@@ -22,6 +22,11 @@ pub(super) static FUNCTION: Scalar = Scalar {
         example: "
 > SELECT split_largest_remainder(CAST(10.00 AS DECIMAL(10, 2)), [1, 1, 1, 0]) AS thirds,
          split_largest_remainder(-100, [0.615, 0.205, 0.18]) AS credit;
++--------------------------+-----------------+
+| thirds                   | credit          |
++--------------------------+-----------------+
+| [3.34, 3.33, 3.33, 0.00] | [-62, -20, -18] |
++--------------------------+-----------------+
 ",
     },
     volatility: Volatility::Immutable,

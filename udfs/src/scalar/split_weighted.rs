@@ -22,6 +22,11 @@ pub(super) static FUNCTION: Scalar = Scalar {
         required: 2,
         example: "
 > SELECT split_weighted(CAST(10.00 AS DECIMAL(10, 2)), [1, 1, 1, 0]) AS parts;
++--------------------------+
+| parts                    |
++--------------------------+
+| [3.33, 3.34, 3.33, 0.00] |
++--------------------------+
 ",
     },
     volatility: Volatility::Immutable,

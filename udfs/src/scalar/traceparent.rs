@@ -27,6 +27,11 @@ pub(super) static FUNCTION: Scalar = Scalar {
 > SELECT traceparent('00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', 'trace_id') AS trace_id,
          traceparent('00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', 'sampled') AS sampled,
          traceparent('00-00000000000000000000000000000000-00f067aa0ba902b7-01', 'flags') AS of_invalid;
++----------------------------------+---------+------------+
+| trace_id                         | sampled | of_invalid |
++----------------------------------+---------+------------+
+| 4bf92f3577b34da6a3ce929d0e0e4736 | true    |            |
++----------------------------------+---------+------------+
 ",
     },
     volatility: Volatility::Immutable,

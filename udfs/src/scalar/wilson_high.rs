@@ -17,6 +17,11 @@ pub(super) static FUNCTION: Scalar = Scalar {
         required: 2,
         example: "
 > SELECT round(wilson_high(0, 3), 6) AS none_of_3, round(wilson_high(30, 1000), 6) AS of_1000, round(wilson_high(30, 1000, 2.5758293), 6) AS at_99_percent;
++-----------+----------+---------------+
+| none_of_3 | of_1000  | at_99_percent |
++-----------+----------+---------------+
+| 0.561497  | 0.042503 | 0.047289      |
++-----------+----------+---------------+
 ",
     },
     volatility: Volatility::Immutable,

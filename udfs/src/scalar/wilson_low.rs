@@ -17,6 +17,11 @@ pub(super) static FUNCTION: Scalar = Scalar {
         required: 2,
         example: "
 > SELECT round(wilson_low(0, 3), 6) AS none_of_3, round(wilson_low(30, 1000), 6) AS of_1000, round(wilson_low(30, 1000, 2.5758293), 6) AS at_99_percent;
++-----------+----------+---------------+
+| none_of_3 | of_1000  | at_99_percent |
++-----------+----------+---------------+
+| 0.0       | 0.021094 | 0.018906      |
++-----------+----------+---------------+
 ",
     },
     volatility: Volatility::Immutable,

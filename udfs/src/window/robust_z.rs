@@ -26,6 +26,16 @@ pub(super) static FUNCTION: Window = Window {
         example: "
 > SELECT day, cost, round(robust_z(cost) OVER (), 4) AS z, round(robust_z(cost) OVER (ORDER BY day ROWS BETWEEN 4 PRECEDING AND 1 PRECEDING), 4) AS z_before
   FROM (VALUES (1, 100.0), (2, 104.0), (3, 98.0), (4, 101.0), (5, 160.0), (6, 102.0)) AS t(day, cost) ORDER BY day;
++-----+-------+---------+----------+
+| day | cost  | z       | z_before |
++-----+-------+---------+----------+
+| 1   | 100.0 | -0.6226 |          |
+| 2   | 104.0 | 1.0377  |          |
+| 3   | 98.0  | -1.4528 | -2.698   |
+| 4   | 101.0 | -0.2075 | 0.4497   |
+| 5   | 160.0 | 24.282  | 35.6736  |
+| 6   | 102.0 | 0.2075  | -0.038   |
++-----+-------+---------+----------+
 ",
     },
     returns: |_| DataType::Float64,

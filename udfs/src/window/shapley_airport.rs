@@ -27,6 +27,13 @@ pub(super) static FUNCTION: Window = Window {
         example: "
 > SELECT tenant, peak, shapley_airport(peak) OVER (ORDER BY tenant) AS share
   FROM (VALUES ('a', CAST(10.00 AS DECIMAL(10, 2))), ('b', CAST(40.00 AS DECIMAL(10, 2))), ('c', CAST(100.00 AS DECIMAL(10, 2)))) AS t(tenant, peak) ORDER BY tenant;
++--------+--------+-------+
+| tenant | peak   | share |
++--------+--------+-------+
+| a      | 10.00  | 3.34  |
+| b      | 40.00  | 18.33 |
+| c      | 100.00 | 78.33 |
++--------+--------+-------+
 ",
     },
     returns: |types| match types.first() {

@@ -27,8 +27,9 @@ async fn examples_print_what_they_show() {
         let ctx = session();
         let mut actual = String::new();
         let mut answers = 0;
-        for statement in example.split("> ").filter(|s| !s.trim().is_empty()) {
-            let (sql, _) = statement.split_once(";\n").or(statement.split_once(';')).unwrap();
+        for statement in format!("\n{example}\n").split("\n> ").skip(1) {
+            let statement = format!("{statement}\n");
+            let (sql, _) = statement.split_once(";\n").unwrap();
             let output = table(&ctx, sql).await;
             actual += &format!("> {sql};\n");
             if !output.starts_with("++") {

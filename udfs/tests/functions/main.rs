@@ -3,6 +3,7 @@
 mod documentation;
 mod identifiers;
 mod merging;
+mod robustness;
 mod splits;
 mod statistics;
 
