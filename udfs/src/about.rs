@@ -94,16 +94,14 @@ impl Kind {
         }
         match (self, given) {
             (Self::Text | Self::Key, T::Utf8 | T::LargeUtf8 | T::Utf8View) => Some(given.clone()),
-            (Self::Text | Self::Key, T::Null) => Some(T::Utf8),
+            (Self::Text | Self::Key, T::Null) | (Self::Cohort, T::Utf8 | T::LargeUtf8 | T::Utf8View) => Some(T::Utf8),
             (Self::Key, t) if t.is_integer() => Some(T::Utf8),
             (Self::Number, t) if t.is_numeric() || t.is_null() => Some(T::Float64),
-            (Self::Boolean, T::Boolean | T::Null) => Some(T::Boolean),
             (Self::Amount, t) => exact(t),
             (Self::Parts, t) if t.is_integer() || t.is_null() => Some(T::Int64),
             (Self::Weights | Self::Parts, T::List(f) | T::LargeList(f) | T::FixedSizeList(f, _)) => weights(f),
             (Self::Weights, T::Null) => Some(T::new_list(T::Int64, true)),
-            (Self::Cohort, T::Boolean | T::Null) => Some(T::Boolean),
-            (Self::Cohort, T::Utf8 | T::LargeUtf8 | T::Utf8View) => Some(T::Utf8),
+            (Self::Boolean | Self::Cohort, T::Boolean | T::Null) => Some(T::Boolean),
             (Self::Cohort, t) if t.is_integer() && *t != T::UInt64 => Some(T::Int64),
             (Self::Cost, t) if t.is_decimal() => exact(t),
             (Self::Cost, t) if t.is_numeric() || t.is_null() => Some(T::Float64),
@@ -177,7 +175,7 @@ impl About {
         signature.clone().with_parameter_names(names).unwrap_or(signature)
     }
 
-    /// What DataFusion shows.
+    /// What is shown to users.
     pub(crate) fn documentation(&self) -> Documentation {
         let mut builder = Documentation::builder(self.section.clone(), self.description, self.syntax)
             .with_sql_example(format!("```sql\n{}\n```", self.example.trim()));

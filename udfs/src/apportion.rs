@@ -97,7 +97,7 @@ fn mul_div(a: u128, b: u128, c: u128) -> (u128, u128) {
 
 fn signed(like: i128, magnitude: u128) -> i128 {
     // Only i128::MIN has a magnitude that does not fit, and its negation wraps back to itself.
-    let value = magnitude as i128;
+    let value = magnitude.cast_signed();
     if like < 0 { value.wrapping_neg() } else { value }
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn airport(costs: &[i128], order: &[usize]) -> Vec<i128> {
         // With 64 binary places the floors lose less than a unit as long as there are under 2⁶⁴ players.
         share = share.wrapping_add(i256::from_parts((step as u128) << 64, step >> 64).wrapping_div(sharers));
         let (low, high) = share.to_parts();
-        values[player] = (high << 64) | (low >> 64) as i128;
+        values[player] = (high << 64) | (low >> 64).cast_signed();
         remainders.push((low as u64, player));
     }
     let over = below - values.iter().sum::<i128>();

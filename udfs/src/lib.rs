@@ -1,5 +1,5 @@
 //! Scalar, aggregate and window functions for attribution queries: identifiers, exact splits of money, and the
-//! statistics that tell an effect from noise. They work in any DataFusion program:
+//! statistics that tell an effect from noise. They work in any `DataFusion` program:
 //!
 //! ```
 //! # fn main() -> datafusion::error::Result<()> {

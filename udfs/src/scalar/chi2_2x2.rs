@@ -8,7 +8,7 @@ use datafusion::logical_expr::Volatility;
 
 use super::Scalar;
 use crate::about::{About, Kind, Param, STATISTICS};
-use crate::args::booleans;
+use crate::args::{Column, booleans};
 use crate::stats::{TwoByTwo, chi2_tail};
 
 pub(super) static FUNCTION: Scalar = Scalar {
@@ -39,7 +39,7 @@ pub(super) static FUNCTION: Scalar = Scalar {
     volatility: Volatility::Immutable,
     returns: |_| DataType::Float64,
     evaluate: |call| {
-        let cells = call.columns.iter().take(4).map(|c| c.numbers()).collect::<Result<Vec<_>, _>>()?;
+        let cells = call.columns.iter().take(4).map(Column::numbers).collect::<Result<Vec<_>, _>>()?;
         let yates = call.columns.get(4).map(|c| Ok::<_, datafusion::common::DataFusionError>((c, booleans(&c.array)?)));
         let yates = yates.transpose()?;
         let p = |row| {

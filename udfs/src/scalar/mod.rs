@@ -54,6 +54,9 @@ pub fn all_scalar() -> Vec<ScalarUDF> {
     ALL.iter().map(|f| ScalarUDF::new_from_impl(Registered::new(f))).collect()
 }
 
+/// The types that a call's arguments are cast to, or why it is refused.
+type Coerce = fn(&About, &[DataType]) -> Result<Vec<DataType>>;
+
 /// A function of one row.
 struct Scalar {
     about: About,
@@ -62,7 +65,7 @@ struct Scalar {
     /// One result for each of the call's rows.
     evaluate: fn(&Call) -> Result<ArrayRef>,
     /// The types that arguments are cast to, where the parameters' kinds cannot say it.
-    coerce: Option<fn(&About, &[DataType]) -> Result<Vec<DataType>>>,
+    coerce: Option<Coerce>,
 }
 
 /// A batch of arguments.

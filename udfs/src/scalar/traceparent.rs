@@ -84,7 +84,7 @@ fn parse(text: &str) -> Option<Header<'_>> {
     let more = fields.next().is_some();
     let zeros = |id: &str| id.bytes().all(|b| b == b'0');
     let valid = header.version != "ff"
-        && !(more && header.version == "00")
+        && (!more || header.version != "00")
         && !zeros(header.trace_id)
         && !zeros(header.parent_id);
     valid.then_some(header)

@@ -7,6 +7,7 @@ use datafusion::common::Result;
 
 use super::Call;
 use crate::about::{Kind, Param};
+use crate::args::Column;
 use crate::stats::{Z95, wilson};
 
 pub(super) const PARAMS: &[Param] = &[
@@ -17,7 +18,7 @@ pub(super) const PARAMS: &[Param] = &[
 
 pub(super) fn evaluate(call: &Call, bound: impl Fn((f64, f64)) -> f64) -> Result<ArrayRef> {
     let (k, n) = (call.columns[0].numbers()?, call.columns[1].numbers()?);
-    let z = call.columns.get(2).map(|c| c.numbers()).transpose()?;
+    let z = call.columns.get(2).map(Column::numbers).transpose()?;
     let of_row = |row| {
         let z = match z {
             Some(z) => z.get(row)?,
