@@ -24,6 +24,12 @@ pub const WRITE_BUFFER_BYTES: usize = 512 << 20;
 /// Batches under way between a decoder and the writer.
 pub const IMPORT_CHANNEL_BATCHES: usize = 4;
 
+/// Bytes of files that share the commits of an import.
+pub const IMPORT_GROUP_BYTES: u64 = 256 << 20;
+
+/// Files that share the commits of an import.
+pub const IMPORT_GROUP_FILES: usize = 1000;
+
 /// Commits that are retried when other writers were faster.
 pub const COMMIT_RETRIES: usize = 100;
 

@@ -25,6 +25,23 @@ use crate::model::{self, Table};
 
 pub use write::{Commit, DataFile, Outcome, Replace, TableWriter};
 
+/// The object store of a URL, and the path inside it. Credentials are read from the provider's own variables.
+///
+/// # Errors
+/// When the URL names a kind of store that is not supported, or the store cannot be set up.
+pub fn open_store(url: &Url) -> Result<(Arc<dyn ObjectStore>, object_store::path::Path)> {
+    location::register_stores();
+    let mut root = url.clone();
+    root.set_path("/");
+    let store = DeltaTableBuilder::from_url(root)?
+        .build_storage()
+        .map_err(|error| location::unreachable(url.as_str(), &error))?
+        .object_store(None);
+    let path = object_store::path::Path::from_url_path(url.path())
+        .map_err(|error| UserError::invalid(format!("{url} is not the URL of an object: {error}")))?;
+    Ok((store, path))
+}
+
 /// A lake, opened. Cheap to share; every method sees the newest committed state.
 #[derive(Debug)]
 pub struct Lake {

@@ -30,7 +30,10 @@ pub struct Commit {
     /// Ids that mark the rows as landed: a second commit with one of them is refused, so that nothing lands twice.
     pub transactions: Vec<String>,
     /// Rows that the written ones take the place of.
-    pub replace: Option<Replace>,
+    pub replace: Vec<Replace>,
+    /// Ids with a number each that stand for the newest state of something: when all of them are the same already, the
+    /// commit changes nothing.
+    pub latest: Vec<(String, i64)>,
 }
 
 /// Rows that a commit replaces.
@@ -187,21 +190,25 @@ impl TableWriter {
                 return Ok(Some(Outcome::AlreadyThere));
             }
         }
-        let mut actions: Vec<Action> = self.files.iter().cloned().map(Action::Add).collect();
-        let mode = match &commit.replace {
-            None => SaveMode::Append,
-            Some(replace) => {
-                actions.extend(self.replaced(delta, replace).await?);
-                SaveMode::Overwrite
-            }
-        };
-        let now = lake.clock().now_micros() / 1000;
-        let mut marks = commit.transactions.clone();
-        if let Some(Replace::Matching { column, value, .. }) = &commit.replace {
-            // Two writers that replace the same rows must not both add theirs: a shared id makes them conflict.
-            marks.push(format!("replace/{column}/{value}"));
+        let mut same = !commit.latest.is_empty();
+        for (id, number) in &commit.latest {
+            let known = delta.snapshot()?.transaction_version(delta.log_store().as_ref(), id.as_str()).await?;
+            same &= known == Some(*number);
         }
-        let marks = marks.iter().map(|id| Transaction::new_with_last_update(id, 1, Some(now))).collect();
+        if same {
+            return Ok(Some(Outcome::AlreadyThere));
+        }
+        let mut actions: Vec<Action> = self.files.iter().cloned().map(Action::Add).collect();
+        actions.extend(self.replaced(delta, &commit.replace).await?);
+        let mode = if commit.replace.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
+        let now = lake.clock().now_micros() / 1000;
+        let mark = |id: &str, number| Transaction::new_with_last_update(id, number, Some(now));
+        let mut marks: Vec<Transaction> = commit.transactions.iter().map(|id| mark(id, 1)).collect();
+        marks.extend(commit.latest.iter().map(|(id, number)| mark(id, *number)));
+        if !commit.replace.is_empty() {
+            // Two writers that replace rows of one table must not both add theirs: a shared id makes them conflict.
+            marks.push(mark("replace", 1));
+        }
         let properties = CommitProperties::default()
             .with_max_retries(config::COMMIT_RETRIES)
             .with_application_transactions(marks);
@@ -224,44 +231,45 @@ impl TableWriter {
     }
 
     /// The actions that take the replaced rows away: whole files, or a file anew without its replaced rows.
-    async fn replaced(&mut self, delta: &DeltaTable, replace: &Replace) -> Result<Vec<Action>> {
+    async fn replaced(&mut self, delta: &DeltaTable, replace: &[Replace]) -> Result<Vec<Action>> {
         let mut actions = Vec::new();
-        let state = delta.snapshot()?;
-        for view in state.log_data().iter() {
+        if replace.is_empty() {
+            return Ok(actions);
+        }
+        for view in delta.snapshot()?.log_data().iter() {
             let file = data_file(&view);
-            let keep = match replace {
-                Replace::All => None,
-                Replace::Matching { column, value, partitions } => {
-                    if !partition_day(self.table, &file.partition_values).is_some_and(|day| partitions.contains(&day)) {
-                        continue;
-                    }
-                    match stats::only_value(file.stats.as_deref(), column) {
-                        Bounds::Between(low, high) if low == *value && high == *value => None,
-                        Bounds::Between(low, high) if *value < low || *value > high => continue,
-                        _ => Some((*column, value.as_str())),
-                    }
-                }
-            };
-            if let Some((column, value)) = keep {
-                actions.extend(self.without(&file, column, value).await?.map(Action::Add));
+            let hit = replace.iter().find_map(|replace| self.hit(&file, replace));
+            let Some(hit) = hit else { continue };
+            if hit == Hit::Partly {
+                actions.extend(self.without(&file, replace).await?.map(Action::Add));
             }
             actions.push(Action::Remove(view.remove_action(true)));
         }
         Ok(actions)
     }
 
-    /// A file written anew without the rows that have a value; none when no row is left.
-    async fn without(&mut self, file: &DataFile, column: &str, value: &str) -> Result<Option<Add>> {
+    /// Whether the statistics of a file say that a replacement takes all of its rows, or may take some.
+    fn hit(&self, file: &DataFile, replace: &Replace) -> Option<Hit> {
+        let Replace::Matching { column, value, partitions } = replace else { return Some(Hit::Whole) };
+        let day = partition_day(self.table, &file.partition_values);
+        if !day.is_some_and(|day| partitions.contains(&day)) {
+            return None;
+        }
+        match stats::only_value(file.stats.as_deref(), column) {
+            Bounds::Between(low, high) if low == *value && high == *value => Some(Hit::Whole),
+            Bounds::Between(low, high) if *value < low || *value > high => None,
+            _ => Some(Hit::Partly),
+        }
+    }
+
+    /// A file written anew without the rows that are replaced; none when no row is left.
+    async fn without(&mut self, file: &DataFile, replace: &[Replace]) -> Result<Option<Add>> {
         let bytes = self.store.get(&Path::from(file.path.clone())).await?.bytes().await?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(DeltaTableError::from)?;
         let mut kept = Vec::new();
         for batch in reader.build().map_err(DeltaTableError::from)? {
             let batch = batch?;
-            let stays: BooleanArray = match batch.column_by_name(column) {
-                Some(cells) => cells.as_string::<i32>().iter().map(|cell| Some(cell != Some(value))).collect(),
-                None => std::iter::repeat_n(Some(true), batch.num_rows()).collect(),
-            };
-            kept.push(filter_record_batch(&batch, &stays)?);
+            kept.push(filter_record_batch(&batch, &remaining(&batch, replace))?);
         }
         if kept.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(None);
@@ -275,6 +283,25 @@ impl TableWriter {
         let partition_values = file.partition_values.clone();
         Ok(Some(Add { path, partition_values, size, modification_time, stats: Some(stats), ..empty_add() }))
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hit {
+    Whole,
+    Partly,
+}
+
+/// Which rows of a file in a replaced partition stay.
+fn remaining(batch: &RecordBatch, replace: &[Replace]) -> BooleanArray {
+    let mut stays = vec![true; batch.num_rows()];
+    for replace in replace {
+        let Replace::Matching { column, value, .. } = replace else { continue };
+        let Some(cells) = batch.column_by_name(column) else { continue };
+        for (stay, cell) in stays.iter_mut().zip(cells.as_string::<i32>().iter()) {
+            *stay &= cell != Some(value.as_str());
+        }
+    }
+    stays.into()
 }
 
 fn empty_add() -> Add {

@@ -17,7 +17,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use crate::error::Result;
 use crate::model::Column;
 
-pub use call::Call;
+pub use call::{Call, timestamp};
 pub use planner::{FunctionPlanner, ResolveTableFunctions};
 
 /// Type of an argument.
