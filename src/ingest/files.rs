@@ -162,7 +162,9 @@ impl InputFile {
         file.seek(SeekFrom::Start(0))?;
         let counted = BufReader::with_capacity(1 << 16, Counted { inner: file, read });
         Ok(match magic.as_slice() {
-            [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(1 << 16, flate2::bufread::MultiGzDecoder::new(counted))),
+            [0x1f, 0x8b, ..] => {
+                Box::new(BufReader::with_capacity(1 << 16, flate2::bufread::MultiGzDecoder::new(counted)))
+            }
             [0x28, 0xb5, 0x2f, 0xfd] => {
                 Box::new(BufReader::with_capacity(1 << 16, zstd::stream::read::Decoder::with_buffer(counted)?))
             }

@@ -156,7 +156,13 @@ impl Run<'_> {
         if partly {
             // An interrupted import left some rows of this group: each file decides for itself what is missing.
             for pending in group {
-                let run = Run { lake: self.lake, source: self.source, options: self.options, progress: self.progress, summary: self.summary };
+                let run = Run {
+                    lake: self.lake,
+                    source: self.source,
+                    options: self.options,
+                    progress: self.progress,
+                    summary: self.summary,
+                };
                 Box::pin(run.land(vec![pending])).await?;
             }
             return Ok(());
@@ -193,7 +199,8 @@ impl Run<'_> {
             };
             let mut output = Output::new(source.name(), now, &mut flush);
             let (origin, content_hash) = (pending.file.origin.as_str(), pending.hash.as_str());
-            source.decode(Input { origin, content_hash, reader: reader.as_mut(), options: &options, now }, &mut output)?;
+            source
+                .decode(Input { origin, content_hash, reader: reader.as_mut(), options: &options, now }, &mut output)?;
             output.finish()
         });
         let mut rows = 0;
@@ -285,9 +292,9 @@ impl Run<'_> {
 }
 
 fn as_json(rejected: &BTreeMap<String, Rejections>) -> String {
-    let entries = rejected.iter().map(|(reason, found)| {
-        serde_json::json!({ "reason": reason, "count": found.count, "sample": found.sample })
-    });
+    let entries = rejected
+        .iter()
+        .map(|(reason, found)| serde_json::json!({ "reason": reason, "count": found.count, "sample": found.sample }));
     serde_json::Value::from_iter(entries).to_string()
 }
 
@@ -306,7 +313,9 @@ fn note_exports(batch: &RecordBatch, exports: &mut BTreeMap<String, BTreeSet<i32
     let (Some(ids), Some(months)) = (batch.column_by_name("export_id"), batch.column_by_name("billing_month")) else {
         return;
     };
-    let (Some(ids), Some(months)) = (ids.as_string_opt::<i32>(), months.as_primitive_opt::<Date32Type>()) else { return };
+    let (Some(ids), Some(months)) = (ids.as_string_opt::<i32>(), months.as_primitive_opt::<Date32Type>()) else {
+        return;
+    };
     for row in 0..batch.num_rows() {
         if ids.is_valid(row) && months.is_valid(row) {
             exports.entry(ids.value(row).to_owned()).or_default().insert(months.value(row));
@@ -333,8 +342,8 @@ fn restatement(exports: &BTreeMap<String, BTreeSet<i32>>, fingerprint: i64) -> C
         value: id.clone(),
         partitions: months.clone(),
     });
-    let latest = exports.iter().flat_map(|(id, months)| {
-        months.iter().map(move |month| (format!("export/{id}/{month}"), fingerprint))
-    });
+    let latest = exports
+        .iter()
+        .flat_map(|(id, months)| months.iter().map(move |month| (format!("export/{id}/{month}"), fingerprint)));
     Commit { transactions: Vec::new(), replace: replace.collect(), latest: latest.collect() }
 }

@@ -76,7 +76,8 @@ fn merge(mut stored: Vec<Interval>, arriving: Vec<Interval>) -> Vec<Interval> {
     for interval in arriving {
         if interval.to.is_some() {
             let known = stored.iter().any(|old| {
-                (&old.entity, old.from, old.to, &old.share) == (&interval.entity, interval.from, interval.to, &interval.share)
+                (&old.entity, old.from, old.to, &old.share)
+                    == (&interval.entity, interval.from, interval.to, &interval.share)
             });
             if !known {
                 stored.push(interval);
@@ -112,7 +113,10 @@ fn merge(mut stored: Vec<Interval>, arriving: Vec<Interval>) -> Vec<Interval> {
 fn intervals(batch: &RecordBatch) -> Result<Vec<Interval>> {
     let column = |name: &str, wanted: datafusion::arrow::datatypes::DataType| -> Result<ArrayRef> {
         let found = batch.column_by_name(name).cloned();
-        Ok(cast(&found.unwrap_or_else(|| datafusion::arrow::array::new_null_array(&wanted, batch.num_rows())), &wanted)?)
+        Ok(cast(
+            &found.unwrap_or_else(|| datafusion::arrow::array::new_null_array(&wanted, batch.num_rows())),
+            &wanted,
+        )?)
     };
     let text = |name: &str| column(name, cell::Text::data_type());
     let time = |name: &str| column(name, cell::Time::data_type());

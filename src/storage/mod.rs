@@ -14,7 +14,9 @@ use datafusion::datasource::empty::EmptyTable;
 use deltalake::kernel::StructType;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::StreamExt;
 use object_store::ObjectStore;
+use object_store::path::Path;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -29,7 +31,7 @@ pub use write::{Commit, DataFile, Outcome, Replace, TableWriter};
 ///
 /// # Errors
 /// When the URL names a kind of store that is not supported, or the store cannot be set up.
-pub fn open_store(url: &Url) -> Result<(Arc<dyn ObjectStore>, object_store::path::Path)> {
+pub fn open_store(url: &Url) -> Result<(Arc<dyn ObjectStore>, Path)> {
     location::register_stores();
     let mut root = url.clone();
     root.set_path("/");
@@ -37,7 +39,7 @@ pub fn open_store(url: &Url) -> Result<(Arc<dyn ObjectStore>, object_store::path
         .build_storage()
         .map_err(|error| location::unreachable(url.as_str(), &error))?
         .object_store(None);
-    let path = object_store::path::Path::from_url_path(url.path())
+    let path = Path::from_url_path(url.path())
         .map_err(|error| UserError::invalid(format!("{url} is not the URL of an object: {error}")))?;
     Ok((store, path))
 }
@@ -118,12 +120,12 @@ impl Lake {
             delta.update_state().await?;
             return Ok(());
         }
-        let builder = DeltaTableBuilder::from_url(self.table_url(table)?)?.with_storage_options(self.options.clone());
-        match builder.load().await {
-            Ok(delta) => *known = Some(delta),
-            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => {}
-            Err(error) => return Err(error.into()),
+        let log = Path::from(format!("tables/{}/_delta_log", table.name));
+        if self.store.list(Some(&log)).next().await.transpose()?.is_none() {
+            return Ok(());
         }
+        let builder = DeltaTableBuilder::from_url(self.table_url(table)?)?.with_storage_options(self.options.clone());
+        *known = Some(builder.load().await?);
         Ok(())
     }
 
@@ -187,10 +189,13 @@ impl Lake {
     }
 
     async fn create(&self, table: &'static Table) -> Result<DeltaTable> {
-        let delta = DeltaTableBuilder::from_url(self.table_url(table)?)?
-            .with_storage_options(self.options.clone())
-            .build()?;
-        let schema: StructType = deltalake::kernel::engine::arrow_conversion::TryIntoKernel::try_into_kernel(table.schema().as_ref())?;
+        let url = self.table_url(table)?;
+        if let Ok(folder) = url.to_file_path() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let delta = DeltaTableBuilder::from_url(url)?.with_storage_options(self.options.clone()).build()?;
+        let schema: StructType =
+            deltalake::kernel::engine::arrow_conversion::TryIntoKernel::try_into_kernel(table.schema().as_ref())?;
         let created = delta
             .create()
             .with_table_name(table.name)

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch};
+use datafusion::arrow::compute::{
+    SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
+};
 use datafusion::arrow::datatypes::Date32Type;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -209,9 +211,8 @@ impl TableWriter {
             // Two writers that replace rows of one table must not both add theirs: a shared id makes them conflict.
             marks.push(mark("replace", 1));
         }
-        let properties = CommitProperties::default()
-            .with_max_retries(config::COMMIT_RETRIES)
-            .with_application_transactions(marks);
+        let properties =
+            CommitProperties::default().with_max_retries(config::COMMIT_RETRIES).with_application_transactions(marks);
         let partition_by = self.table.partition.column().map(|column| vec![column.to_owned()]);
         let operation = DeltaOperation::Write { mode, partition_by, predicate: None };
         let state = delta.snapshot()?.clone();
@@ -362,7 +363,8 @@ fn split(table: &Table, batch: &RecordBatch) -> Result<Vec<(Option<i32>, RecordB
     if by_day.len() == 1 {
         return Ok(by_day.into_keys().map(|day| (day, rows.clone())).collect());
     }
-    let parts = by_day.into_iter().map(|(day, picked)| Ok((day, take_record_batch(&rows, &UInt32Array::from(picked))?)));
+    let parts =
+        by_day.into_iter().map(|(day, picked)| Ok((day, take_record_batch(&rows, &UInt32Array::from(picked))?)));
     parts.collect()
 }
 

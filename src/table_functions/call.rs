@@ -111,7 +111,8 @@ impl Call {
     /// # Errors
     /// When one is missing or the window is backward.
     pub fn window(&self, from: usize, to: usize) -> Result<(i64, i64)> {
-        let missing = || UserError::invalid(format!("{}: the window needs a beginning and an end", self.signature.name));
+        let missing =
+            || UserError::invalid(format!("{}: the window needs a beginning and an end", self.signature.name));
         let (begin, end) = (self.time(from).ok_or_else(missing)?, self.time(to).ok_or_else(missing)?);
         if end < begin {
             return Err(UserError::invalid(format!("{}: the window ends before it begins", self.signature.name))

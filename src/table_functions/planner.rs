@@ -10,8 +10,8 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
-use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -62,11 +62,7 @@ fn function_of(name: &ObjectName, context: &dyn RelationPlannerContext) -> Optio
 }
 
 /// The arguments in the order of the signature; null where none was given.
-fn place(
-    signature: &Signature,
-    given: &[FunctionArg],
-    context: &mut dyn RelationPlannerContext,
-) -> Result<Vec<Expr>> {
+fn place(signature: &Signature, given: &[FunctionArg], context: &mut dyn RelationPlannerContext) -> Result<Vec<Expr>> {
     let mut placed: Vec<Option<Expr>> = vec![None; signature.arguments.len()];
     let mut named_seen = false;
     for (position, argument) in given.iter().enumerate() {
@@ -109,7 +105,8 @@ fn place(
             return Err(bad_call(signature, format!("argument {name} is missing")));
         }
     }
-    let null = |kind: ArgumentType| Expr::Literal(ScalarValue::try_from(&kind.data_type()).unwrap_or(ScalarValue::Null), None);
+    let null =
+        |kind: ArgumentType| Expr::Literal(ScalarValue::try_from(&kind.data_type()).unwrap_or(ScalarValue::Null), None);
     let arguments = placed.into_iter().zip(signature.arguments);
     Ok(arguments.map(|(slot, argument)| slot.unwrap_or_else(|| null(argument.kind))).collect())
 }
