@@ -10,6 +10,11 @@ use datafusion::arrow::array::RecordBatch;
 use crate::error::Result;
 use crate::model::{self, RowBuilder, Table};
 
+pub mod jaeger;
+pub mod otlp;
+pub mod telemetry;
+pub mod zipkin;
+
 /// Rows that one builder collects before they are handed on.
 pub const ROWS_PER_BATCH: usize = 16_384;
 
@@ -198,5 +203,5 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![]
+    vec![&otlp::Otlp]
 }
