@@ -203,5 +203,5 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![&otlp::Otlp, &jaeger::Jaeger]
+    vec![&otlp::Otlp, &jaeger::Jaeger, &zipkin::Zipkin]
 }
