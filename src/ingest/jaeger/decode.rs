@@ -41,7 +41,11 @@ pub fn document(text: &[u8], output: &mut Output<'_>) -> Result<()> {
 }
 
 /// The elements if it is a list, or else the thing itself.
-fn each(text: &[u8], output: &mut Output<'_>, mut take: impl FnMut(&[u8], &mut Output<'_>) -> Result<()>) -> Result<()> {
+fn each(
+    text: &[u8],
+    output: &mut Output<'_>,
+    mut take: impl FnMut(&[u8], &mut Output<'_>) -> Result<()>,
+) -> Result<()> {
     let Some(found) = elements(text) else { return take(text, output) };
     for element in found {
         match element {
@@ -220,9 +224,12 @@ fn times(span: &Span<'_>) -> Result<(i64, Option<i64>), Reason> {
     let start = span.start_time.as_ref().filter(|time| !time.is_null()).ok_or("span without a start time")?;
     let start = start.as_i64().ok_or("span whose start time is not a number")?;
     let start = start.checked_mul(1_000).filter(|nanos| (0..LATEST_NANOS).contains(nanos)).ok_or(RANGE)?;
-    let Some(duration) = span.duration.as_ref().filter(|duration| !duration.is_null()) else { return Ok((start, None)) };
+    let Some(duration) = span.duration.as_ref().filter(|duration| !duration.is_null()) else {
+        return Ok((start, None));
+    };
     let duration = duration.as_i64().ok_or("span whose duration is not a number")?;
-    let duration = duration.checked_mul(1_000).filter(|nanos| start.checked_add(*nanos).is_some_and(|end| end < LATEST_NANOS));
+    let duration =
+        duration.checked_mul(1_000).filter(|nanos| start.checked_add(*nanos).is_some_and(|end| end < LATEST_NANOS));
     duration.map(|duration| (start, Some(duration))).ok_or("span that ends after 2199")
 }
 
@@ -239,8 +246,7 @@ struct Tags<'a> {
 impl<'a> Tags<'a> {
     fn of(tags: Vec<Tag<'a>>) -> Self {
         let sorted = Sorted::new(SPAN, tags.len());
-        let mut all =
-            Self { sorted, kind: "UNSPECIFIED", status: None, message: None, scope: None, trace_state: None };
+        let mut all = Self { sorted, kind: "UNSPECIFIED", status: None, message: None, scope: None, trace_state: None };
         let mut failed = false;
         for tag in tags {
             let value = tag.value.0;
@@ -277,7 +283,8 @@ fn references<'a>(
     ids: &Ids<'_>,
     sorted: &mut Sorted<'_>,
 ) -> (Option<HexId>, Vec<SpanLink<'a>>) {
-    let resolved: Vec<(HexId, HexId, bool)> = references.iter().filter_map(|reference| resolve(reference, ids)).collect();
+    let resolved: Vec<(HexId, HexId, bool)> =
+        references.iter().filter_map(|reference| resolve(reference, ids)).collect();
     let first = |follows: bool| {
         resolved.iter().position(|(trace, _, follows_from)| *trace == ids.trace && *follows_from == follows)
     };

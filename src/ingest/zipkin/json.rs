@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny};
 
 use crate::ingest::telemetry::scalar::{Scalar, list, nullable};
-
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     let scalar = Scalar::deserialize(deserializer)?;

@@ -4,7 +4,7 @@
 //!   span of the same id and service, or is rejected.
 //! - Both sides of an RPC may share one span id in Zipkin. The side that is flagged `shared` (or is a SERVER or
 //!   CONSUMER of the same id as a CLIENT or PRODUCER) gets a span id of its own, the first 8 bytes of the SHA-256 of
-//!   trace id, span id, service and address, and the other side as its parent; the children of its service hang on
+//!   trace id, span id, service, address and timestamp, and the other side as its parent; the children of its service hang on
 //!   it. That is resolved among the spans of one file, up to [`WINDOW_SPANS`] at a time. A shared side whose other
 //!   side is not there keeps its id and its parent.
 //! - Tag `error` is the status and its message, `remoteEndpoint` is the peer service, annotations are events.
@@ -82,7 +82,9 @@ fn span(text: &[u8], window: &mut Vec<json::Span>, output: &mut Output<'_>) {
         return;
     }
     match serde_json::from_slice::<json::Span>(text) {
-        Ok(span) if span.binary_annotations.is_some() => output.reject("span of Zipkin v1, which is not read", &sample(text)),
+        Ok(span) if span.binary_annotations.is_some() => {
+            output.reject("span of Zipkin v1, which is not read", &sample(text))
+        }
         Ok(span) => window.push(span),
         Err(_) => output.reject("malformed span", &sample(text)),
     }

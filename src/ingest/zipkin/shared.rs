@@ -62,7 +62,9 @@ pub fn resolve(spans: &[Span]) -> Vec<Option<Ids>> {
             let Some(span) = spans.get(at) else { continue };
             let side = &span.local_endpoint;
             let port = side.port.map(|port| port.to_string()).unwrap_or_default();
-            let parts = ["zipkin shared side", key.0, key.1, &side.service_name, side.address(), &port];
+            // One message may be received by one endpoint more than once.
+            let time = span.timestamp.map(|time| time.to_string()).unwrap_or_default();
+            let parts = ["zipkin shared side", key.0, key.1, &side.service_name, side.address(), &port, &time];
             derived.extend(HexId::derived(&parts).map(|id| (at, id)));
         }
     }

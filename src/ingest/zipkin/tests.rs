@@ -16,10 +16,18 @@ fn columns_are_filled() {
     let landed = decode_bytes(&Zipkin, text);
     assert_eq!((landed.rows("spans"), landed.rejections()), (1, 1));
     for (column, value) in [
-        ("trace_id", "978883983d506fa5"), ("span_id", "0000000000000002"), ("parent_span_id", "0000000000000001"),
-        ("span_kind", "CLIENT"), ("status_code", "ERROR"), ("status_message", "boom"), ("service_name", "a"),
-        ("start_unix_nano", "1570523661059232000"), ("duration_nano", "127115000"), ("peer_service", "b"),
-        ("http_response_status_code", "500"), ("attributes", "x=y|network.peer.port=80"),
+        ("trace_id", "978883983d506fa5"),
+        ("span_id", "0000000000000002"),
+        ("parent_span_id", "0000000000000001"),
+        ("span_kind", "CLIENT"),
+        ("status_code", "ERROR"),
+        ("status_message", "boom"),
+        ("service_name", "a"),
+        ("start_unix_nano", "1570523661059232000"),
+        ("duration_nano", "127115000"),
+        ("peer_service", "b"),
+        ("http_response_status_code", "500"),
+        ("attributes", "x=y|network.peer.port=80"),
         ("resource_attributes", "host.ip=10.0.0.1"),
         ("events", "[{time_unix_nano: 1570523661059233000, name: sent, attributes: {}}]"),
     ] {
@@ -31,10 +39,14 @@ fn columns_are_filled() {
 fn the_shared_side_hangs_on_the_caller_and_its_children_on_it() {
     let Some(folder) = shared_data("traces/zipkin") else { return };
     let landed = decode_file(&Zipkin, &folder.join("skew.json"));
-    let at = |name: &str, service: &str| (0..4).find(|row| {
-        landed.cell("spans", "span_name", *row).as_deref() == Some(name)
-            && landed.cell("spans", "service_name", *row).as_deref() == Some(service)
-    }).unwrap();
+    let at = |name: &str, service: &str| {
+        (0..4)
+            .find(|row| {
+                landed.cell("spans", "span_name", *row).as_deref() == Some(name)
+                    && landed.cell("spans", "service_name", *row).as_deref() == Some(service)
+            })
+            .unwrap()
+    };
     let (client, server, child) = (at("post", "servicea"), at("post", "serviceb"), at("async", "serviceb"));
     let id = |row| landed.cell("spans", "span_id", row);
     assert_eq!(id(client).as_deref(), Some("74280ae0c10d8062"));
@@ -51,7 +63,9 @@ fn zipkins_test_traces_land_with_unique_ids() {
         let rows = landed.rows("spans");
         eprintln!("{}: {rows} rows, rejected {:?}", path.display(), landed.rejected);
         assert_eq!(landed.rejections(), 0, "{}", path.display());
-        let ids: HashSet<_> = (0..rows).map(|row| (landed.cell("spans", "trace_id", row), landed.cell("spans", "span_id", row))).collect();
+        let ids: HashSet<_> = (0..rows)
+            .map(|row| (landed.cell("spans", "trace_id", row), landed.cell("spans", "span_id", row)))
+            .collect();
         assert_eq!(ids.len(), rows, "{}", path.display());
         if path.ends_with("smartthings-mobile-web-install.json") {
             assert_eq!(rows, 1_041 - 84, "84 spans only complete another of their service");

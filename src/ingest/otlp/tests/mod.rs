@@ -78,14 +78,8 @@ fn every_column_of_a_span_is_filled() {
         ("scope_name", "lib"),
         ("adjusted_count", "4"),
         ("resource_attributes", "host.name=h"),
-        (
-            "attributes",
-            r#"n=7|list=[1,"a"]|map={"k":true}|otel.scope.version=2|otel.dropped_attributes_count=2"#,
-        ),
-        (
-            "events",
-            "[{time_unix_nano: 1544712660500000000, name: exception, attributes: {exception.type: IoError}}]",
-        ),
+        ("attributes", r#"n=7|list=[1,"a"]|map={"k":true}|otel.scope.version=2|otel.dropped_attributes_count=2"#),
+        ("events", "[{time_unix_nano: 1544712660500000000, name: exception, attributes: {exception.type: IoError}}]"),
         (
             "links",
             "[{trace_id: 0000000000000000000000000000000a, span_id: 000000000000000b, attributes: {why: retry}}]",
@@ -95,7 +89,8 @@ fn every_column_of_a_span_is_filled() {
     ];
     for (column, value) in expected {
         let found = landed.cell("spans", column, 0);
-        let value = if column == "attributes" { value.replace("[1,\"a\"]", "[1,null,\"a\"]") } else { value.to_owned() };
+        let value =
+            if column == "attributes" { value.replace("[1,\"a\"]", "[1,null,\"a\"]") } else { value.to_owned() };
         assert_eq!(found, Some(value), "{column}");
     }
 }
@@ -104,8 +99,19 @@ fn every_column_of_a_span_is_filled() {
 fn what_is_absent_is_null() {
     let landed = span_of("");
     for column in [
-        "parent_span_id", "trace_state", "status_message", "service_name", "environment", "tenant_id", "user_id",
-        "peer_service", "http_route", "http_response_status_code", "error_type", "scope_name", "adjusted_count",
+        "parent_span_id",
+        "trace_state",
+        "status_message",
+        "service_name",
+        "environment",
+        "tenant_id",
+        "user_id",
+        "peer_service",
+        "http_route",
+        "http_response_status_code",
+        "error_type",
+        "scope_name",
+        "adjusted_count",
     ] {
         assert_eq!(landed.cell("spans", column, 0), None, "{column}");
     }
@@ -117,10 +123,12 @@ fn what_is_absent_is_null() {
 
 #[test]
 fn exporters_spell_things_differently() {
-    let landed = span_of(r#","parent_span_id":"0000000000000000","kind":"3","status":null,"events":null,"links":[null],
+    let landed = span_of(
+        r#","parent_span_id":"0000000000000000","kind":"3","status":null,"events":null,"links":[null],
         "attributes":[{"key":"a","value":"bare"},{"key":"b","value":5},{"key":"c","value":null},
         {"key":"d","value":{"double_value":"NaN"}},{"key":"e","value":{"boolValue":"true"}},{"key":"f"},
-        {"key":"g","value":{"bytesValue":"/wA="}},{"key":"h","value":{"intValue":"x"}}],"unknown":{"x":[1]}"#);
+        {"key":"g","value":{"bytesValue":"/wA="}},{"key":"h","value":{"intValue":"x"}}],"unknown":{"x":[1]}"#,
+    );
     assert_eq!(landed.cell("spans", "parent_span_id", 0), None);
     assert_eq!(landed.cell("spans", "span_kind", 0).as_deref(), Some("CLIENT"));
     assert_eq!(landed.cell("spans", "attributes", 0).as_deref(), Some("a=bare|b=5|c=|d=NaN|e=true|f=|g=/wA=|h=x"));
@@ -136,9 +144,11 @@ fn exporters_spell_things_differently() {
 
 #[test]
 fn a_malformed_span_rejects_itself_alone() {
-    let good = |id: u8| format!(
-        r#"{{"traceId":"000000000000000000000000000000ff","spanId":"00000000000000{id:02x}","startTimeUnixNano":"1544712660000000000"}}"#
-    );
+    let good = |id: u8| {
+        format!(
+            r#"{{"traceId":"000000000000000000000000000000ff","spanId":"00000000000000{id:02x}","startTimeUnixNano":"1544712660000000000"}}"#
+        )
+    };
     let bad = [
         (r#"{"traceId":}"#.to_owned(), "malformed span"),
         (good(1).replace("\"1544712660000000000\"", "[]"), "malformed span"),
@@ -151,11 +161,8 @@ fn a_malformed_span_rejects_itself_alone() {
         ("7".to_owned(), "malformed span"),
     ];
     for (record, reason) in &bad {
-        let text = format!(
-            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{},{record},{}]}}]}}]}}"#,
-            good(1),
-            good(2)
-        );
+        let text =
+            format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{},{record},{}]}}]}}]}}"#, good(1), good(2));
         let landed = decode_bytes(&Otlp, text.as_bytes());
         assert_eq!(landed.rows("spans"), 2, "{record}");
         assert_eq!(landed.rejected.keys().collect::<Vec<_>>(), [reason], "{record}");

@@ -36,8 +36,8 @@ fn value() -> impl Strategy<Value = AnyValue> {
     ];
     let leaf = leaf.prop_map(|value| AnyValue { value: Some(value) });
     leaf.prop_recursive(3, 12, 3, |inner| {
-        let list = proptest::collection::vec(inner.clone(), 0..3)
-            .prop_map(|values| Any::ArrayValue(ArrayValue { values }));
+        let list =
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(|values| Any::ArrayValue(ArrayValue { values }));
         let pairs = proptest::collection::vec(("[a-z]{1,3}", inner), 0..3).prop_map(|pairs| {
             let values = pairs.into_iter().map(|(key, value)| pair(key, value)).collect();
             Any::KvlistValue(KeyValueList { values })
@@ -133,7 +133,13 @@ fn any_json(value: &AnyValue) -> Value {
 }
 
 fn double_json(value: f64) -> Value {
-    let name = if value.is_nan() { "NaN" } else if value > 0.0 { "Infinity" } else { "-Infinity" };
+    let name = if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    };
     if value.is_finite() { json!(value) } else { json!(name) }
 }
 
@@ -166,7 +172,8 @@ fn log_json(log: &LogRecord) -> Value {
 
 fn metric_json(metric: &Metric) -> Value {
     let number = |point: &NumberDataPoint| {
-        let mut json = json!({ "timeUnixNano": point.time_unix_nano.to_string(), "attributes": pairs_json(&point.attributes) });
+        let mut json =
+            json!({ "timeUnixNano": point.time_unix_nano.to_string(), "attributes": pairs_json(&point.attributes) });
         match point.value {
             Some(Number::AsInt(value)) => json["asInt"] = json!(value.to_string()),
             Some(Number::AsDouble(value)) => json["asDouble"] = double_json(value),
@@ -176,15 +183,21 @@ fn metric_json(metric: &Metric) -> Value {
     };
     let mut json = json!({ "name": metric.name, "unit": metric.unit });
     match metric.data.as_ref().unwrap() {
-        Data::Gauge(gauge) => json["gauge"] = json!({ "dataPoints": gauge.data_points.iter().map(number).collect::<Vec<_>>() }),
-        Data::Sum(sum) => json["sum"] = json!({ "dataPoints": sum.data_points.iter().map(number).collect::<Vec<_>>(),
-            "aggregationTemporality": sum.aggregation_temporality, "isMonotonic": sum.is_monotonic }),
-        Data::Histogram(histogram) => json["histogram"] = json!({
+        Data::Gauge(gauge) => {
+            json["gauge"] = json!({ "dataPoints": gauge.data_points.iter().map(number).collect::<Vec<_>>() })
+        }
+        Data::Sum(sum) => {
+            json["sum"] = json!({ "dataPoints": sum.data_points.iter().map(number).collect::<Vec<_>>(),
+            "aggregationTemporality": sum.aggregation_temporality, "isMonotonic": sum.is_monotonic })
+        }
+        Data::Histogram(histogram) => {
+            json["histogram"] = json!({
             "aggregationTemporality": histogram.aggregation_temporality,
             "dataPoints": histogram.data_points.iter().map(|point| json!({
                 "timeUnixNano": point.time_unix_nano.to_string(), "attributes": pairs_json(&point.attributes),
                 "count": point.count.to_string(), "sum": point.sum, "explicitBounds": point.explicit_bounds,
-                "bucketCounts": point.bucket_counts.iter().map(u64::to_string).collect::<Vec<_>>() })).collect::<Vec<_>>() }),
+                "bucketCounts": point.bucket_counts.iter().map(u64::to_string).collect::<Vec<_>>() })).collect::<Vec<_>>() })
+        }
         _ => {}
     }
     json
@@ -199,7 +212,9 @@ fn same(json: &Value, protobuf: &[u8], signal: Signal) -> std::result::Result<()
     let big_endian = u32::try_from(protobuf.len()).unwrap().to_be_bytes();
     let framed = decode_bytes(&Otlp, &[&big_endian, protobuf].concat());
     let varint = decode_bytes(&Otlp, &prost_framed(protobuf));
-    for (name, landed) in [("pretty", pretty), ("live", live), ("plain", plain), ("big-endian", framed), ("varint", varint)] {
+    for (name, landed) in
+        [("pretty", pretty), ("live", live), ("plain", plain), ("big-endian", framed), ("varint", varint)]
+    {
         prop_assert_eq!(comparable(&expected), comparable(&landed), "{}", name);
     }
     Ok(())
