@@ -29,7 +29,7 @@ pub enum Column {
     Peer,
     /// http.route.
     Route,
-    /// http.response.status_code, http.status_code.
+    /// `http.response.status_code`, `http.status_code`.
     HttpStatus,
     /// error.type.
     ErrorType,

@@ -83,7 +83,7 @@ fn span(text: &[u8], window: &mut Vec<json::Span>, output: &mut Output<'_>) {
     }
     match serde_json::from_slice::<json::Span>(text) {
         Ok(span) if span.binary_annotations.is_some() => {
-            output.reject("span of Zipkin v1, which is not read", &sample(text))
+            output.reject("span of Zipkin v1, which is not read", &sample(text));
         }
         Ok(span) => window.push(span),
         Err(_) => output.reject("malformed span", &sample(text)),

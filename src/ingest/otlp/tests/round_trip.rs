@@ -184,11 +184,11 @@ fn metric_json(metric: &Metric) -> Value {
     let mut json = json!({ "name": metric.name, "unit": metric.unit });
     match metric.data.as_ref().unwrap() {
         Data::Gauge(gauge) => {
-            json["gauge"] = json!({ "dataPoints": gauge.data_points.iter().map(number).collect::<Vec<_>>() })
+            json["gauge"] = json!({ "dataPoints": gauge.data_points.iter().map(number).collect::<Vec<_>>() });
         }
         Data::Sum(sum) => {
             json["sum"] = json!({ "dataPoints": sum.data_points.iter().map(number).collect::<Vec<_>>(),
-            "aggregationTemporality": sum.aggregation_temporality, "isMonotonic": sum.is_monotonic })
+            "aggregationTemporality": sum.aggregation_temporality, "isMonotonic": sum.is_monotonic });
         }
         Data::Histogram(histogram) => {
             json["histogram"] = json!({
@@ -196,7 +196,7 @@ fn metric_json(metric: &Metric) -> Value {
             "dataPoints": histogram.data_points.iter().map(|point| json!({
                 "timeUnixNano": point.time_unix_nano.to_string(), "attributes": pairs_json(&point.attributes),
                 "count": point.count.to_string(), "sum": point.sum, "explicitBounds": point.explicit_bounds,
-                "bucketCounts": point.bucket_counts.iter().map(u64::to_string).collect::<Vec<_>>() })).collect::<Vec<_>>() })
+                "bucketCounts": point.bucket_counts.iter().map(u64::to_string).collect::<Vec<_>>() })).collect::<Vec<_>>() });
         }
         _ => {}
     }
