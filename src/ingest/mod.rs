@@ -14,6 +14,11 @@ use datafusion::arrow::array::RecordBatch;
 use crate::error::Result;
 use crate::model::{self, RowBuilder, Table};
 
+pub mod jaeger;
+pub mod otlp;
+pub mod telemetry;
+pub mod zipkin;
+
 pub use import::{Progress, Summary, import};
 
 /// Rows that one builder collects before they are handed on.
@@ -208,7 +213,7 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![]
+    vec![&otlp::Otlp, &jaeger::Jaeger, &zipkin::Zipkin]
 }
 
 /// The source of that name.
