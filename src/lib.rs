@@ -4,3 +4,4 @@ pub mod clock;
 pub mod error;
 pub mod ingest;
 pub mod model;
+pub mod simulate;
