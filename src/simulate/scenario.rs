@@ -44,6 +44,9 @@ struct Placed {
     rise: f64,
 }
 
+/// Calls an entry request that a service must get to have an alert.
+const ALERTING: f64 = 0.3;
+
 struct Draft<'a> {
     random: Random,
     world: &'a mut World,
@@ -61,12 +64,26 @@ struct Draft<'a> {
     leak: Option<i64>,
 }
 
+/// Stories that are tried before giving up: some combinations of places cannot hurt one service noticeably.
+const ATTEMPTS: u32 = 40;
+
 /// The story of the scenario under this seed; a load scenario also moves the bottleneck's usual utilisation.
 ///
 /// # Errors
 /// When no place can be found where the trouble would be noticed.
 pub fn draw(scenario: Scenario, seed: u64, world: &mut World, windows: Windows) -> Result<Story> {
-    let random = Random::new(seed, "story");
+    let mut story = attempt(scenario, seed, 0, world, windows);
+    for number in 1..ATTEMPTS {
+        if story.is_ok() {
+            break;
+        }
+        story = attempt(scenario, seed, number, world, windows);
+    }
+    story
+}
+
+fn attempt(scenario: Scenario, seed: u64, number: u32, world: &mut World, windows: Windows) -> Result<Story> {
+    let random = Random::new(seed, &format!("story {number}"));
     let visits = world.visits();
     let traffic = world.by_service(&visits);
     let quiet = expect(world, &Stress::none(world), &visits);
@@ -257,7 +274,7 @@ impl Draft<'_> {
     ) -> Result<Placed> {
         let targets: Vec<Target> =
             self.targets(kind).into_iter().filter(|t| self.effects.iter().all(|e| e.target != *t)).collect();
-        for _ in 0..400 {
+        for _ in 0..60 {
             let target = *self.random.pick(&targets);
             let signal = signal.unwrap_or(if self.random.chance(0.55) { "errors" } else { "latency" });
             if let Some(placed) = self.try_place(target, share, onset, alert, signal) {
@@ -299,14 +316,14 @@ impl Draft<'_> {
                     loud.ms[service] / self.quiet.ms[service] - 1.0
                 }
             };
-            let noticed = |&s: &usize| self.traffic[s] > 0.15 && rise(s) > wanted && alert.is_none_or(|a| a == s);
+            let noticed = |&s: &usize| self.traffic[s] > ALERTING && rise(s) > wanted && alert.is_none_or(|a| a == s);
             let mut alerts: Vec<usize> = (0..self.world.services.len()).filter(noticed).collect();
             let elsewhere: Vec<usize> = alerts.iter().copied().filter(|&s| target != Target::Service(s)).collect();
             if !elsewhere.is_empty() && self.random.chance(0.8) {
                 alerts = elsewhere;
             }
             if !alerts.is_empty() {
-                let alert = *self.random.pick(&alerts);
+                let alert = busiest(&mut self.random, &self.traffic, &alerts);
                 return Some(Placed { effect, alert, signal, rise: rise(alert) });
             }
         }
@@ -358,12 +375,12 @@ impl Draft<'_> {
             let mut stress = Stress::none(self.world);
             stress.add(self.world, &effect, 1.0);
             let loud = expect(self.world, &stress, &self.visits);
-            let noticed = |&s: &usize| self.traffic[s] > 0.15 && loud.ms[s] / self.quiet.ms[s] > 1.35;
+            let noticed = |&s: &usize| self.traffic[s] > ALERTING && loud.ms[s] / self.quiet.ms[s] > 1.35;
             let alerts: Vec<usize> = (0..self.world.services.len()).filter(noticed).collect();
             if alerts.is_empty() {
                 continue;
             }
-            let alert = *self.random.pick(&alerts);
+            let alert = busiest(&mut self.random, &self.traffic, &alerts);
             self.saturate(bottleneck, usual, &growth);
             self.note = format!("{} saturates at its ceiling of replicas", self.world.services[bottleneck].name);
             if let Some(tenant) = tenant {
@@ -476,4 +493,15 @@ impl Draft<'_> {
             leak: self.leak,
         }
     }
+}
+
+/// One of the services, in proportion to their traffic: busy services have the alerts.
+fn busiest(random: &mut Random, traffic: &[f64], services: &[usize]) -> usize {
+    let mut total = 0.0;
+    let mut cumulative = Vec::with_capacity(services.len());
+    for &service in services {
+        total += traffic[service];
+        cumulative.push(total);
+    }
+    services[random.weighted(&cumulative)]
 }

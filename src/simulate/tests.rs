@@ -161,7 +161,7 @@ fn trouble_reaches_the_service_that_alerts() {
     ];
     for scenario in troubled {
         for seed in 1..4 {
-            let (_directory, truth) = generate(scenario, seed, 12_000);
+            let (_directory, truth) = generate(scenario, seed, 15_000);
             let [before, during] = alerting(&truth);
             let seen = if truth["incident"]["signal"] == "errors" {
                 during.0 > before.0 + 0.015
@@ -315,4 +315,16 @@ fn an_impossible_plan_is_refused() {
     assert!(run(&plan, directory.path()).unwrap_err().to_string().contains("cannot start at that time"));
     assert_eq!("bad-deploy".parse::<Scenario>().unwrap(), Scenario::BadDeploy);
     assert!("nonsense".parse::<Scenario>().unwrap_err().hint.unwrap().contains("noisy-tenant"));
+}
+
+#[test]
+fn zz_probe() {
+    for (i, &scenario) in scenarios().iter().enumerate() {
+        let dir = PathBuf::from(format!("/tmp/simout/{}", scenario.name()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let spans = if i == 0 { 100_000 } else { 20_000 };
+        let t = std::time::Instant::now();
+        let s = run(&Plan { scenario, seed: 77, spans, start: DEFAULT_START }, &dir).unwrap();
+        println!("{:?} {:?}", t.elapsed(), s);
+    }
 }
