@@ -12,6 +12,13 @@ pub const PEOPLE: [&str; 14] = [
     "noor",
 ];
 
+/// Pipeline runs are numbered apart from deployments.
+const RUN_OFFSET: i64 = 9_000_000_000;
+
+fn whole_seconds(at: i64) -> i64 {
+    at - at.rem_euclid(SECOND)
+}
+
 /// Collects the changes and the versions that follow from them.
 #[derive(Debug)]
 pub struct Ledger {
@@ -58,9 +65,15 @@ impl Ledger {
         (self.versions, self.rollouts, self.changes)
     }
 
-    fn next_number(&mut self) -> i64 {
-        self.number += self.random.integer(3, 4000);
-        self.number
+    /// Numbers of deployments grow with time, as they do at the platform that hands them out.
+    fn number_at(&mut self, at: i64) -> i64 {
+        loop {
+            let number = self.number + at / SECOND % 100_000_000 * 7 + self.random.integer(0, 7);
+            let run = RUN_OFFSET + number;
+            if self.changes.iter().all(|change| change.run != run) {
+                return number;
+            }
+        }
     }
 
     fn push(
@@ -72,7 +85,8 @@ impl Ledger {
         times: [i64; 2],
     ) -> String {
         let via = if world.services[service].cdevents { Via::CdEvents } else { Via::GitHub };
-        let number = self.next_number();
+        let times = times.map(whole_seconds);
+        let number = self.number_at(times[0]);
         let id = if via == Via::CdEvents { self.random.uuid() } else { number.to_string() };
         let name = world.services[service].name;
         let verb = if kind == "rollback" { "roll back" } else { "deploy" };
@@ -84,7 +98,7 @@ impl Ledger {
             version: Some(versions[1].to_owned()),
             previous: Some(versions[0].to_owned()),
             revision: self.random.hex(40),
-            run: 9_000_000_000 + number,
+            run: RUN_OFFSET + number,
             actor: actor.to_owned(),
             status: "succeeded",
             started: times[0],
@@ -98,6 +112,7 @@ impl Ledger {
     /// A deploy that the telemetry shows: at `at`, to a canary of this share (1 for none) that is promoted later unless
     /// the deploy is rolled back. Returns the id of the change.
     pub fn deploy(&mut self, world: &World, service: usize, at: i64, canary: f64, back_at: Option<i64>) -> String {
+        let at = whole_seconds(at);
         if self.rollouts[service].is_some() {
             return String::new();
         }
@@ -129,6 +144,7 @@ impl Ledger {
 
     /// A change that no webhook expresses. Returns its id.
     pub fn table(&mut self, kind: &'static str, target: &str, at: i64, finished: Option<i64>, title: &str) -> String {
+        let (at, finished) = (whole_seconds(at), finished.map(whole_seconds));
         let id = format!("{}-{}", &kind[..3], self.random.hex(10));
         let actor = if kind == "provider" { "status-page" } else { *self.random.pick(&PEOPLE) };
         self.changes.push(Change {
@@ -278,9 +294,10 @@ pub fn wiggles(random: &mut Random, world: &World, windows: &Windows, hit: &[Tar
             from,
             to: from + (windows.incident() as f64 * random.between(0.2, 0.8)) as i64,
             ramp: 20 * SECOND,
-            error_rate: if noisy { random.between(0.002, 0.008) } else { 0.0 },
-            latency: if noisy { 1.0 } else { random.between(1.08, 1.35) },
+            error_rate: if noisy { random.between(0.004, 0.03) } else { 0.0 },
+            latency: if noisy { 1.0 } else { random.between(1.1, 1.6) },
             error_type: "Unavailable",
+            silent: false,
             message: "temporary failure while handling {}",
         });
     }

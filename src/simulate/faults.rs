@@ -47,6 +47,8 @@ pub struct Effect {
     pub latency: f64,
     /// `error.type` of the errors.
     pub error_type: &'static str,
+    /// Whether the answers are wrong but look right: not the target but its callers report the errors.
+    pub silent: bool,
     /// Log template of the errors; `{}` is replaced by an id.
     pub message: &'static str,
 }
@@ -197,6 +199,7 @@ mod tests {
             error_rate: 0.9,
             latency: 1.0,
             error_type: "x",
+            silent: false,
             message: "x",
         };
         let mut stress = Stress::none(&world);
@@ -220,6 +223,7 @@ mod tests {
             error_rate: 0.0,
             latency: 2.0,
             error_type: "",
+            silent: false,
             message: "",
         };
         assert_eq!([99, 100, 125, 150, 199, 200].map(|at| effect.strength(at)), [0.0, 0.0, 0.5, 1.0, 1.0, 0.0]);

@@ -7,6 +7,9 @@ use super::story::{SECOND, Story};
 use super::timeline::{STEP, Timeline};
 use super::world::World;
 
+/// How often metrics are exported.
+pub const EXPORT_EVERY: i64 = 6 * STEP;
+
 /// Upper bounds of the buckets in seconds, as the semantic conventions advise.
 const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
@@ -85,7 +88,7 @@ impl Histogram {
         let count: u64 = self.buckets.iter().sum();
         let mut out = String::from("{\"name\":\"http.server.request.duration\",\"unit\":\"s\",\"histogram\":{");
         push(&mut out, format_args!("\"aggregationTemporality\":1,\"dataPoints\":[{{\"timeUnixNano\":\"{at}\","));
-        push(&mut out, format_args!("\"startTimeUnixNano\":\"{}\",\"count\":\"{count}\",", at - 3 * STEP));
+        push(&mut out, format_args!("\"startTimeUnixNano\":\"{}\",\"count\":\"{count}\",", at - EXPORT_EVERY));
         push(&mut out, format_args!("\"sum\":{},\"bucketCounts\":[", self.sum));
         for (position, bucket) in self.buckets.iter().enumerate() {
             push(&mut out, format_args!("{}\"{bucket}\"", if position > 0 { "," } else { "" }));

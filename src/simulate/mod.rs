@@ -256,10 +256,11 @@ fn telemetry(
     timeline: &timeline::Timeline,
     directory: &Path,
 ) -> Result<(traffic::Counts, otlp::Exported, Vec<otlp::Instance>)> {
-    let each = traffic::Traffic::new(plan.seed, "trial", world, story, timeline, None).trial(TRIAL);
+    let mut trial = traffic::Traffic::new(plan.seed, "trial", world, story, timeline, None);
+    let requests = trial.requests_for(plan.spans as f64, TRIAL);
     let mut exporter = otlp::Exporter::new(plan.seed, &directory.join("otlp"));
     let mut traffic = traffic::Traffic::new(plan.seed, "traffic", world, story, timeline, Some(&mut exporter));
-    traffic.run(plan.spans as f64 / each)?;
+    traffic.run(requests)?;
     let counts = traffic.counts.clone();
     let (exported, instances) = exporter.close()?;
     Ok((counts, exported, instances))

@@ -29,6 +29,13 @@ const SERVICE_ERRORS: &[(&str, &str)] = &[
     ("InvalidArgument", "required parameter missing in call {}"),
 ];
 
+/// What callers throw when an answer looks right and is wrong.
+const WRONG_ANSWERS: &[(&str, &str)] = &[
+    ("InvalidResponse", "unexpected value in the answer for {}"),
+    ("AssertionFailed", "totals do not match for {}"),
+    ("DecodeError", "cannot decode the answer for {}: missing field"),
+];
+
 /// The same for peers.
 const PEER_ERRORS: &[(&str, &str)] = &[
     ("503", "upstream answered 503 for {}"),
@@ -186,6 +193,9 @@ impl Draft<'_> {
             subject,
             since: onset,
         });
+        if placed.effect.silent {
+            self.note = format!("{name} reports no errors itself, its callers do");
+        }
         self.effects.push(placed.effect.clone());
         Ok(placed)
     }
@@ -249,13 +259,11 @@ impl Draft<'_> {
     }
 
     fn targets(&self, kind: Kind) -> Vec<Target> {
-        let peers = |external: bool| {
-            let all = self.world.peers.iter().enumerate();
-            all.filter(|(_, peer)| peer.external == external).map(|(at, _)| Target::Peer(at)).collect()
-        };
+        let inside = self.world.peers.iter().enumerate().filter(|(_, peer)| !peer.external);
+        let stores = inside.map(|(at, _)| Target::Peer(at)).collect();
         match kind {
-            Kind::Provider => peers(true),
-            Kind::Dependency | Kind::Migration => peers(false),
+            Kind::Provider => (0..self.world.peers.len()).map(Target::Peer).collect(),
+            Kind::Dependency | Kind::Migration => stores,
             Kind::Deploy | Kind::Config | Kind::Flag => {
                 let busy = (0..self.traffic.len()).filter(|&s| self.traffic[s] > 0.08);
                 let free = busy.filter(|&s| !self.ledger.has_rollout(s));
@@ -319,7 +327,7 @@ impl Draft<'_> {
             let noticed = |&s: &usize| self.traffic[s] > ALERTING && rise(s) > wanted && alert.is_none_or(|a| a == s);
             let mut alerts: Vec<usize> = (0..self.world.services.len()).filter(noticed).collect();
             let elsewhere: Vec<usize> = alerts.iter().copied().filter(|&s| target != Target::Service(s)).collect();
-            if !elsewhere.is_empty() && self.random.chance(0.8) {
+            if effect.silent || (!elsewhere.is_empty() && self.random.chance(0.8)) {
                 alerts = elsewhere;
             }
             if !alerts.is_empty() {
@@ -340,7 +348,12 @@ impl Draft<'_> {
             operations.push(*self.random.pick(&own));
         }
         let known = if matches!(target, Target::Peer(_)) { PEER_ERRORS } else { SERVICE_ERRORS };
-        let (error_type, message) = if errors { *self.random.pick(known) } else { ("", "") };
+        let silent = errors && matches!(target, Target::Service(_)) && self.random.chance(0.15);
+        let (error_type, message) = match (errors, silent) {
+            (true, false) => *self.random.pick(known),
+            (true, true) => *self.random.pick(WRONG_ANSWERS),
+            _ => ("", ""),
+        };
         Effect {
             target,
             cohort: Cohort::All,
@@ -351,6 +364,7 @@ impl Draft<'_> {
             error_rate: 0.0,
             latency: 1.0,
             error_type,
+            silent,
             message,
         }
     }

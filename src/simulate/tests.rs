@@ -210,7 +210,7 @@ fn every_scenario_finds_a_place_under_many_seeds() {
             assert_eq!(ids.len(), story.changes.len());
             assert!(story.incident.t0 < story.incident.t1);
         }
-        assert!(scenario == Scenario::NoChange || culprits.len() >= 4, "{}: {culprits:?}", scenario.name());
+        assert!(scenario == Scenario::NoChange || culprits.len() >= 6, "{}: {culprits:?}", scenario.name());
     }
 }
 
@@ -315,16 +315,4 @@ fn an_impossible_plan_is_refused() {
     assert!(run(&plan, directory.path()).unwrap_err().to_string().contains("cannot start at that time"));
     assert_eq!("bad-deploy".parse::<Scenario>().unwrap(), Scenario::BadDeploy);
     assert!("nonsense".parse::<Scenario>().unwrap_err().hint.unwrap().contains("noisy-tenant"));
-}
-
-#[test]
-fn zz_probe() {
-    for (i, &scenario) in scenarios().iter().enumerate() {
-        let dir = PathBuf::from(format!("/tmp/simout/{}", scenario.name()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let spans = if i == 0 { 100_000 } else { 20_000 };
-        let t = std::time::Instant::now();
-        let s = run(&Plan { scenario, seed: 77, spans, start: DEFAULT_START }, &dir).unwrap();
-        println!("{:?} {:?}", t.elapsed(), s);
-    }
 }

@@ -86,6 +86,7 @@ impl Timeline {
         let mut replicas = service.replicas;
         let (mut above, mut below) = (0, 0);
         let mut drift = 0.0;
+        let patience = 3 + random.below(6);
         let base = diurnal(self.start);
         for step in 0..self.steps {
             let now = self.start + step as i64 * STEP;
@@ -103,7 +104,7 @@ impl Timeline {
             let index = at * self.steps + step;
             self.utilisation[index] = utilisation;
             self.replicas[index] = replicas;
-            if above >= 4 || below >= 30 {
+            if above >= patience || below >= 30 {
                 let pause = SECOND * random.integer(0, 9);
                 self.scalings.push(Scaling { at: now + pause, service: at, from: replicas, to: wanted, utilisation });
                 replicas = wanted;

@@ -1,7 +1,7 @@
 //! Requests walking through the company: every call takes its time, may fail, be repeated, time out, or publish a message.
 
 use super::faults::{Cohort, Effect, PROPAGATION, Target};
-use super::metrics::Meter;
+use super::metrics::{EXPORT_EVERY, Meter};
 use super::otlp::{Exporter, Value};
 use super::random::{Random, mix};
 use super::story::Story;
@@ -80,6 +80,27 @@ struct Arrival<'a> {
 struct Done {
     end: i64,
     failed: Option<&'static str>,
+    /// The answer looks right and is wrong: what the caller throws, and its log template.
+    wrong: Option<Failure>,
+}
+
+/// `error.type` and a log template or a callee's name.
+type Failure = (&'static str, &'static str);
+
+/// What the active effects do to one request.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    latency: f64,
+    own: Option<Failure>,
+    wrong: Option<Failure>,
+}
+
+/// The calls of one step: when the last is back, and why the caller gives up.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    end: i64,
+    upstream: Option<Failure>,
+    wrong: Option<Failure>,
 }
 
 /// The generator.
@@ -138,15 +159,38 @@ impl<'a> Traffic<'a> {
         (diurnal(at) / diurnal(self.story.windows.start), extra)
     }
 
-    /// How many sent spans an average request stands for, from a trial of this many requests at the start.
-    pub fn trial(&mut self, requests: u32) -> f64 {
-        let (tenants, _) = self.tenants();
+    /// How many requests make about this many spans, learned from a trial of some requests at the start.
+    pub fn requests_for(&mut self, spans: f64, trial: u32) -> f64 {
+        let (tenants, kept) = self.tenants();
         let entries = self.entries();
-        for _ in 0..requests {
+        for _ in 0..trial {
             let (tenant, entry) = (self.random.weighted(&tenants), self.random.weighted(&entries));
             self.root(tenant, entry, self.story.windows.start);
         }
-        self.counts.sent as f64 / f64::from(requests)
+        let usual = self.counts.sent as f64 / f64::from(trial);
+        let mut surging = usual;
+        let surge = self.story.surges.first().copied();
+        if let Some((tenant, entry)) = surge.and_then(|surge| surge.tenant.zip(surge.entry)) {
+            let before = self.counts.sent;
+            for _ in 0..trial {
+                self.root(tenant, entry, self.story.windows.start);
+            }
+            let share = kept_share(self.world.tenants[tenant].threshold) / kept;
+            surging = (self.counts.sent - before) as f64 / f64::from(trial) * share.min(1.0);
+        }
+        let (base, extra) = self.weights();
+        spans * (base + extra) / (usual * base + surging * extra)
+    }
+
+    /// Integrals of the usual and of the added intensity over the window.
+    fn weights(&self) -> (f64, f64) {
+        let windows = self.story.windows;
+        let steps = (windows.start..windows.end).step_by(usize::try_from(STEP).unwrap_or(1));
+        steps.fold((0.0, 0.0), |(usual, added), at| {
+            let (base, extra) = self.intensity(at);
+            let weight = base * STEP.min(windows.end - at) as f64;
+            (usual + weight, added + weight * extra)
+        })
     }
 
     fn entries(&self) -> Vec<f64> {
@@ -166,13 +210,8 @@ impl<'a> Traffic<'a> {
     /// When the files cannot be written.
     pub fn run(&mut self, requests: f64) -> Result<()> {
         let windows = self.story.windows;
-        let weight: f64 = (windows.start..windows.end)
-            .step_by(usize::try_from(STEP).unwrap_or(1))
-            .map(|at| {
-                let (base, extra) = self.intensity(at);
-                base * (1.0 + extra) * STEP.min(windows.end - at) as f64
-            })
-            .sum();
+        let (usual, surging) = self.weights();
+        let weight = usual + surging;
         let (tenants, kept) = self.tenants();
         let entries = self.entries();
         let mut at = windows.start;
@@ -216,7 +255,7 @@ impl<'a> Traffic<'a> {
 
     fn tick(&mut self, at: i64) -> Result<()> {
         if let Some(exporter) = self.exporter.as_deref_mut() {
-            if (at - self.story.windows.start) % (3 * STEP) == 0 {
+            if (at - self.story.windows.start) % EXPORT_EVERY == 0 {
                 self.meter.export(at, self.world, self.story, self.timeline, exporter);
             }
             exporter.flush()?;
@@ -288,7 +327,7 @@ impl<'a> Traffic<'a> {
             caller.span = self.random.bits() | 1;
         }
         let flag = self.flag(service, request, at);
-        let (latency, mut own) = self.trouble(arrival.operation, service, version.0, flag, at);
+        let Trouble { latency, mut own, wrong } = self.trouble(arrival.operation, service, version.0, flag, at);
         if own.is_none() && self.random.chance(self.world.services[service].base_error) {
             own = Some(("InternalError", "internal error while handling {}"));
         }
@@ -298,10 +337,11 @@ impl<'a> Traffic<'a> {
         let mut upstream = None;
         if own.is_none() || self.random.chance(0.5) {
             for step in &operation.steps {
-                let (end, failed) = self.step(request, &caller, step, cursor);
-                cursor = end + piece;
-                upstream = failed;
-                if upstream.is_some() {
+                let done = self.step(request, &caller, step, cursor);
+                cursor = done.end + piece;
+                upstream = done.upstream;
+                own = own.or(done.wrong);
+                if upstream.is_some() || done.wrong.is_some() {
                     break;
                 }
             }
@@ -310,10 +350,10 @@ impl<'a> Traffic<'a> {
         let failures = (own.filter(|_| upstream.is_none()), upstream);
         self.report(request, arrival, &caller, operation, cursor, failures, flag);
         self.count(service, at, cursor, failed.is_some());
-        Done { end: cursor, failed }
+        Done { end: cursor, failed, wrong }
     }
 
-    /// Latency factor and, if the dice say so, the failure (type and log template) that the active effects cause.
+    /// What the active effects do to this request, where the dice say so.
     fn trouble(
         &mut self,
         operation: usize,
@@ -321,9 +361,9 @@ impl<'a> Traffic<'a> {
         version: usize,
         flag: Option<(usize, bool)>,
         at: i64,
-    ) -> (f64, Option<(&'static str, &'static str)>) {
-        let mut latency = self.timeline.queueing(service, at);
-        let mut own = None;
+    ) -> Trouble {
+        let latency = self.timeline.queueing(service, at);
+        let mut trouble = Trouble { latency, own: None, wrong: None };
         for position in 0..self.by_service[service].len() {
             let effect = self.by_service[service][position];
             let concerned = match effect.cohort {
@@ -335,39 +375,34 @@ impl<'a> Traffic<'a> {
             if !concerned || strength <= 0.0 || !effect.hits(operation) {
                 continue;
             }
-            latency *= 1.0 + strength * (effect.latency - 1.0);
+            trouble.latency *= 1.0 + strength * (effect.latency - 1.0);
             if effect.error_rate > 0.0 && self.random.chance(strength * effect.error_rate) {
-                own = Some((effect.error_type, effect.message));
+                let failure = Some((effect.error_type, effect.message));
+                if effect.silent { trouble.wrong = failure } else { trouble.own = failure }
             }
         }
-        (latency, own)
+        trouble
     }
 
-    /// The calls of one step in parallel: when the last is back, and what failed (error and callee) if the caller gives up.
-    fn step(
-        &mut self,
-        request: &Request,
-        caller: &Caller<'a>,
-        step: &[Edge],
-        at: i64,
-    ) -> (i64, Option<(&'static str, &'static str)>) {
-        let mut end = at;
-        let mut failure = None;
+    /// The calls of one step, in parallel.
+    fn step(&mut self, request: &Request, caller: &Caller<'a>, step: &[Edge], at: i64) -> Step {
+        let mut outcome = Step { end: at, upstream: None, wrong: None };
         for (position, edge) in step.iter().enumerate() {
             if !self.random.chance(edge.probability) {
                 continue;
             }
             let start = at + position as i64 * 25_000;
             let done = self.call(request, caller, edge, start);
-            end = end.max(done.end);
-            if let Some(error) = done.failed
-                && !edge.optional
-                && self.random.chance(PROPAGATION)
-            {
-                failure = Some((error, self.callee_name(edge)));
+            outcome.end = outcome.end.max(done.end);
+            if edge.optional || !self.random.chance(PROPAGATION) {
+                continue;
+            }
+            match done.failed {
+                Some(error) => outcome.upstream = Some((error, self.callee_name(edge))),
+                None => outcome.wrong = outcome.wrong.or(done.wrong),
             }
         }
-        (end, failure)
+        outcome
     }
 
     fn callee_name(&self, edge: &Edge) -> &'static str {
@@ -392,12 +427,12 @@ impl<'a> Traffic<'a> {
                     let at = start + out;
                     let arrival = Arrival { operation, parent: Some(id), at, kind: 2, link: None, topic: None };
                     let done = self.serve(request, &arrival);
-                    Done { end: done.end + back, failed: done.failed.map(answered) }
+                    Done { end: done.end + back, failed: done.failed.map(answered), ..done }
                 }
             };
             let limit = start + (edge.timeout_ms * MILLISECOND) as i64;
             if done.end > limit {
-                done = Done { end: limit, failed: Some("timeout") };
+                done = Done { end: limit, failed: Some("timeout"), wrong: None };
             }
             self.report_call(request, caller, edge, (id, attempt), (start, done));
             if done.failed.is_none() || attempt == edge.retries {
@@ -406,7 +441,7 @@ impl<'a> Traffic<'a> {
             self.counts.retries += 1;
             start = done.end + (self.random.between(15.0, 60.0) * MILLISECOND) as i64;
         }
-        Done { end: start, failed: None }
+        Done { end: start, failed: None, wrong: None }
     }
 
     /// A peer's answer.
@@ -422,7 +457,7 @@ impl<'a> Traffic<'a> {
             }
         }
         let ms = self.random.log_normal(self.world.peers[peer].median_ms, 0.4) * latency;
-        Done { end: at + (ms * MILLISECOND) as i64 + 1, failed }
+        Done { end: at + (ms * MILLISECOND) as i64 + 1, failed, wrong: None }
     }
 
     fn publish(&mut self, request: &Request, caller: &Caller<'a>, topic: usize, id: u64, at: i64) -> Done {
@@ -443,7 +478,7 @@ impl<'a> Traffic<'a> {
             let producer = (request.trace, id);
             self.pending.push(Pending { operation, topic, at: end + lag, request: *request, producer });
         }
-        Done { end, failed: None }
+        Done { end, failed: None, wrong: None }
     }
 
     fn count(&mut self, service: usize, at: i64, end: i64, failed: bool) {

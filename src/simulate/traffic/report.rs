@@ -1,6 +1,6 @@
 //! What the instrumentation of the simulated services sends about the requests.
 
-use super::{Arrival, Caller, Done, MILLISECOND, Out, Request, Traffic};
+use super::{Arrival, Caller, Done, Failure, MILLISECOND, Out, Request, Traffic};
 use crate::simulate::otlp::{Attributes, Log, Span, Value};
 use crate::simulate::random::mix;
 use crate::simulate::world::{Callee, Edge, Operation};
@@ -9,9 +9,7 @@ use crate::simulate::world::{Callee, Edge, Operation};
 const LOST_ONE_IN: u64 = 300;
 
 /// Share of the requests that a service logs although nothing is wrong.
-const INFO_SHARE: f64 = 0.03;
-
-type Failure = Option<(&'static str, &'static str)>;
+const INFO_SHARE: f64 = 0.08;
 
 impl<'a> Traffic<'a> {
     /// Whether the span of this id is lost on its way; roots get ids that are not.
@@ -91,7 +89,7 @@ impl<'a> Traffic<'a> {
         caller: &Caller<'a>,
         operation: &Operation,
         end: i64,
-        failures: (Failure, Failure),
+        failures: (Option<Failure>, Option<Failure>),
         flag: Option<(usize, bool)>,
     ) {
         let (own, upstream) = failures;
