@@ -99,8 +99,7 @@ impl Trail<'_> {
     fn base(
         &mut self,
         at: i64,
-        source: &str,
-        name: &str,
+        (source, name): (&str, &str),
         identity: &Value,
         ip: &str,
         agent: &str,
@@ -175,7 +174,7 @@ impl Trail<'_> {
     /// An event made with the session, and the truth about it.
     fn act(&mut self, session: &Session, at: i64, source: &str, name: &str, resource: Option<String>) -> String {
         let identity = session.identity();
-        let mut event = self.base(at, source, name, &identity, &session.ip, session.agent, session.account);
+        let mut event = self.base(at, (source, name), &identity, &session.ip, session.agent, session.account);
         if let Some(resource) = resource {
             event["requestParameters"] =
                 if name == "GetSecretValue" { json!({"secretId": resource}) } else { json!({"resource": resource}) };
@@ -209,7 +208,7 @@ impl Trail<'_> {
             let outside = json!({"type": "AWSAccount", "accountId": session.account,
                 "principalId": format!("{}:{}", session.id, session.name)});
             let mut mirror =
-                self.base(at, "sts.amazonaws.com", "AssumeRole", &outside, &session.ip, session.agent, account);
+                self.base(at, ("sts.amazonaws.com", "AssumeRole"), &outside, &session.ip, session.agent, account);
             mirror["sharedEventID"] = json!(shared);
             next = self.issue(mirror, at, next);
         }
@@ -235,8 +234,7 @@ impl Trail<'_> {
         });
         let event = self.base(
             at,
-            "sts.amazonaws.com",
-            "AssumeRoleWithWebIdentity",
+            ("sts.amazonaws.com", "AssumeRoleWithWebIdentity"),
             &identity,
             &session.ip,
             session.agent,
@@ -309,13 +307,13 @@ impl Trail<'_> {
             "identityProvider": format!("arn:aws:iam::{TOOLS}:saml-provider/sso"),
         });
         let event =
-            self.base(at, "sts.amazonaws.com", "AssumeRoleWithSAML", &identity, &session.ip, session.agent, TOOLS);
+            self.base(at, ("sts.amazonaws.com", "AssumeRoleWithSAML"), &identity, &session.ip, session.agent, TOOLS);
         let mut session = self.issue(event, at, session);
         let mut now = at;
         let roles = [(PROD, "operator"), (PROD, "break-glass"), (TOOLS, "auditor")];
-        for hop in 0..self.random.below(3) {
+        let hops = self.random.below(3);
+        for (account, role) in roles.into_iter().take(hops) {
             now += self.random.integer(5, 120) * SECOND;
-            let (account, role) = roles[hop];
             session = self.chain(&session, now, account, role);
         }
         let calls = [
@@ -345,9 +343,9 @@ impl Trail<'_> {
         let name = if itself { "AutoScaling".to_owned() } else { self.random.hex(32) };
         let mut session = self.session(PROD, &role, name, Origin { kind, identity, run: None, hops: 1 });
         let caller = json!({"type": "AWSService", "invokedBy": invoker});
-        let event = self.base(at, "sts.amazonaws.com", "AssumeRole", &caller, invoker, invoker, PROD);
+        let event = self.base(at, ("sts.amazonaws.com", "AssumeRole"), &caller, invoker, invoker, PROD);
         session = self.issue(event, at, session);
-        for step in 0..1 + self.random.below(4) as i64 {
+        for step in 0..self.random.integer(1, 5) {
             let (source, call) = if itself {
                 ("ec2.amazonaws.com", "RunInstances")
             } else {
@@ -377,7 +375,7 @@ impl Trail<'_> {
             "type": "IAMUser", "principalId": self.key("AIDA"), "arn": format!("arn:aws:iam::{PROD}:user/backup"),
             "accountId": PROD, "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userName": "backup",
         });
-        let event = self.base(at, "s3.amazonaws.com", "ListBuckets", &identity, "10.3.9.9", "aws-cli/1.18", PROD);
+        let event = self.base(at, ("s3.amazonaws.com", "ListBuckets"), &identity, "10.3.9.9", "aws-cli/1.18", PROD);
         self.records.push((at, event));
     }
 

@@ -431,7 +431,7 @@ fn skew(hash: u64) -> i64 {
         1..=5 => 25_000_000,
         _ => 900_000,
     };
-    let unit = (hash >> 32) as u32 as i32;
+    let unit = ((hash >> 32) as u32).cast_signed();
     i64::from(unit) * spread / i64::from(i32::MAX)
 }
 

@@ -310,9 +310,9 @@ impl Draft<'_> {
             if errors { &[0.08, 0.15, 0.25, 0.4, 0.6, 0.85] } else { &[2.0, 3.0, 5.0, 8.0, 14.0, 24.0] };
         for &strength in &ladder[self.random.below(3)..] {
             if errors {
-                effect.error_rate = strength
+                effect.error_rate = strength;
             } else {
-                effect.latency = strength
+                effect.latency = strength;
             }
             let mut stress = Stress::none(self.world);
             stress.add(self.world, &effect, share);

@@ -88,8 +88,9 @@ impl Timeline {
         let mut drift = 0.0;
         let patience = 3 + random.below(6);
         let base = diurnal(self.start);
+        let mut now = self.start - STEP;
         for step in 0..self.steps {
-            let now = self.start + step as i64 * STEP;
+            now += STEP;
             drift = 0.9 * drift + 0.012 * random.normal();
             let surge: f64 = story.surges.iter().zip(ratios).map(|(surge, ratio)| surge.extra(now) * ratio[at]).sum();
             let mut work = service.utilisation * (diurnal(now) / base) * (1.0 + surge) * (1.0 + drift).max(0.5);

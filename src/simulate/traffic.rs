@@ -14,6 +14,9 @@ const MILLISECOND: f64 = 1e6;
 /// The topic that old instrumentation consumes within the trace of the producer.
 const SAME_TRACE_TOPIC: usize = 2;
 
+/// Parallel calls leave one after the other, this many nanoseconds apart.
+const STAGGER: usize = 25_000;
+
 /// Requests, failures and time of a service in some window.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stat {
@@ -348,7 +351,7 @@ impl<'a> Traffic<'a> {
         }
         let failed = upstream.map(|(error, _)| error).or(own.map(|(error, _)| error));
         let failures = (own.filter(|_| upstream.is_none()), upstream);
-        self.report(request, arrival, &caller, operation, cursor, failures, flag);
+        self.report(request, arrival, &caller, cursor, failures, flag);
         self.count(service, at, cursor, failed.is_some());
         Done { end: cursor, failed, wrong }
     }
@@ -387,12 +390,11 @@ impl<'a> Traffic<'a> {
     /// The calls of one step, in parallel.
     fn step(&mut self, request: &Request, caller: &Caller<'a>, step: &[Edge], at: i64) -> Step {
         let mut outcome = Step { end: at, upstream: None, wrong: None };
-        for (position, edge) in step.iter().enumerate() {
+        for (edge, stagger) in step.iter().zip((0..).step_by(STAGGER)) {
             if !self.random.chance(edge.probability) {
                 continue;
             }
-            let start = at + position as i64 * 25_000;
-            let done = self.call(request, caller, edge, start);
+            let done = self.call(request, caller, edge, at + stagger);
             outcome.end = outcome.end.max(done.end);
             if edge.optional || !self.random.chance(PROPAGATION) {
                 continue;

@@ -87,13 +87,13 @@ impl<'a> Traffic<'a> {
         request: &Request,
         arrival: &Arrival<'_>,
         caller: &Caller<'a>,
-        operation: &Operation,
         end: i64,
         failures: (Option<Failure>, Option<Failure>),
         flag: Option<(usize, bool)>,
     ) {
         let (own, upstream) = failures;
         let world = self.world;
+        let operation = &world.operations[arrival.operation];
         let reference = format!("{:08x}", caller.span as u32);
         let error = match (own, upstream) {
             (Some((_, template)), _) => Some(template.replacen("{}", &reference, 1)),
