@@ -304,7 +304,7 @@ impl Draft<'_> {
         signal: &'static str,
     ) -> Option<Placed> {
         let errors = signal == "errors";
-        let wanted = if errors { self.random.between(0.03, 0.08) } else { self.random.between(0.3, 0.6) };
+        let wanted = if errors { self.random.between(0.03, 0.08) } else { self.random.between(0.4, 0.7) };
         let mut effect = self.effect(target, onset, errors);
         let ladder: &[f64] =
             if errors { &[0.08, 0.15, 0.25, 0.4, 0.6, 0.85] } else { &[2.0, 3.0, 5.0, 8.0, 14.0, 24.0] };
@@ -473,7 +473,9 @@ impl Draft<'_> {
 
     fn finish(mut self, scenario: Scenario, alert: usize, signal: &'static str) -> Story {
         let windows = self.windows;
-        let hit: Vec<Target> = self.effects.iter().map(|effect| effect.target).collect();
+        let mut hit: Vec<Target> = self.effects.iter().map(|effect| effect.target).collect();
+        // A wiggle of the alerting service itself could hide the rise that the alert is about.
+        hit.push(Target::Service(alert));
         background::changes(self.world, &windows, alert, &mut self.ledger, &mut self.flags);
         self.effects.extend(background::wiggles(self.ledger.random(), self.world, &windows, &hit));
         let shift = self.random.integer(-15, 40) * SECOND;
