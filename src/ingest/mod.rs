@@ -2,6 +2,12 @@
 //!
 //! A source is one folder with one line in [`all`].
 
+pub mod cloudtrail;
+pub mod decimal;
+pub mod json;
+pub mod json_records;
+pub mod times;
+
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
@@ -198,5 +204,5 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![]
+    vec![&cloudtrail::CloudTrail]
 }
