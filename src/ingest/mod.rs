@@ -4,8 +4,13 @@
 
 pub mod cloudtrail;
 pub mod decimal;
+pub mod delimited;
+pub mod focus;
 pub mod json;
 pub mod json_records;
+pub mod parquet_file;
+#[cfg(test)]
+pub mod testing;
 pub mod times;
 
 use std::collections::BTreeMap;
@@ -204,5 +209,5 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![&cloudtrail::CloudTrail]
+    vec![&cloudtrail::CloudTrail, &focus::Focus]
 }
