@@ -2,16 +2,21 @@
 //!
 //! A source is one folder with one line in [`all`].
 
+pub mod backstage;
+pub mod cdevents;
 pub mod cloudtrail;
 pub mod decimal;
 pub mod delimited;
 pub mod focus;
+pub mod github;
 pub mod json;
 pub mod json_records;
+pub mod openslo;
 pub mod parquet_file;
 #[cfg(test)]
 pub mod testing;
 pub mod times;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -209,5 +214,12 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![&cloudtrail::CloudTrail, &focus::Focus]
+    vec![
+        &cloudtrail::CloudTrail,
+        &focus::Focus,
+        &github::GitHub,
+        &cdevents::CdEvents,
+        &backstage::Backstage,
+        &openslo::OpenSlo,
+    ]
 }

@@ -117,12 +117,16 @@ impl<'v> Event<'v> {
 
 /// The version of a package URL (`pkg:type/name@version?qualifiers#subpath`), percent-decoded.
 fn version_of(purl: &str) -> Option<String> {
-    let end = purl.find(['?', '#']).unwrap_or(purl.len());
-    let (_, version) = purl.strip_prefix("pkg:")?.get(..end.checked_sub(4)?)?.rsplit_once('@')?;
-    let decoded = url::form_urlencoded::parse(format!("v={}", version.replace('+', "%2B")).as_bytes())
-        .next()
-        .map(|(_, version)| version.into_owned())?;
-    (!decoded.is_empty()).then_some(decoded)
+    let named = purl.strip_prefix("pkg:")?.split(['?', '#']).next()?;
+    let (_, version) = named.rsplit_once('@')?;
+    let mut decoded = Vec::with_capacity(version.len());
+    let mut rest = version.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let escaped = behind.get(..2).filter(|_| byte == b'%').and_then(|digits| hex::decode(digits).ok());
+        rest = if escaped.is_some() { behind.get(2..)? } else { behind };
+        decoded.extend(escaped.unwrap_or_else(|| vec![byte]));
+    }
+    String::from_utf8(decoded).ok().filter(|version| !version.is_empty())
 }
 
 fn service(event: &Event<'_>, predicate: &str, kind: &'static str, output: &mut Output<'_>) {
