@@ -53,7 +53,8 @@ impl<'r> Rows<'r> {
             .trim(Trim::All)
             .from_reader(Cursor::new(first).chain(reader));
         let header = match reader.headers() {
-            Ok(header) => header.iter().map(|name| name.trim_matches(['\u{feff}', ' ']).to_owned()).collect::<Vec<_>>(),
+            // A quote behind a blank is no quote to the reader, so padded names still have theirs.
+            Ok(header) => header.iter().map(|name| name.trim_matches(['\u{feff}', ' ', '"']).to_owned()).collect::<Vec<_>>(),
             Err(error) => return Err(unreadable(error)),
         };
         if header.iter().all(String::is_empty) {

@@ -15,6 +15,9 @@ pub mod openslo;
 pub mod parquet_file;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod survey;
+pub mod tabular;
 pub mod times;
 pub mod yaml;
 
@@ -221,5 +224,7 @@ pub fn all() -> Vec<&'static dyn Source> {
         &cdevents::CdEvents,
         &backstage::Backstage,
         &openslo::OpenSlo,
+        &tabular::Csv,
+        &tabular::Parquet,
     ]
 }
