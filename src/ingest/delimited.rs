@@ -54,7 +54,9 @@ impl<'r> Rows<'r> {
             .from_reader(Cursor::new(first).chain(reader));
         let header = match reader.headers() {
             // A quote behind a blank is no quote to the reader, so padded names still have theirs.
-            Ok(header) => header.iter().map(|name| name.trim_matches(['\u{feff}', ' ', '"']).to_owned()).collect::<Vec<_>>(),
+            Ok(header) => {
+                header.iter().map(|name| name.trim_matches(['\u{feff}', ' ', '"']).to_owned()).collect::<Vec<_>>()
+            }
             Err(error) => return Err(unreadable(error)),
         };
         if header.iter().all(String::is_empty) {
@@ -110,11 +112,12 @@ fn unreadable(error: csv::Error) -> crate::error::Error {
 fn delimiter_of(line: &[u8]) -> u8 {
     let count = |delimiter: u8| {
         let mut quoted = false;
-        line.iter().filter(|&&byte| {
-            quoted ^= byte == b'"';
-            byte == delimiter && !quoted
-        })
-        .count()
+        line.iter()
+            .filter(|&&byte| {
+                quoted ^= byte == b'"';
+                byte == delimiter && !quoted
+            })
+            .count()
     };
     [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
 }
@@ -136,7 +139,9 @@ mod tests {
     #[test]
     fn separators_marks_and_padding_are_found_out() {
         let expected = (vec!["a".to_owned(), "b c".to_owned()], vec![Ok(vec!["1".to_owned(), "x, y".to_owned()])]);
-        for text in ["a,b c\n1,\"x, y\"\n", "\u{feff} a ; \"b c\" \r\n1;\"x, y\"\r\n", "a\tb c\n 1 \tx, y", "\"a\"|b c\n1|x, y"] {
+        for text in
+            ["a,b c\n1,\"x, y\"\n", "\u{feff} a ; \"b c\" \r\n1;\"x, y\"\r\n", "a\tb c\n 1 \tx, y", "\"a\"|b c\n1|x, y"]
+        {
             assert_eq!(read(text.as_bytes()), expected, "{text}");
         }
     }

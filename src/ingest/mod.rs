@@ -14,10 +14,10 @@ pub mod json_records;
 pub mod openslo;
 pub mod parquet_file;
 #[cfg(test)]
-pub mod testing;
-#[cfg(test)]
 mod survey;
 pub mod tabular;
+#[cfg(test)]
+pub mod testing;
 pub mod times;
 pub mod yaml;
 

@@ -4,7 +4,9 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray, StringBuilder};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, RecordBatch, RecordBatchReader, StringArray, StringBuilder,
+};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::error::ArrowError;
@@ -29,19 +31,49 @@ pub fn is_parquet(reader: &mut dyn BufRead) -> Result<bool> {
     Ok(reader.fill_buf()?.starts_with(b"PAR1"))
 }
 
-/// The batches of a file. A Parquet file begins at its end, so its bytes are held in memory.
-///
-/// # Errors
-/// When it cannot be read, or is no Parquet file.
-pub fn open(reader: &mut dyn BufRead) -> Result<ParquetRecordBatchReader> {
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes)?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| unreadable(&error))?;
-    builder.with_batch_size(ROWS).build().map_err(|error| unreadable(&error))
+/// A file being read. A Parquet file begins at its end, so its bytes are held in memory.
+#[derive(Debug)]
+pub struct File(ParquetRecordBatchReader);
+
+impl File {
+    /// Read the description of a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no Parquet file.
+    pub fn open(reader: &mut dyn BufRead) -> Result<Self> {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes)?;
+        guarded(|| {
+            let builder =
+                ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| unreadable(&error))?;
+            builder.with_batch_size(ROWS).build().map(Self).map_err(|error| unreadable(&error))
+        })
+    }
+
+    /// Names of the columns, without the blanks around them.
+    #[must_use]
+    pub fn header(&self) -> Vec<String> {
+        self.0.schema().fields().iter().map(|field| field.name().trim().to_owned()).collect()
+    }
+
+    /// The next rows, or nothing at the end.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        guarded(|| self.0.next().transpose().map_err(|error| unreadable(&error)))
+    }
+}
+
+/// The reader asserts what its metadata promise (lengths that are not negative, for one), and a damaged file breaks
+/// such promises. That is the file's fault and no reason to stop.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(unreadable(&"its metadata contradict themselves")))
 }
 
 /// The error for a file that is damaged.
-pub fn unreadable(error: &impl std::fmt::Display) -> Error {
+fn unreadable(error: &impl std::fmt::Display) -> Error {
     UserError::invalid("the file cannot be read as Parquet").detail(error.to_string()).into()
 }
 
@@ -56,7 +88,9 @@ pub fn as_text(column: &ArrayRef) -> Result<StringArray> {
         data_type if data_type.is_nested() => {
             let mut text = StringBuilder::new();
             for row in 0..column.len() {
-                text.append_option(json_of(column, row, MAX_DEPTH)?.filter(|value| !value.is_null()).map(|value| value.to_string()));
+                text.append_option(
+                    json_of(column, row, MAX_DEPTH)?.filter(|value| !value.is_null()).map(|value| value.to_string()),
+                );
             }
             Ok(text.finish())
         }

@@ -90,7 +90,8 @@ fn key_text(key: &Yaml) -> Option<String> {
 /// The value of the first label or annotation whose name, behind its prefix, is one of these.
 #[must_use]
 pub fn annotation<'v>(document: &'v Value, names: &[&str]) -> Option<&'v str> {
-    let places = ["annotations", "labels"].into_iter().filter_map(|place| document.get("metadata")?.get(place)?.as_object());
+    let places =
+        ["annotations", "labels"].into_iter().filter_map(|place| document.get("metadata")?.get(place)?.as_object());
     places.flatten().find_map(|(key, value)| {
         let short = key.rsplit('/').next().unwrap_or(key).to_ascii_lowercase().replace(['_', '.'], "-");
         value.as_str().map(str::trim).filter(|text| !text.is_empty() && names.contains(&short.as_str()))
@@ -125,7 +126,8 @@ mod tests {
 
     #[test]
     fn annotations_are_found_behind_their_prefix() {
-        let document = serde_json::json!({"metadata": {"labels": {"acme.io/Cost_Center": " 42 "}, "annotations": {"tier": ""}}});
+        let document =
+            serde_json::json!({"metadata": {"labels": {"acme.io/Cost_Center": " 42 "}, "annotations": {"tier": ""}}});
         assert_eq!(annotation(&document, &["cost-center"]), Some("42"));
         assert_eq!(annotation(&document, &["tier"]), None);
     }

@@ -42,15 +42,18 @@ metadata: {name: team-b, namespace: platform, annotations: {opsgenie.com/team: B
 fn entities_and_their_repository_are_owned() {
     let decoded = decode(&Backstage, CATALOG.as_bytes());
     assert_eq!(decoded.reasons(), []);
-    assert_eq!(decoded.column(TABLE, "entity_kind"), [
-        "service", "service", "service", "system", "resource", "repository", "repository", "repository",
-    ]);
-    assert_eq!(decoded.column(TABLE, "entity"), [
-        "checkout", "cart", "basket", "shop", "orders-db", "acme/shop", "acme/shop", "acme/shop",
-    ]);
-    assert_eq!(decoded.column(TABLE, "owner"), [
-        "team-a", "jane", "platform/team-b", "team-c", "team-c", "team-a", "jane", "platform/team-b",
-    ]);
+    assert_eq!(
+        decoded.column(TABLE, "entity_kind"),
+        ["service", "service", "service", "system", "resource", "repository", "repository", "repository",]
+    );
+    assert_eq!(
+        decoded.column(TABLE, "entity"),
+        ["checkout", "cart", "basket", "shop", "orders-db", "acme/shop", "acme/shop", "acme/shop",]
+    );
+    assert_eq!(
+        decoded.column(TABLE, "owner"),
+        ["team-a", "jane", "platform/team-b", "team-c", "team-c", "team-a", "jane", "platform/team-b",]
+    );
     assert_eq!(decoded.column(TABLE, "weight")[5..], ["0.333333333334", "0.333333333333", "0.333333333333"]);
     assert_eq!(decoded.column(TABLE, "role")[5..], ["primary", "secondary", "secondary"]);
     let row = |column: &str| decoded.column(TABLE, column)[..3].to_vec();
@@ -75,15 +78,18 @@ fn what_cannot_be_owned_is_counted_and_the_rest_lands() {
     );
     let decoded = decode(&Backstage, text.as_bytes());
     assert_eq!(decoded.column(TABLE, "entity"), ["a", "g"]);
-    assert_eq!(decoded.reasons(), [
-        ("kind is missing", 2),
-        ("kind of entity not used", 1),
-        ("metadata.name is missing", 1),
-        ("not valid YAML", 1),
-        ("spec.owner is missing", 1),
-        ("valid-from is not an instant", 1),
-        ("valid-to is not after valid-from", 1),
-    ]);
+    assert_eq!(
+        decoded.reasons(),
+        [
+            ("kind is missing", 2),
+            ("kind of entity not used", 1),
+            ("metadata.name is missing", 1),
+            ("not valid YAML", 1),
+            ("spec.owner is missing", 1),
+            ("valid-from is not an instant", 1),
+            ("valid-to is not after valid-from", 1),
+        ]
+    );
 }
 
 proptest! {

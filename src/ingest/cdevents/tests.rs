@@ -50,9 +50,12 @@ fn event(kind: &str, content: &serde_json::Value) -> serde_json::Value {
 
 #[test]
 fn runs_count_if_they_deploy_and_envelopes_are_opened() {
-    let started = event("dev.cdevents.pipelinerun.started.0.3.0", &json!({"pipelineName": "Deploy shop", "url": "https://x"}));
-    let finished = event("dev.cdevents.pipelinerun.finished.0.1.0", &json!({"pipelineName": "deploy", "outcome": "failure"}));
-    let wrapped = json!({"specversion": "1.0", "id": "ce", "type": "dev.cdevents.pipelinerun.finished.0.1.0", "data": finished});
+    let started =
+        event("dev.cdevents.pipelinerun.started.0.3.0", &json!({"pipelineName": "Deploy shop", "url": "https://x"}));
+    let finished =
+        event("dev.cdevents.pipelinerun.finished.0.1.0", &json!({"pipelineName": "deploy", "outcome": "failure"}));
+    let wrapped =
+        json!({"specversion": "1.0", "id": "ce", "type": "dev.cdevents.pipelinerun.finished.0.1.0", "data": finished});
     let decoded = decode(&CdEvents, format!("{started}\n{wrapped}").as_bytes());
     assert_eq!(decoded.reasons(), []);
     assert_eq!(decoded.column("changes", "change_id"), ["s-1", "s-1"]);
@@ -80,13 +83,16 @@ fn the_rest_is_counted_by_reason() {
     .join("\n");
     let decoded = decode(&CdEvents, text.as_bytes());
     assert_eq!(decoded.column("changes", "kind"), ["rollback"]);
-    assert_eq!(decoded.reasons(), [
-        ("context.timestamp is not an instant", 1),
-        ("context.type is missing", 1),
-        ("event type not used", 1),
-        ("subject.id is missing", 1),
-        ("the event is no CDEvent", 1),
-    ]);
+    assert_eq!(
+        decoded.reasons(),
+        [
+            ("context.timestamp is not an instant", 1),
+            ("context.type is missing", 1),
+            ("event type not used", 1),
+            ("subject.id is missing", 1),
+            ("the event is no CDEvent", 1),
+        ]
+    );
 }
 
 #[test]

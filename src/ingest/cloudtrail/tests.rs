@@ -44,37 +44,40 @@ fn a_role_session_is_told_in_full() {
         },
     }, "sharedEventID": "s-1", "resources": [{"ARN": "arn:aws:s3:::b/k"}, {"ARN": "arn:aws:s3:::b"}],
        "requestParameters": {"bucketName": "b", "key": "k"}}));
-    check(&decoded, &[
-        ("event_time", "2024-08-01T09:00:00Z"),
-        ("event_id", "e-1"),
-        ("provider", "aws"),
-        ("event_source", "s3.amazonaws.com"),
-        ("event_name", "GetObject"),
-        ("outcome", "success"),
-        ("error_code", ""),
-        ("principal_type", "AssumedRole"),
-        ("principal_id", "AROAEXAMPLE:deploy-42"),
-        ("principal_arn", "arn:aws:sts::111111111111:assumed-role/ci/deploy-42"),
-        ("principal_name", "ci"),
-        ("account_id", "111111111111"),
-        ("access_key_id", "ASIA1"),
-        ("session_issuer_arn", "arn:aws:iam::111111111111:role/team/ci"),
-        ("session_name", "deploy-42"),
-        ("source_identity", "alice"),
-        ("session_created_at", "2024-08-01T08:30:00Z"),
-        ("mfa", "false"),
-        ("invoked_by", "cloudformation.amazonaws.com"),
-        ("federated_subject", ""),
-        ("shared_event_id", "s-1"),
-        ("request_id", "r-1"),
-        ("resource_ids", "[arn:aws:s3:::b/k, arn:aws:s3:::b, b]"),
-        ("source_ip", "192.0.2.1"),
-        ("user_agent", "cli"),
-        ("region", "eu-west-1"),
-        ("read_only", "true"),
-        ("date", "2024-08-01"),
-        ("source", "cloudtrail"),
-    ]);
+    check(
+        &decoded,
+        &[
+            ("event_time", "2024-08-01T09:00:00Z"),
+            ("event_id", "e-1"),
+            ("provider", "aws"),
+            ("event_source", "s3.amazonaws.com"),
+            ("event_name", "GetObject"),
+            ("outcome", "success"),
+            ("error_code", ""),
+            ("principal_type", "AssumedRole"),
+            ("principal_id", "AROAEXAMPLE:deploy-42"),
+            ("principal_arn", "arn:aws:sts::111111111111:assumed-role/ci/deploy-42"),
+            ("principal_name", "ci"),
+            ("account_id", "111111111111"),
+            ("access_key_id", "ASIA1"),
+            ("session_issuer_arn", "arn:aws:iam::111111111111:role/team/ci"),
+            ("session_name", "deploy-42"),
+            ("source_identity", "alice"),
+            ("session_created_at", "2024-08-01T08:30:00Z"),
+            ("mfa", "false"),
+            ("invoked_by", "cloudformation.amazonaws.com"),
+            ("federated_subject", ""),
+            ("shared_event_id", "s-1"),
+            ("request_id", "r-1"),
+            ("resource_ids", "[arn:aws:s3:::b/k, arn:aws:s3:::b, b]"),
+            ("source_ip", "192.0.2.1"),
+            ("user_agent", "cli"),
+            ("region", "eu-west-1"),
+            ("read_only", "true"),
+            ("date", "2024-08-01"),
+            ("source", "cloudtrail"),
+        ],
+    );
 }
 
 #[test]
@@ -84,7 +87,11 @@ fn every_kind_of_principal_has_a_name() {
         (json!({"type": "Root", "arn": "arn:aws:iam::1:root", "accountId": "1"}), "root", ""),
         (json!({"type": "AssumedRole", "principalId": "AROA:s"}), "AROA:s", "s"),
         (json!({"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/ops/x"}), "ops", "x"),
-        (json!({"type": "FederatedUser", "arn": "arn:aws:sts::1:federated-user/eve", "principalId": "1:eve"}), "eve", "eve"),
+        (
+            json!({"type": "FederatedUser", "arn": "arn:aws:sts::1:federated-user/eve", "principalId": "1:eve"}),
+            "eve",
+            "eve",
+        ),
         (json!({"type": "AWSService", "invokedBy": "lambda.amazonaws.com"}), "lambda.amazonaws.com", ""),
         (json!({"type": "AWSAccount", "accountId": "222222222222", "principalId": "AROA:z"}), "222222222222", ""),
         (json!({"type": "IdentityCenterUser", "onBehalfOf": {"userId": "u-9"}}), "u-9", ""),
@@ -99,24 +106,30 @@ fn issuing_calls_tell_what_they_handed_out() {
     let decoded = one(&json!({"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com",
         "requestParameters": {"roleArn": "arn:aws-cn:iam::1:role/p/ops", "roleSessionName": "x"},
         "responseElements": {"credentials": {"accessKeyId": "ASIA2", "expiration": "Nov 22, 2026 11:00:00 AM"}}}));
-    check(&decoded, &[
-        ("issued_access_key_id", "ASIA2"),
-        ("issued_principal_arn", "arn:aws-cn:sts::1:assumed-role/ops/x"),
-        ("issued_expires_at", "2026-11-22T11:00:00Z"),
-        ("resource_ids", "[arn:aws-cn:iam::1:role/p/ops]"),
-    ]);
+    check(
+        &decoded,
+        &[
+            ("issued_access_key_id", "ASIA2"),
+            ("issued_principal_arn", "arn:aws-cn:sts::1:assumed-role/ops/x"),
+            ("issued_expires_at", "2026-11-22T11:00:00Z"),
+            ("resource_ids", "[arn:aws-cn:iam::1:role/p/ops]"),
+        ],
+    );
     let decoded = one(&json!({"eventName": "AssumeRoleWithWebIdentity", "eventSource": "sts.amazonaws.com",
         "userIdentity": {"type": "WebIdentityUser", "principalId": "p", "userName": "repo:acme/shop:ref:refs/heads/main",
             "identityProvider": "token.actions.githubusercontent.com"},
         "responseElements": {"credentials": {"accessKeyId": "ASIA3", "expiration": "2026-11-22T11:00:00Z"},
             "subjectFromWebIdentityToken": "repo:acme/shop:ref:refs/heads/main",
             "assumedRoleUser": {"arn": "arn:aws:sts::1:assumed-role/ci/run-7", "assumedRoleId": "AROA:run-7"}}}));
-    check(&decoded, &[
-        ("federated_subject", "repo:acme/shop:ref:refs/heads/main"),
-        ("issued_access_key_id", "ASIA3"),
-        ("issued_principal_arn", "arn:aws:sts::1:assumed-role/ci/run-7"),
-        ("issued_expires_at", "2026-11-22T11:00:00Z"),
-    ]);
+    check(
+        &decoded,
+        &[
+            ("federated_subject", "repo:acme/shop:ref:refs/heads/main"),
+            ("issued_access_key_id", "ASIA3"),
+            ("issued_principal_arn", "arn:aws:sts::1:assumed-role/ci/run-7"),
+            ("issued_expires_at", "2026-11-22T11:00:00Z"),
+        ],
+    );
     let decoded = one(&json!({"eventName": "GetSessionToken", "eventSource": "sts.amazonaws.com",
         "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::1:user/bob", "userName": "bob"},
         "responseElements": {"credentials": {"accessKeyId": "ASIA4"}}}));
@@ -155,13 +168,17 @@ fn real_logs_land_whole() {
     assert_eq!((decoded.rows(TABLE), decoded.reasons()), (3, vec![]));
     let created = decoded.column(TABLE, "event_name").iter().position(|name| name == "CreateAccessKey").unwrap();
     assert_eq!(decoded.cell(TABLE, "issued_access_key_id", created), "AKIAXAFZN8JEPF6L682H");
-    assert_eq!(decoded.cell(TABLE, "issued_principal_arn", created), "arn:aws:iam::229654561268:user/malicious-iam-user");
+    assert_eq!(
+        decoded.cell(TABLE, "issued_principal_arn", created),
+        "arn:aws:iam::229654561268:user/malicious-iam-user"
+    );
 }
 
 #[test]
 fn every_arrangement_lands_the_same() {
     let (first, second) = (event(&json!({})), event(&json!({"eventID": "e-2"})));
-    let wrapped = json!({"version": "0", "id": "bridge", "detail-type": "AWS API Call via CloudTrail", "detail": second});
+    let wrapped =
+        json!({"version": "0", "id": "bridge", "detail-type": "AWS API Call via CloudTrail", "detail": second});
     let arrangements = [
         json!({"Records": [first, second]}).to_string(),
         json!([first, second]).to_string(),
@@ -187,12 +204,15 @@ fn what_cannot_be_placed_is_counted_and_the_rest_lands() {
     );
     let decoded = decode(&CloudTrail, text.as_bytes());
     assert_eq!(decoded.column(TABLE, "event_id"), ["e-1", "e-9"]);
-    assert_eq!(decoded.reasons(), [
-        ("a record is not an object", 1),
-        ("eventName is missing", 1),
-        ("eventTime is not an instant", 1),
-        ("not valid JSON", 1),
-    ]);
+    assert_eq!(
+        decoded.reasons(),
+        [
+            ("a record is not an object", 1),
+            ("eventName is missing", 1),
+            ("eventTime is not an instant", 1),
+            ("not valid JSON", 1),
+        ]
+    );
 }
 
 #[test]
@@ -205,7 +225,8 @@ fn an_event_without_an_id_gets_the_same_one_every_time() {
 
 #[test]
 fn a_trace_header_is_understood() {
-    let decoded = one(&json!({"additionalEventData": {"x-amzn-trace-id": "Root=1-5759E988-bd862e3fe1be46a994272793;Sampled=1"}}));
+    let decoded =
+        one(&json!({"additionalEventData": {"x-amzn-trace-id": "Root=1-5759E988-bd862e3fe1be46a994272793;Sampled=1"}}));
     check(&decoded, &[("trace_id", "5759e988bd862e3fe1be46a994272793")]);
     check(&one(&json!({"additionalEventData": {"traceparent": "junk"}})), &[("trace_id", "")]);
 }

@@ -46,9 +46,11 @@ impl Layout {
             known.push((column, at));
             previous = previous.filter(|last| *last == column).or(Some(column));
         }
-        let best = |at: usize| known.iter().enumerate().any(|(index, (column, place))| {
-            *place == at && (index == 0 || known.get(index - 1).is_none_or(|(before, _)| before != column))
-        });
+        let best = |at: usize| {
+            known.iter().enumerate().any(|(index, (column, place))| {
+                *place == at && (index == 0 || known.get(index - 1).is_none_or(|(before, _)| before != column))
+            })
+        };
         let extra = header.iter().enumerate().filter(|(at, name)| !best(*at) && !name.is_empty());
         let extra = extra.map(|(at, name)| (at, name.clone())).collect();
         let layout = Self { known, extra };

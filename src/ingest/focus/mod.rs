@@ -14,7 +14,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-use datafusion::arrow::array::{Array, RecordBatchReader};
+use datafusion::arrow::array::Array;
 
 use self::decode::Layout;
 use super::{Input, Output, Source, delimited, parquet_file};
@@ -55,14 +55,13 @@ fn from_csv(input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
 }
 
 fn from_parquet(input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let file = parquet_file::open(input.reader)?;
-    let header: Vec<String> = file.schema().fields().iter().map(|field| field.name().trim().to_owned()).collect();
-    let layout = Layout::of(&header, &input.options.map)?;
-    for batch in file {
-        let batch = batch.map_err(|error| parquet_file::unreadable(&error))?;
+    let mut file = parquet_file::File::open(input.reader)?;
+    let layout = Layout::of(&file.header(), &input.options.map)?;
+    while let Some(batch) = file.next_batch()? {
         let cells = batch.columns().iter().map(|column| parquet_file::as_text(column)).collect::<Result<Vec<_>>>()?;
         for at in 0..batch.num_rows() {
-            let cell = |column: usize| cells.get(column).filter(|cells| cells.is_valid(at)).map(|cells| cells.value(at));
+            let cell =
+                |column: usize| cells.get(column).filter(|cells| cells.is_valid(at)).map(|cells| cells.value(at));
             match layout.row(cell) {
                 Ok(row) => output.costs.push(&row),
                 Err(reason) => {

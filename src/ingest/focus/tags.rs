@@ -18,7 +18,9 @@ pub fn parse(text: &str) -> Option<Attributes<'_>> {
         serde_json::from_str(&without_braces).ok()
     });
     match as_json {
-        Some(Value::Object(members)) => Some(members.into_iter().map(|(key, value)| (trimmed(&key), owned(&value))).collect()),
+        Some(Value::Object(members)) => {
+            Some(members.into_iter().map(|(key, value)| (trimmed(&key), owned(&value))).collect())
+        }
         Some(Value::Array(items)) => items.iter().map(pair_of_object).collect(),
         Some(_) => None,
         None => pairs(text),

@@ -88,18 +88,24 @@ fn renamed_columns_padding_and_provider_columns_find_their_place() {
 fn money_that_would_change_rejects_its_row_only() {
     let rows = ["1.0000000000001", "2.0000000000010", "1e-7", "1,5", "", "NULL", "abc", "1e40", "-3"];
     let rows: Vec<String> = rows.iter().map(|amount| format!("\"{amount}\",{REST}")).collect();
-    let text = format!("{HEADER}\n{}\nshort\n1,USD,,2024-09-02,2024-09-03\n1,USD,2024-09-01,soon,2024-09-03\n", rows.join("\n"));
+    let text = format!(
+        "{HEADER}\n{}\nshort\n1,USD,,2024-09-02,2024-09-03\n1,USD,2024-09-01,soon,2024-09-03\n",
+        rows.join("\n")
+    );
     let decoded = decode(&Focus, text.as_bytes());
     assert_eq!(decoded.column(TABLE, "billed_cost"), ["2.000000000001", "0.000000100000", "-3.000000000000"]);
-    assert_eq!(decoded.reasons(), [
-        ("BilledCost is empty", 2),
-        ("BilledCost: more than 12 digits behind the point", 1),
-        ("BilledCost: not a number", 2),
-        ("BilledCost: too large", 1),
-        ("BillingPeriodStart is empty", 1),
-        ("ChargePeriodStart: not an instant", 1),
-        ("the row has another number of fields than the header", 1),
-    ]);
+    assert_eq!(
+        decoded.reasons(),
+        [
+            ("BilledCost is empty", 2),
+            ("BilledCost: more than 12 digits behind the point", 1),
+            ("BilledCost: not a number", 2),
+            ("BilledCost: too large", 1),
+            ("BillingPeriodStart is empty", 1),
+            ("ChargePeriodStart: not an instant", 1),
+            ("the row has another number of fields than the header", 1),
+        ]
+    );
 }
 
 #[test]
@@ -157,10 +163,10 @@ fn parquet_amounts_are_exact() {
     let decoded = decode(&Focus, &parquet(Arc::new(doubles)));
     assert_eq!(decoded.column(TABLE, "billed_cost"), ["0.300000000000", "0.000000100000"]);
     assert_eq!(decoded.cell(TABLE, "charge_period_start", 0), "2024-09-01T00:00:00Z");
-    assert_eq!(decoded.reasons(), [
-        ("BilledCost is empty", 1),
-        ("BilledCost: more than 12 digits behind the point", 1),
-    ]);
+    assert_eq!(
+        decoded.reasons(),
+        [("BilledCost is empty", 1), ("BilledCost: more than 12 digits behind the point", 1),]
+    );
     let decimals = Decimal128Array::from(vec![12_345_678_901_234_567]).with_precision_and_scale(30, 16).unwrap();
     assert_eq!(decode(&Focus, &parquet(Arc::new(decimals))).reasons().len(), 1);
     let decimals = Decimal128Array::from(vec![12_345_678_901_230_000]).with_precision_and_scale(30, 16).unwrap();

@@ -162,7 +162,8 @@ fn kind_of(name: &str) -> Option<&'static str> {
 fn workflow_run(payload: &Value) -> Result<ChangeRow<'_>, Reason> {
     let run = &payload["workflow_run"];
     let id = scalar(run, &["id"]).ok_or("the workflow run has no id")?;
-    let names = [&["workflow", "name"][..], &["workflow_run", "name"], &["workflow_run", "path"], &["workflow", "path"]];
+    let names =
+        [&["workflow", "name"][..], &["workflow_run", "name"], &["workflow_run", "path"], &["workflow", "path"]];
     let kind = names.iter().find_map(|path| kind_of(text(payload, path)?));
     let kind = kind.ok_or("workflow run not used: it does not deploy")?;
     let started = time(run, &["run_started_at"]).or_else(|| time(run, &["created_at"]));
@@ -180,13 +181,16 @@ fn workflow_run(payload: &Value) -> Result<ChangeRow<'_>, Reason> {
     row.revision = borrowed(text(run, &["head_sha"]));
     row.version = borrowed(text(run, &["head_branch"]));
     row.pipeline_run_id = Some(id);
-    row.actor = borrowed(text(run, &["triggering_actor", "login"]).or_else(|| text(run, &["actor", "login"]))).or(row.actor);
+    row.actor =
+        borrowed(text(run, &["triggering_actor", "login"]).or_else(|| text(run, &["actor", "login"]))).or(row.actor);
     row.status = Some(status.into());
     row.started_at = Some(started);
     row.finished_at = if finished { time(run, &["updated_at"]) } else { None };
     row.ref_url = borrowed(text(run, &["html_url"]));
     row.title = borrowed(text(run, &["display_title"]).or_else(|| text(run, &["name"])));
-    for (name, path) in [("github.workflow.name", &["workflow", "name"]), ("github.workflow.event", &["workflow_run", "event"])] {
+    for (name, path) in
+        [("github.workflow.name", &["workflow", "name"]), ("github.workflow.event", &["workflow_run", "event"])]
+    {
         row.attributes.extend(text(payload, path).map(|value| (Cow::Borrowed(name), Cow::Borrowed(value))));
     }
     Ok(row)
@@ -209,9 +213,8 @@ fn release(payload: &Value) -> Result<ChangeRow<'_>, Reason> {
     row.finished_at = Some(published);
     row.ref_url = borrowed(text(release, &["html_url"]));
     row.title = borrowed(text(release, &["name"]).or_else(|| text(release, &["tag_name"])));
-    row.attributes.extend(
-        scalar(release, &["prerelease"]).map(|value| (Cow::Borrowed("github.release.prerelease"), value)),
-    );
+    row.attributes
+        .extend(scalar(release, &["prerelease"]).map(|value| (Cow::Borrowed("github.release.prerelease"), value)));
     Ok(row)
 }
 

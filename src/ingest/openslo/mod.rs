@@ -103,19 +103,19 @@ impl<'v> File<'v> {
         let named = text(objective, &["indicatorRef"]).or_else(|| text(spec, &["indicatorRef"]));
         let inline = json::at(objective, &["indicator"]).or_else(|| json::at(spec, &["indicator"]));
         let indicator = inline.or_else(|| self.indicators.get(named?).copied());
-        row.indicator = inline
-            .and_then(|inline| text(inline, &["metadata", "name"]))
-            .or(named)
-            .map(Cow::Borrowed)
-            .or_else(|| json::at(objective, &["ratioMetrics"]).or(inline).map(|inline| Cow::Owned(inline.to_string())));
+        row.indicator =
+            inline.and_then(|inline| text(inline, &["metadata", "name"])).or(named).map(Cow::Borrowed).or_else(|| {
+                json::at(objective, &["ratioMetrics"]).or(inline).map(|inline| Cow::Owned(inline.to_string()))
+            });
         let definition = indicator.map(|indicator| json::at(indicator, &["spec"]).unwrap_or(indicator));
         // v1 has ratioMetric in the indicator, v1alpha ratioMetrics in the objective.
         let ratio = json::at(objective, &["ratioMetrics"])
             .or_else(|| definition.and_then(|definition| json::at(definition, &["ratioMetric"])));
         if let Some(ratio) = ratio {
             let query = |name: &str| json::at(ratio, &[name]).and_then(query_of);
-            row.good_filter =
-                query("good").or_else(|| query("bad").map(|bad| Cow::Owned(format!("NOT ({bad})")))).or_else(|| query("raw"));
+            row.good_filter = query("good")
+                .or_else(|| query("bad").map(|bad| Cow::Owned(format!("NOT ({bad})"))))
+                .or_else(|| query("raw"));
             row.total_filter = query("total");
         } else if let Some(threshold) = definition.and_then(|definition| json::at(definition, &["thresholdMetric"])) {
             let all = query_of(threshold);

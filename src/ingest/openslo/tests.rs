@@ -74,15 +74,18 @@ fn what_is_no_objective_is_counted_and_the_rest_lands() {
     .concat();
     let decoded = decode(&OpenSlo, text.as_bytes());
     assert_eq!(decoded.column(TABLE, "target"), ["0.5"]);
-    assert_eq!(decoded.reasons(), [
-        ("a target is not between 0 and 1", 1),
-        ("an objective has no target", 1),
-        ("apiVersion is missing", 1),
-        ("kind of document not used", 1),
-        ("not valid YAML", 1),
-        ("spec.objectives is empty", 1),
-        ("the document is not OpenSLO", 1),
-    ]);
+    assert_eq!(
+        decoded.reasons(),
+        [
+            ("a target is not between 0 and 1", 1),
+            ("an objective has no target", 1),
+            ("apiVersion is missing", 1),
+            ("kind of document not used", 1),
+            ("not valid YAML", 1),
+            ("spec.objectives is empty", 1),
+            ("the document is not OpenSLO", 1),
+        ]
+    );
 }
 
 proptest! {

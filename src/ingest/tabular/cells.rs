@@ -72,7 +72,9 @@ pub fn convert(column: &ArrayRef, to: &DataType) -> Result<(ArrayRef, Failed)> {
 
 /// Whether every value of one type is a value of the other.
 fn widens(from: &DataType, to: &DataType) -> bool {
-    use DataType::{Date32, Date64, Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32};
+    use DataType::{
+        Date32, Date64, Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32,
+    };
     use DataType::{Timestamp, Utf8, Utf8View};
     match to {
         Utf8 => matches!(from, LargeUtf8 | Utf8View),

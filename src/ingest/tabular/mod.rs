@@ -16,7 +16,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatchReader, StringBuilder};
+use datafusion::arrow::array::{Array, ArrayRef, StringBuilder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use self::plan::Plan;
@@ -82,11 +82,9 @@ impl Source for Parquet {
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
-        let file = parquet_file::open(input.reader)?;
-        let header: Vec<String> = file.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let plan = Plan::of(&header, input.options, input.now)?;
-        for batch in file {
-            let batch = batch.map_err(|error| parquet_file::unreadable(&error))?;
+        let mut file = parquet_file::File::open(input.reader)?;
+        let plan = Plan::of(&file.header(), input.options, input.now)?;
+        while let Some(batch) = file.next_batch()? {
             plan.land(batch.columns(), output, |row| sample(batch.columns(), row))?;
         }
         Ok(())

@@ -82,7 +82,8 @@ impl Plan {
     fn check(&self, header: &[String]) -> Result<()> {
         let given = |name: &str| {
             self.has(name)
-                || instants(self.table).is_some_and(|(time, nano)| (name == time && self.has(nano)) || (name == nano && self.has(time)))
+                || instants(self.table)
+                    .is_some_and(|(time, nano)| (name == time && self.has(nano)) || (name == nano && self.has(time)))
                 || (name == "started_at" && self.table.name == "changes" && self.has("finished_at"))
                 || defaulted(self.table, name)
         };
@@ -123,7 +124,12 @@ impl Plan {
         if batch.num_rows() > 0 { output.batch(self.table, batch) } else { Ok(()) }
     }
 
-    fn convert(&self, columns: &[ArrayRef], rows: usize, rejected: &mut BTreeMap<usize, String>) -> Result<Vec<ArrayRef>> {
+    fn convert(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+        rejected: &mut BTreeMap<usize, String>,
+    ) -> Result<Vec<ArrayRef>> {
         let mut arrays = Vec::with_capacity(self.from.len());
         for (at, (column, from)) in self.table.columns.iter().zip(&self.from).enumerate() {
             let to = (column.data_type)();
@@ -153,8 +159,10 @@ impl Plan {
         let table = self.table;
         if let Some((time, nano)) = instants(table) {
             if self.has(time) && !self.has(nano) {
-                let nanos = array(table, arrays, time).and_then(|time| time.as_primitive_opt::<TimestampMicrosecondType>());
-                let nanos: Option<Int64Array> = nanos.map(|micros| micros.iter().map(|at| at?.checked_mul(1000)).collect());
+                let nanos =
+                    array(table, arrays, time).and_then(|time| time.as_primitive_opt::<TimestampMicrosecondType>());
+                let nanos: Option<Int64Array> =
+                    nanos.map(|micros| micros.iter().map(|at| at?.checked_mul(1000)).collect());
                 replace(table, arrays, nano, nanos.map(|nanos| Arc::new(nanos) as ArrayRef));
             } else if self.has(nano) && !self.has(time) {
                 let micros = array(table, arrays, nano).and_then(|nano| nano.as_primitive_opt::<Int64Type>());
@@ -175,10 +183,12 @@ impl Plan {
         let role = text_column(table, arrays, "role").map(|role| or_text(&role, "primary"));
         replace(table, arrays, "role", role);
         let weight = array(table, arrays, "weight").and_then(|weight| weight.as_primitive_opt::<Decimal128Type>());
-        let weight: Option<Decimal128Array> = weight.map(|weight| weight.iter().map(|part| part.or(Some(WHOLE))).collect());
+        let weight: Option<Decimal128Array> =
+            weight.map(|weight| weight.iter().map(|part| part.or(Some(WHOLE))).collect());
         let weight = weight.and_then(|weight| weight.with_precision_and_scale(MONEY_PRECISION, MONEY_SCALE).ok());
         replace(table, arrays, "weight", weight.map(|weight| Arc::new(weight) as ArrayRef));
-        let since = array(table, arrays, "valid_from").and_then(|since| since.as_primitive_opt::<TimestampMicrosecondType>());
+        let since =
+            array(table, arrays, "valid_from").and_then(|since| since.as_primitive_opt::<TimestampMicrosecondType>());
         let since: Option<TimestampMicrosecondArray> =
             since.map(|since| since.iter().map(|at| at.or(Some(self.now))).collect());
         replace(table, arrays, "valid_from", since.map(|since| Arc::new(since.with_timezone("UTC")) as ArrayRef));
@@ -191,12 +201,16 @@ impl Plan {
         };
         let partition: Vec<Option<i32>> = match self.table.partition {
             Partition::None => vec![None; rows],
-            Partition::Month(name) => times(name).unwrap_or_default().into_iter().map(|at| at.map(model::month_of)).collect(),
+            Partition::Month(name) => {
+                times(name).unwrap_or_default().into_iter().map(|at| at.map(model::month_of)).collect()
+            }
             Partition::Day(name) => {
                 let other = times("finished_at").filter(|_| self.table.name == "changes");
-                let days = times(name).unwrap_or_default().into_iter().enumerate().map(|(row, at)| {
-                    at.or_else(|| *other.as_ref()?.get(row)?).map(model::day_of)
-                });
+                let days = times(name)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .enumerate()
+                    .map(|(row, at)| at.or_else(|| *other.as_ref()?.get(row)?).map(model::day_of));
                 days.collect()
             }
         };
@@ -318,7 +332,8 @@ fn empty_maps(rows: usize) -> ArrayRef {
 /// The maps with more members, whose values are columns of the file.
 fn with_members(maps: &ArrayRef, members: &[(String, usize)], columns: &[ArrayRef]) -> Result<ArrayRef> {
     let texts = members.iter().map(|(key, at)| {
-        let column = columns.get(*at).ok_or_else(|| UserError::new(sqlstate::INTERNAL, "a column of the file is gone"))?;
+        let column =
+            columns.get(*at).ok_or_else(|| UserError::new(sqlstate::INTERNAL, "a column of the file is gone"))?;
         Ok((key.as_str(), parquet_file::as_text(column)?))
     });
     let texts = texts.collect::<Result<Vec<_>>>()?;

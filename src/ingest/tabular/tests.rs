@@ -20,7 +20,8 @@ fn csv(table: &str, map: &[(&str, &str)], text: &str) -> Result<Decoded> {
 
 #[test]
 fn columns_land_by_name_by_mapping_and_in_the_map() {
-    let text = "id,kind,started_at,attributes.region,who,note\nc1,deploy,2024-08-01T09:00:00Z,eu,bob,x\nc2,config,,us,,\n";
+    let text =
+        "id,kind,started_at,attributes.region,who,note\nc1,deploy,2024-08-01T09:00:00Z,eu,bob,x\nc2,config,,us,,\n";
     let decoded = csv("changes", &[("change_id", "id"), ("actor", "who")], text).unwrap();
     assert_eq!(decoded.column("changes", "change_id"), ["c1"]);
     assert_eq!(decoded.column("changes", "actor"), ["bob"]);
@@ -51,23 +52,28 @@ fn every_type_converts_exactly_or_rejects_its_row() {
     assert_eq!(decoded.column("spans", "adjusted_count"), ["2.5", ""]);
     assert_eq!(decoded.column("spans", "attributes"), ["{a: 1}", "{}"]);
     assert_eq!(decoded.column("spans", "events"), ["[{time_unix_nano: 7, name: e, attributes: {}}]", "[]"]);
-    assert_eq!(decoded.reasons(), [
-        ("attributes: not a map of texts", 1),
-        ("duration_nano: not a bigint", 1),
-        ("events: not a list", 1),
-        ("span_id is empty", 1),
-        ("start_time: not a timestamptz", 1),
-        ("the row has another number of fields than the header", 1),
-    ]);
+    assert_eq!(
+        decoded.reasons(),
+        [
+            ("attributes: not a map of texts", 1),
+            ("duration_nano: not a bigint", 1),
+            ("events: not a list", 1),
+            ("span_id is empty", 1),
+            ("start_time: not a timestamptz", 1),
+            ("the row has another number of fields than the header", 1),
+        ]
+    );
 }
 
 #[test]
 fn ownership_and_costs_have_their_defaults() {
-    let decoded = csv("ownership", &[], "entity_kind,entity,owner,weight\nservice,a,team-a,\nservice,b,team-b,0.25\n").unwrap();
+    let decoded =
+        csv("ownership", &[], "entity_kind,entity,owner,weight\nservice,a,team-a,\nservice,b,team-b,0.25\n").unwrap();
     assert_eq!(decoded.column("ownership", "weight"), ["1.000000000000", "0.250000000000"]);
     assert_eq!(decoded.column("ownership", "role"), ["primary", "primary"]);
     assert_eq!(decoded.column("ownership", "valid_from"), ["2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z"]);
-    let text = "billed_cost,billing_period_start,service_provider_name\n0.000000000001,2024-09-15,AWS\n1e-13,2024-09-15,AWS\n";
+    let text =
+        "billed_cost,billing_period_start,service_provider_name\n0.000000000001,2024-09-15,AWS\n1e-13,2024-09-15,AWS\n";
     let decoded = csv("costs", &[], text).unwrap();
     assert_eq!(decoded.column("costs", "billed_cost"), ["0.000000000001"]);
     assert_eq!(decoded.column("costs", "export_id"), ["AWS/unknown"]);
