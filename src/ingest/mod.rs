@@ -7,11 +7,14 @@ pub mod cdevents;
 pub mod cloudtrail;
 pub mod decimal;
 pub mod delimited;
+mod files;
 pub mod focus;
 pub mod github;
+mod import;
 pub mod json;
 pub mod json_records;
 pub mod openslo;
+mod ownership;
 pub mod parquet_file;
 #[cfg(test)]
 mod survey;
@@ -29,6 +32,8 @@ use datafusion::arrow::array::RecordBatch;
 use crate::error::Result;
 use crate::model::{self, RowBuilder, Table};
 
+pub use import::{Progress, Summary, import};
+
 /// Rows that one builder collects before they are handed on.
 pub const ROWS_PER_BATCH: usize = 16_384;
 
@@ -41,6 +46,10 @@ pub trait Source: std::fmt::Debug + Sync {
     fn name(&self) -> &'static str;
     /// One line for people: what it reads and where it lands.
     fn doc(&self) -> &'static str;
+    /// Whether a delivery takes the place of what the same export delivered before for the same billing period.
+    fn replaces(&self) -> bool {
+        false
+    }
     /// Decode one file. A record that cannot be understood is rejected with [`Output::reject`] and the rest lands;
     /// an error is only for input that cannot be read at all.
     ///
@@ -227,4 +236,10 @@ pub fn all() -> Vec<&'static dyn Source> {
         &tabular::Csv,
         &tabular::Parquet,
     ]
+}
+
+/// The source of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn Source> {
+    all().into_iter().find(|source| source.name() == name)
 }

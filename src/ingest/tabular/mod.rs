@@ -16,7 +16,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, StringBuilder};
+use datafusion::arrow::array::{ArrayRef, StringBuilder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use self::plan::Plan;

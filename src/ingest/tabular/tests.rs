@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Csv, Parquet};
 use crate::error::Result;
 use crate::ingest::testing::{Decoded, try_decode};
-use crate::ingest::{Options, Source, all};
+use crate::ingest::{Options, all};
 
 fn options(table: &str, map: &[(&str, &str)]) -> Options {
     let map = map.iter().map(|(target, source)| ((*target).to_owned(), (*source).to_owned())).collect();
