@@ -431,8 +431,8 @@ fn operation_shares_are_weighted_by_their_entry_and_unknown_stays_unknown() {
     let (totals, rows) = collect(None);
     assert_eq!(totals, OperationTotals { requests: 2, duration: 200, weighted_duration: 400.0, unknown_weight: 1 });
     let seen: Vec<_> = rows.iter().map(|row| (row.critical_path, row.weighted_critical_path, row.spans)).collect();
-    assert_eq!(seen, [(100, 240.0, 2), (100, 160.0, 4)]);
-    assert_eq!((rows[1].requests, rows[1].p50, rows[1].p99, rows[1].unknown_weight), (2, Some(40), Some(60), 1));
+    assert_eq!(seen, [(100, 160.0, 4), (100, 240.0, 2)]);
+    assert_eq!((rows[0].requests, rows[0].p50, rows[0].p99, rows[0].unknown_weight), (2, Some(40), Some(60), 1));
     // From the topmost spans of one service: the nested one belongs to the one above it.
     let (totals, rows) = collect(Some(cart));
     assert_eq!((totals.requests, totals.duration), (2, 100));
