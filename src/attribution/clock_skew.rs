@@ -153,24 +153,6 @@ impl<I: Clone + Ord + std::hash::Hash> SkewSamples<I> {
         self.edges.entry(key).or_insert_with(Edge::new)
     }
 
-    /// Rename the instances; those for which there is no name are left out.
-    pub fn rename<J: Clone + Ord + std::hash::Hash>(self, name: impl Fn(&I) -> Option<J>) -> SkewSamples<J> {
-        let mut renamed = SkewSamples::default();
-        for ((first, second), mut edge) in self.edges {
-            let (Some(first), Some(second)) = (name(&first), name(&second)) else { continue };
-            let key = if first < second {
-                (first, second)
-            } else {
-                for (_, midpoint) in &mut edge.kept {
-                    *midpoint = -*midpoint;
-                }
-                (second, first)
-            };
-            renamed.edge(key).merge(edge);
-        }
-        renamed
-    }
-
     /// What the calls say.
     #[must_use]
     pub fn solve(&self) -> ClockMap<I> {

@@ -93,15 +93,13 @@ fn coarse_timestamps_widen_the_bound_and_a_server_that_outlives_its_client_says_
 }
 
 #[test]
-fn both_directions_of_an_edge_and_both_orders_of_names_agree() {
+fn both_directions_of_an_edge_agree() {
     let mut samples = SkewSamples::default();
     samples.add(&5, &3, &pair((0, 100), (520, 560)));
     // The other way round: 3 calls 5, whose clock is 490 behind.
     samples.add(&3, &5, &pair((500, 620), (20, 100)));
     let found = samples.solve().offsets_from(&5);
     assert_eq!(found[&3], ClockOffset { offset: 500, bound: 21 });
-    let renamed = samples.rename(|instance| (*instance != 9).then_some(100 - *instance));
-    assert_eq!(renamed.solve().offsets_from(&95)[&97], ClockOffset { offset: 500, bound: 21 });
 }
 
 #[test]

@@ -7,6 +7,8 @@
 mod call;
 mod exec;
 mod planner;
+mod span_tree;
+mod traces;
 
 use std::fmt::Debug;
 
@@ -132,7 +134,7 @@ pub trait TableFunction: Debug + Send + Sync {
 /// Every table function, in the order in which documentation shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn TableFunction> {
-    vec![]
+    vec![&span_tree::SpanTree]
 }
 
 /// The table function of that name.

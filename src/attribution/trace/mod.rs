@@ -276,6 +276,12 @@ impl Analyzer {
         }
         &self.facts
     }
+
+    /// The facts of the last trace.
+    #[must_use]
+    pub fn facts(&self) -> &[SpanFacts] {
+        &self.facts
+    }
 }
 
 /// A position as a row number. A trace of more than 2³² spans does not fit the memory that its spans take.
