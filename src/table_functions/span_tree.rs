@@ -12,12 +12,12 @@ use futures::stream;
 
 use super::exec::engine_error;
 use super::traces::{
-    Encoder, Needs, Output, Selection, TraceBatch, WholeTraces, columns, known_service, known_trace, trace_argument,
-    window_arguments,
+    Encoder, Needs, Output, Selection, TraceBatch, WholeTraces, columns, each_trace, known_service, known_trace,
+    start_of, trace_argument, window_arguments,
 };
 use super::{Argument, ArgumentType, Call, Signature, TableFunction};
 use crate::attribution::clock_skew::{ClockMap, ClockOffset, SkewSamples, rpc_pairs};
-use crate::attribution::trace::{Analyzer, Code, Span, SpanFacts, Tree};
+use crate::attribution::trace::{Analyzer, Code, Span, SpanFacts};
 use crate::error::Result;
 use crate::model::cell::{Bool, Double, Int, Int4, Text, Time};
 
@@ -164,15 +164,11 @@ impl TableFunction for SpanTree {
 /// What the calls in the selected traces say about clocks.
 async fn learn_clocks(call: &Call, selection: &Selection, encoder: &mut Encoder) -> Result<ClockMap<Code>> {
     let needs = Needs { instance: true, ..Needs::default() };
-    let mut input = selection.read(call, &needs.columns()).await?;
     let mut samples = SkewSamples::default();
-    let mut tree = Tree::default();
-    while let Some(batch) = input.next().await? {
-        for spans in encoder.encode(&batch)?.traces() {
-            tree.resolve(spans);
-            rpc_pairs(spans, &tree, |pair| samples.add(&pair.client, &pair.server, &pair));
-        }
-    }
+    each_trace(call, selection, needs, encoder, |spans, tree| {
+        rpc_pairs(spans, tree, |pair| samples.add(&pair.client, &pair.server, &pair));
+    })
+    .await?;
     Ok(samples.solve())
 }
 
@@ -237,9 +233,7 @@ impl State {
         let mut found = Computed::default();
         for spans in set.traces() {
             self.analyzer.analyze(spans);
-            let root = self.analyzer.tree.main_root();
-            let start = root.and_then(|root| spans.get(root as usize)).map_or(0, |root| root.start);
-            let selected = self.selection.contains(start)
+            let selected = self.selection.contains(start_of(spans, &self.analyzer.tree))
                 && self.service.is_none_or(|service| spans.iter().any(|span| span.service == service));
             found.add(spans, self.analyzer.facts(), selected, &mut self.clocks);
         }

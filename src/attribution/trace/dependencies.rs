@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::{Code, Dictionary, Kind, NO_ROW, NULL_CODE, Span, Tree, quantile, row, span_at};
+use super::{Code, Dictionary, Kind, NO_ROW, Span, Tree, quantile, row, span_at};
 
 /// One call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
     /// Service that called.
     pub caller: Code,
-    /// Service that was called; [`NULL_CODE`] when nobody said.
+    /// Service that was called; [`super::NULL_CODE`] when nobody said.
     pub callee: Code,
     /// Either side says that it failed.
     pub is_error: bool,
@@ -88,10 +88,10 @@ pub fn calls(spans: &[Span], tree: &Tree, mut emit: impl FnMut(Call)) {
     }
 }
 
-/// Calls by caller and callee.
+/// Calls by caller and callee, added up by code.
 #[derive(Debug, Default)]
 pub struct Dependencies {
-    edges: HashMap<(Option<Box<str>>, Option<Box<str>>, bool), Edge>,
+    edges: HashMap<(Code, Code, bool), Edge>,
 }
 
 #[derive(Debug, Default)]
@@ -123,45 +123,23 @@ pub struct DependencyStats {
 }
 
 impl Dependencies {
-    /// Add the edges of calls that were collected by code.
-    pub fn add(&mut self, calls: &[Call], services: &Dictionary, peers: &Dictionary) {
-        let mut by_code: HashMap<(Code, Code, bool), Edge> = HashMap::new();
-        for call in calls {
-            let edge = by_code.entry((call.caller, call.callee, call.is_external)).or_default();
-            edge.errors += u64::from(call.is_error);
-            edge.durations.push(call.duration);
-            edge.gaps.extend(call.gap);
-        }
-        for ((caller, callee, is_external), edge) in by_code {
-            let named = if is_external { peers } else { services };
-            let callee = (callee != NULL_CODE).then(|| named.text(callee).map(Into::into)).flatten();
-            self.add_edge((services.text(caller).map(Into::into), callee, is_external), edge);
-        }
+    /// Add a call.
+    pub fn add(&mut self, call: &Call) {
+        let edge = self.edges.entry((call.caller, call.callee, call.is_external)).or_default();
+        edge.errors += u64::from(call.is_error);
+        edge.durations.push(call.duration);
+        edge.gaps.extend(call.gap);
     }
 
-    /// Add the edges of another part of the traces.
-    pub fn merge(&mut self, other: Self) {
-        for (key, edge) in other.edges {
-            self.add_edge(key, edge);
-        }
-    }
-
-    fn add_edge(&mut self, key: (Option<Box<str>>, Option<Box<str>>, bool), edge: Edge) {
-        let sum = self.edges.entry(key).or_default();
-        sum.errors += edge.errors;
-        sum.durations.extend(edge.durations);
-        sum.gaps.extend(edge.gaps);
-    }
-
-    /// The edges, by caller, callee and kind.
+    /// The edges, by caller, callee and kind; `peers` has the names of external callees, `services` all others.
     #[must_use]
-    pub fn finish(self) -> Vec<DependencyStats> {
+    pub fn finish(self, services: &Dictionary, peers: &Dictionary) -> Vec<DependencyStats> {
         let mut rows: Vec<_> = self
             .edges
             .into_iter()
             .map(|((caller, callee, is_external), mut edge)| DependencyStats {
-                caller,
-                callee,
+                caller: services.text(caller).map(Into::into),
+                callee: if is_external { peers } else { services }.text(callee).map(Into::into),
                 calls: edge.durations.len() as u64,
                 errors: edge.errors,
                 p50: quantile(&mut edge.durations, 0.5),

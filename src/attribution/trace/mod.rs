@@ -20,7 +20,7 @@ pub use critical_path::{CriticalPath, PathStep};
 pub use dependencies::{Call, Dependencies, DependencyStats, calls};
 pub use error_origin::ErrorFlow;
 pub use ids::{Dictionary, IdCodes, SpanId};
-pub use stats::{NamedStats, OperationShare, OperationStats, OperationTotals};
+pub use stats::{OperationShare, OperationStats, OperationTotals};
 pub use tree::Tree;
 
 /// A string in a [`Dictionary`] of the caller.

@@ -149,50 +149,15 @@ impl OperationStats {
         sum.last_request = request;
     }
 
-    /// The sums with the names that their codes stand for.
-    #[must_use]
-    pub fn named(self, services: &Dictionary, names: &Dictionary) -> NamedStats {
-        let mut named = NamedStats { totals: self.totals, sums: HashMap::new() };
-        for ((service, name), sum) in self.sums {
-            let key = (services.text(service).map(Into::into), names.text(name).map(Into::into));
-            named.sums.insert(key, sum);
-        }
-        named
-    }
-}
-
-/// [`OperationStats`] that can be merged with those of other traces.
-#[derive(Debug, Default)]
-pub struct NamedStats {
-    totals: OperationTotals,
-    sums: HashMap<(Option<Box<str>>, Option<Box<str>>), Sum>,
-}
-
-impl NamedStats {
-    /// Add the sums of another part of the traces.
-    pub fn merge(&mut self, other: Self) {
-        self.totals.requests += other.totals.requests;
-        self.totals.duration += other.totals.duration;
-        self.totals.weighted_duration += other.totals.weighted_duration;
-        self.totals.unknown_weight += other.totals.unknown_weight;
-        for (key, part) in other.sums {
-            let sum = self.sums.entry(key).or_default();
-            sum.spans += part.spans;
-            sum.weighted += part.weighted;
-            sum.unknown_weight += part.unknown_weight;
-            sum.times.extend(part.times);
-        }
-    }
-
     /// What the shares are shares of, and one row an operation, the largest first.
     #[must_use]
-    pub fn finish(self) -> (OperationTotals, Vec<OperationShare>) {
+    pub fn finish(self, services: &Dictionary, names: &Dictionary) -> (OperationTotals, Vec<OperationShare>) {
         let mut rows: Vec<_> = self
             .sums
             .into_iter()
-            .map(|((service, operation), mut sum)| OperationShare {
-                service,
-                operation,
+            .map(|((service, name), mut sum)| OperationShare {
+                service: services.text(service).map(Into::into),
+                operation: names.text(name).map(Into::into),
                 requests: sum.times.len() as u64,
                 spans: sum.spans,
                 critical_path: sum.times.iter().map(|time| i128::from(*time)).sum(),

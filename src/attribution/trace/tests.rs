@@ -382,7 +382,7 @@ fn calls_are_counted_once_whichever_sides_have_spans() {
 }
 
 #[test]
-fn dependencies_add_up_over_parts() {
+fn dependencies_add_up() {
     let mut services = Dictionary::default();
     let (shop, cart) = (services.encode(Some("shop")), services.encode(Some("cart")));
     let mut peers = Dictionary::default();
@@ -391,11 +391,10 @@ fn dependencies_add_up_over_parts() {
         |duration, gap, is_error| Call { caller: shop, callee: cart, is_error, duration, gap, is_external: false };
     let external = Call { caller: cart, callee: bank, is_error: false, duration: 7, gap: None, is_external: true };
     let mut all = Dependencies::default();
-    all.add(&[call(10, Some(1), false), call(30, None, true), external], &services, &peers);
-    let mut more = Dependencies::default();
-    more.add(&[call(20, Some(3), true)], &services, &peers);
-    all.merge(more);
-    let rows = all.finish();
+    for call in [call(10, Some(1), false), call(30, None, true), external, call(20, Some(3), true)] {
+        all.add(&call);
+    }
+    let rows = all.finish(&services, &peers);
     assert_eq!(rows.len(), 2);
     assert_eq!((rows[0].caller.as_deref(), rows[0].callee.as_deref()), (Some("cart"), Some("bank")));
     assert!(rows[0].is_external);
@@ -424,9 +423,7 @@ fn operation_shares_are_weighted_by_their_entry_and_unknown_stays_unknown() {
             tree.resolve(&spans);
             stats.add(&spans, &tree);
         }
-        let mut all = NamedStats::default();
-        all.merge(stats.named(&services, &names));
-        all.finish()
+        stats.finish(&services, &names)
     };
     let (totals, rows) = collect(None);
     assert_eq!(totals, OperationTotals { requests: 2, duration: 200, weighted_duration: 400.0, unknown_weight: 1 });
