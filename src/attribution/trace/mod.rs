@@ -14,6 +14,8 @@ mod tree;
 #[cfg(test)]
 mod crisp_tests;
 #[cfg(test)]
+mod data_tests;
+#[cfg(test)]
 mod tests;
 
 pub use critical_path::{CriticalPath, PathStep};
