@@ -121,7 +121,7 @@ fn only_calls_between_instances_are_pairs() {
         parent: if parent == 0 { SpanId::NONE } else { SpanId::from_bits(parent) },
         kind,
         instance,
-        start: 10 * id as i64,
+        start: 10 * id.cast_signed(),
         duration: 100,
         ..Span::default()
     };

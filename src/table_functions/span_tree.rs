@@ -32,7 +32,8 @@ static SIGNATURE: Signature = Signature {
     doc: &[
         "Every span of the traces in a window, with its place in the tree of its trace. A trace belongs to the window",
         "that its root starts in and is returned whole. A span whose parent is missing is a root of its own, flagged as",
-        "orphan. The critical_path_nano of the spans below one root sum to the root's duration.",
+        "orphan. The critical_path_nano of the spans below one root sum to the root's duration. What a trace did more than",
+        "an hour outside the window is not read.",
     ],
     arguments: &[
         WINDOW[0],

@@ -34,7 +34,7 @@ pub const NULL_CODE: Code = Code::MAX;
 /// The row of a span that is not there: the parent of a root.
 pub const NO_ROW: u32 = u32::MAX;
 
-/// SpanKind of OpenTelemetry.
+/// The kind of a span, after OpenTelemetry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// The receiving side of a synchronous call.

@@ -28,7 +28,7 @@ pub(in crate::table_functions) const fn window_arguments() -> [Argument; 2] {
             names: &["t0", "from"],
             kind: ArgumentType::Time,
             required: true,
-            doc: "Begin of the window: traces whose root starts at or after it.",
+            doc: "Begin of the window: traces whose root (or, without one, whose earliest span) starts at or after it.",
         },
         Argument {
             names: &["t1", "to"],
