@@ -17,6 +17,7 @@ pub mod error;
 
 pub mod config;
 
+pub mod attribution;
 pub mod clock;
 
 pub mod model;

@@ -5,8 +5,16 @@
 //! expressions or `$1` parameters; they are constant by the time `run` sees them.
 
 mod call;
+mod critical_path;
+mod critical_path_stats;
+mod error_origin;
+mod error_origins;
 mod exec;
 mod planner;
+mod service_dependencies;
+mod span_tree;
+mod trace_tree;
+mod traces;
 
 use std::fmt::Debug;
 
@@ -132,7 +140,15 @@ pub trait TableFunction: Debug + Send + Sync {
 /// Every table function, in the order in which documentation shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn TableFunction> {
-    vec![]
+    vec![
+        &span_tree::SpanTree,
+        &trace_tree::TraceTree,
+        &critical_path::CriticalPathOf,
+        &critical_path_stats::CriticalPathStats,
+        &service_dependencies::ServiceDependencies,
+        &error_origin::ErrorOrigin,
+        &error_origins::ErrorOrigins,
+    ]
 }
 
 /// The table function of that name.
