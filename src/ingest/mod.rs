@@ -132,6 +132,8 @@ output! {
     changes: model::change::ChangeBuilder,
     /// Rows of `costs`.
     costs: model::cost::CostBuilder,
+    /// Rows of `allocation_rules`.
+    allocation_rules: model::cost::AllocationRuleBuilder,
     /// Rows of `iam_events`.
     iam_events: model::identity::IamEventBuilder,
     /// Rows of `ownership`.
