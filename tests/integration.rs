@@ -1,0 +1,3 @@
+//! The one integration-test binary: everything that needs more than one module.
+
+mod slt;
