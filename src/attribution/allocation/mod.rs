@@ -99,15 +99,16 @@ struct Targets {
 
 /// Allocates the charges of one question.
 #[derive(Debug)]
-pub struct Allocator<'a> {
-    versions: &'a [(i64, Vec<Rule>)],
-    rules: Vec<&'a Rule>,
-    ownership: &'a OwnershipIndex,
+pub struct Allocator {
+    /// Since when, the index of the first rule, and how many there are.
+    versions: Vec<(i64, usize, usize)>,
+    rules: Vec<Arc<Rule>>,
+    ownership: Arc<OwnershipIndex>,
     measured: HashMap<usize, Vec<Consumption>>,
     names: Names,
     owners: Vec<Vec<(u32, u128)>>,
     owner_ids: HashMap<OwnersKey, u32>,
-    pool_fields: Vec<Option<&'a Field>>,
+    pool_fields: Vec<Option<Field>>,
     pool_ids: HashMap<(usize, u32, u32), u32>,
     pools: Vec<HashMap<u32, i128>>,
     targets: HashMap<(u32, Option<u32>, i64), Arc<Targets>>,
@@ -146,26 +147,31 @@ impl Names {
     }
 }
 
-impl<'a> Allocator<'a> {
+impl Allocator {
     /// An allocator by the versions of a rule set. `measured` has what was consumed, by the index of the rule among
     /// [`Allocator::rules`]; a rule that measures and has nothing there allocates nothing.
     #[must_use]
     pub fn new(
-        versions: &'a [(i64, Vec<Rule>)],
-        ownership: &'a OwnershipIndex,
+        versions: Vec<(i64, Vec<Rule>)>,
+        ownership: Arc<OwnershipIndex>,
         measured: HashMap<usize, Vec<Consumption>>,
     ) -> Self {
-        let rules: Vec<&Rule> = versions.iter().flat_map(|(_, rules)| rules).collect();
+        let mut rules: Vec<Arc<Rule>> = Vec::new();
+        let mut in_force = Vec::new();
+        for (from, version) in versions {
+            in_force.push((from, rules.len(), version.len()));
+            rules.extend(version.into_iter().map(Arc::new));
+        }
         let mut pool_fields = Vec::new();
         for rule in &rules {
             if let Some(within) = pool_of(rule)
-                && !pool_fields.contains(&within)
+                && !pool_fields.contains(&within.cloned())
             {
-                pool_fields.push(within);
+                pool_fields.push(within.cloned());
             }
         }
         Self {
-            versions,
+            versions: in_force,
             rules,
             ownership,
             measured,
@@ -181,7 +187,7 @@ impl<'a> Allocator<'a> {
 
     /// The rules of all versions, in the order of their indices.
     #[must_use]
-    pub fn rules(&self) -> &[&'a Rule] {
+    pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
     }
 
@@ -191,7 +197,7 @@ impl<'a> Allocator<'a> {
             return Claim::Unallocated { reason: self.names.intern("no rules in force") };
         };
         for index in first..first + count {
-            let Some(rule) = self.rules.get(index).copied() else { break };
+            let Some(rule) = self.rules.get(index).map(Arc::clone) else { break };
             if !fits(index) {
                 continue;
             }
@@ -272,9 +278,8 @@ impl<'a> Allocator<'a> {
 
     /// The rules in force at an instant: the index of the first of them and how many.
     fn in_force(&self, at: i64) -> Option<(usize, usize)> {
-        let version = self.versions.partition_point(|(from, _)| *from <= at).checked_sub(1)?;
-        let first = self.versions.iter().take(version).map(|(_, rules)| rules.len()).sum();
-        self.versions.get(version).map(|(_, rules)| (first, rules.len()))
+        let version = self.versions.partition_point(|(from, ..)| *from <= at).checked_sub(1)?;
+        self.versions.get(version).map(|(_, first, count)| (*first, *count))
     }
 
     fn find_owners(&mut self, charge: &Charge<'_>, sources: &[OwnerSource]) -> Option<(u32, u32)> {
@@ -347,7 +352,7 @@ impl<'a> Allocator<'a> {
 
     /// The pool that a charge belongs to: amounts of one currency with the same value of the limiting field.
     fn pool(&mut self, charge: &Charge<'_>, within: Option<&Field>) -> Option<u32> {
-        let field = self.pool_fields.iter().position(|known| *known == within)?;
+        let field = self.pool_fields.iter().position(|known| known.as_ref() == within)?;
         let currency = self.names.intern(charge.currency);
         let value = match within {
             None => u32::MAX,
@@ -363,8 +368,8 @@ impl<'a> Allocator<'a> {
 
     fn count_direct(&mut self, charge: &Charge<'_>, owners: u32) {
         for field in 0..self.pool_fields.len() {
-            let within = self.pool_fields.get(field).copied().flatten();
-            let Some(pool) = self.pool(charge, within) else { continue };
+            let Some(within) = self.pool_fields.get(field).cloned() else { continue };
+            let Some(pool) = self.pool(charge, within.as_ref()) else { continue };
             let Some(owners) = self.owners.get(owners as usize) else { continue };
             let Some(totals) = self.pools.get_mut(pool as usize) else { continue };
             if let [(owner, _)] = owners.as_slice() {
@@ -382,7 +387,8 @@ impl<'a> Allocator<'a> {
     }
 
     fn targets(&mut self, rule: u32, pool: Option<u32>, at: i64) -> Arc<Targets> {
-        let split = self.rules.get(rule as usize).and_then(|rule| match &rule.action {
+        let found = self.rules.get(rule as usize).map(Arc::clone);
+        let split = found.as_ref().and_then(|rule| match &rule.action {
             Action::Shared(split) => Some(split),
             _ => None,
         });

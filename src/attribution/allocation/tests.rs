@@ -33,12 +33,12 @@ fn direct_then(second: RuleRecord) -> Vec<RuleRecord> {
 
 fn allocate(
     records: &[RuleRecord],
-    ownership: &OwnershipIndex,
+    ownership: OwnershipIndex,
     measured: Vec<Consumption>,
     charges: &[Charge<'_>],
 ) -> Vec<Vec<Part>> {
     let versions = versions(records).unwrap();
-    let mut allocator = Allocator::new(&versions, ownership, HashMap::from([(1, measured)]));
+    let mut allocator = Allocator::new(versions, Arc::new(ownership), HashMap::from([(1, measured)]));
     let claims: Vec<Claim> = charges.iter().map(|charge| allocator.claim(charge, &|_| true)).collect();
     let mut all = Vec::new();
     for (claim, charge) in claims.into_iter().zip(charges) {
@@ -83,7 +83,7 @@ fn shared_cost_follows_direct_cost_of_its_own_currency() {
         charge(9, "EUR", &[]),
         charge(5, "JPY", &[]),
     ];
-    let parts = allocate(&direct_then(shared("direct")), &OwnershipIndex::default(), vec![], &charges);
+    let parts = allocate(&direct_then(shared("direct")), OwnershipIndex::default(), vec![], &charges);
     assert_eq!(brief(&parts[0]), vec![("red", 300, "direct")]);
     // 2.5 and 7.5: a tie, and blue is the lower key.
     assert_eq!(brief(&parts[3]), vec![("blue", 3, "proportional"), ("red", 7, "proportional")]);
@@ -96,17 +96,17 @@ fn shared_cost_follows_direct_cost_of_its_own_currency() {
 #[test]
 fn an_owner_with_more_credit_than_cost_takes_no_part() {
     let charges = [charge(-50, "USD", &RED), charge(100, "USD", &BLUE), charge(10, "USD", &[])];
-    let parts = allocate(&direct_then(shared("direct")), &OwnershipIndex::default(), vec![], &charges);
+    let parts = allocate(&direct_then(shared("direct")), OwnershipIndex::default(), vec![], &charges);
     assert_eq!(brief(&parts[2]), vec![("blue", 10, "proportional")]);
 }
 
 #[test]
 fn even_and_fixed_splits_over_named_owners() {
     let even = RuleRecord { weights: Some("b,a,c".into()), ..shared("even") };
-    let parts = allocate(&direct_then(even), &OwnershipIndex::default(), vec![], &[charge(-100, "USD", &[])]);
+    let parts = allocate(&direct_then(even), OwnershipIndex::default(), vec![], &[charge(-100, "USD", &[])]);
     assert_eq!(brief(&parts[0]), vec![("a", -34, "even"), ("b", -33, "even"), ("c", -33, "even")]);
     let fixed = RuleRecord { weights: Some("b=0.6,a=0.4".into()), ..shared("fixed") };
-    let parts = allocate(&direct_then(fixed), &OwnershipIndex::default(), vec![], &[charge(101, "USD", &[])]);
+    let parts = allocate(&direct_then(fixed), OwnershipIndex::default(), vec![], &[charge(101, "USD", &[])]);
     assert_eq!(brief(&parts[0]), vec![("a", 40, "fixed"), ("b", 61, "fixed")]);
 }
 
@@ -120,7 +120,7 @@ fn a_pool_is_limited_to_the_same_account() {
         in_account("1", charge(8, "USD", &[])),
         charge(3, "USD", &[]),
     ];
-    let parts = allocate(&direct_then(within), &OwnershipIndex::default(), vec![], &charges);
+    let parts = allocate(&direct_then(within), OwnershipIndex::default(), vec![], &charges);
     assert_eq!(brief(&parts[2]), vec![("red", 8, "proportional")]);
     assert_eq!(parts[3][0].basis, "nothing to share within");
 }
@@ -144,7 +144,7 @@ fn owners_are_those_at_the_time_of_the_charge_and_split_it_exactly() {
     ]);
     let tags = [("service", "cart")];
     let at = |at, amount| Charge { at, ..charge(amount, "USD", &tags) };
-    let parts = allocate(&direct_then(rule("unallocated")), &ownership, vec![], &[at(99, 5), at(100, 5), at(100, -5)]);
+    let parts = allocate(&direct_then(rule("unallocated")), ownership, vec![], &[at(99, 5), at(100, 5), at(100, -5)]);
     assert_eq!(brief(&parts[0]), vec![("red", 5, "direct")]);
     assert_eq!(brief(&parts[1]), vec![("blue", 3, "direct"), ("red", 2, "direct")]);
     assert_eq!(brief(&parts[2]), vec![("blue", -3, "direct"), ("red", -2, "direct")]);
@@ -162,7 +162,7 @@ fn measured(quantities: &[(Option<&str>, f64)]) -> Vec<Consumption> {
 fn usage_names_the_consumer_and_what_names_nobody_stays_visible() {
     let usage = RuleRecord { basis: Some("bytes".into()), split_by: Some("tenant".into()), ..shared("usage") };
     let consumed = measured(&[(Some("t1"), 3.0), (None, 1.0), (Some("t2"), 0.0)]);
-    let parts = allocate(&direct_then(usage), &OwnershipIndex::default(), consumed, &[charge(100, "USD", &[])]);
+    let parts = allocate(&direct_then(usage), OwnershipIndex::default(), consumed, &[charge(100, "USD", &[])]);
     let found: Vec<_> = parts[0].iter().map(|part| (part.tenant.as_deref(), part.amount)).collect();
     assert_eq!(found, vec![(None, 25), (Some("t1"), 75)]);
     assert!(parts[0].iter().all(|part| part.owner == UNALLOCATED && part.method == "usage"));
@@ -172,7 +172,7 @@ fn usage_names_the_consumer_and_what_names_nobody_stays_visible() {
 fn the_peak_of_three_services_is_paid_as_in_the_airport_game() {
     let peak = RuleRecord { basis: Some("cores".into()), ..shared("peak") };
     let consumed = measured(&[(Some("a"), 12.0), (Some("b"), 6.0), (Some("c"), 9.0)]);
-    let parts = allocate(&direct_then(peak), &OwnershipIndex::default(), consumed, &[charge(1200, "USD", &[])]);
+    let parts = allocate(&direct_then(peak), OwnershipIndex::default(), consumed, &[charge(1200, "USD", &[])]);
     let found: Vec<_> = parts[0].iter().map(|part| (part.service.as_deref().unwrap(), part.amount)).collect();
     assert_eq!(found, vec![("a", 650), ("b", 200), ("c", 350)]);
 }
@@ -180,7 +180,7 @@ fn the_peak_of_three_services_is_paid_as_in_the_airport_game() {
 #[test]
 fn nothing_measured_allocates_nothing() {
     let demand = RuleRecord { basis: Some("db".into()), ..shared("demand") };
-    let parts = allocate(&direct_then(demand), &OwnershipIndex::default(), vec![], &[charge(7, "USD", &[])]);
+    let parts = allocate(&direct_then(demand), OwnershipIndex::default(), vec![], &[charge(7, "USD", &[])]);
     assert_eq!(brief(&parts[0]), vec![(UNALLOCATED, 7, "unallocated")]);
     assert_eq!(parts[0][0].basis, "no traced demand of db to share by");
 }
@@ -190,7 +190,7 @@ fn a_version_decides_the_charges_from_its_beginning_on() {
     let idle = RuleRecord { valid_from: Some(10), ..rule("idle") };
     let nobody = RuleRecord { valid_from: Some(20), ..rule("unallocated") };
     let at = |at| Charge { at, ..charge(1, "USD", &[]) };
-    let parts = allocate(&[nobody, idle], &OwnershipIndex::default(), vec![], &[at(9), at(10), at(19), at(20)]);
+    let parts = allocate(&[nobody, idle], OwnershipIndex::default(), vec![], &[at(9), at(10), at(19), at(20)]);
     let found: Vec<_> = parts.iter().map(|parts| (parts[0].owner.as_str(), parts[0].basis.as_str())).collect();
     assert_eq!(
         found,
@@ -204,8 +204,7 @@ fn the_built_in_rules_show_what_is_untagged_and_what_is_unowned() {
     let unit = [("Business-Unit", "sales")];
     let charges = [charge(1, "USD", &[]), charge(2, "USD", &tagged), charge(3, "USD", &unit)];
     let versions = versions(&default_rules()).unwrap();
-    let ownership = OwnershipIndex::default();
-    let mut allocator = Allocator::new(&versions, &ownership, HashMap::new());
+    let mut allocator = Allocator::new(versions, Arc::default(), HashMap::new());
     let unconditional: Vec<bool> = allocator.rules().iter().map(|rule| rule.condition.is_none()).collect();
     let claims: Vec<Claim> =
         charges.iter().map(|charge| allocator.claim(charge, &|rule| unconditional[rule])).collect();
@@ -255,7 +254,7 @@ proptest! {
             at: *at, amount: *amount, currency: ["USD", "EUR"][*currency], tags: &tags[*tag],
             region_id: [None, Some("r1"), Some("r2")][*region], ..Charge::default()
         }).collect();
-        let all = allocate(&direct_then(second), &ownership, consumed, &charges);
+        let all = allocate(&direct_then(second), ownership, consumed, &charges);
         let mut direct_by_currency: BTreeMap<&str, bool> = BTreeMap::new();
         for (parts, charge) in all.iter().zip(&charges) {
             prop_assert!(!parts.is_empty());
