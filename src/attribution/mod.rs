@@ -1,6 +1,7 @@
 //! The algorithms: plain structs in, plain structs out. No SQL, no I/O, no clock.
 
 pub mod allocation;
+pub mod demand;
 pub mod origin;
 pub mod owners;
 pub mod role_chain;

@@ -209,7 +209,7 @@ impl Allocator {
                     }
                 }
                 Action::Shared(_) => {
-                    let pool = match pool_of(rule) {
+                    let pool = match pool_of(&rule) {
                         None => None,
                         Some(within) => match self.pool(charge, within) {
                             Some(pool) => Some(pool),
