@@ -40,7 +40,26 @@ pub struct Charge<'a> {
     pub tags: &'a [(&'a str, &'a str)],
 }
 
+/// What the second pass needs of a charge.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Claimed<'a> {
+    /// When its period begins, microseconds since the epoch.
+    pub at: i64,
+    /// The amount in units of 10⁻¹².
+    pub amount: i128,
+    /// [`tenant_of`] its tags.
+    pub tenant: Option<&'a str>,
+    /// [`service_of`] its tags.
+    pub service: Option<&'a str>,
+}
+
 impl<'a> Charge<'a> {
+    /// What the second pass needs.
+    #[must_use]
+    pub fn claimed(&self) -> Claimed<'a> {
+        Claimed { at: self.at, amount: self.amount, tenant: tenant_of(self.tags), service: service_of(self.tags) }
+    }
+
     /// The value of a tag; keys are compared as [`same_key`] does, blank values are none.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&'a str> {

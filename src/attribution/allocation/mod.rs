@@ -15,7 +15,7 @@ mod rules;
 mod tests;
 
 pub use super::owners::UNALLOCATED;
-pub use charge::{Charge, service_of, tenant_of};
+pub use charge::{Charge, Claimed, service_of, tenant_of};
 pub use rules::{Action, Consumer, Field, Measure, OwnerSource, Rule, RuleRecord, Split, default_rules, versions};
 
 /// Owner of capacity that was paid for and not used.
@@ -227,11 +227,11 @@ impl Allocator {
     }
 
     /// Second pass, after every charge was claimed: the parts of one charge, which sum to its amount.
-    pub fn shares(&mut self, claim: Claim, charge: &Charge<'_>, mut take: impl FnMut(Share<'_>)) {
+    pub fn shares(&mut self, claim: Claim, charge: &Claimed<'_>, mut take: impl FnMut(Share<'_>)) {
         let whole = Share {
             owner: UNALLOCATED,
-            tenant: tenant_of(charge.tags),
-            service: service_of(charge.tags),
+            tenant: charge.tenant,
+            service: charge.service,
             amount: charge.amount,
             method: "unallocated",
             ratio: 1.0,

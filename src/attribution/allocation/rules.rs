@@ -190,7 +190,7 @@ pub fn default_rules() -> Vec<RuleRecord> {
 /// When a rule cannot be understood.
 pub fn versions(records: &[RuleRecord]) -> Result<Vec<(i64, Vec<Rule>)>, UserError> {
     let mut sorted: Vec<&RuleRecord> = records.iter().collect();
-    sorted.sort_by_key(|record| (record.valid_from.unwrap_or(i64::MIN), record.seq));
+    sorted.sort_by_cached_key(|record| (record.valid_from.unwrap_or(i64::MIN), record.seq, record.rule.clone()));
     let mut versions: Vec<(i64, Vec<Rule>)> = Vec::new();
     for record in sorted {
         let from = record.valid_from.unwrap_or(i64::MIN);

@@ -44,7 +44,7 @@ fn allocate(
     for (claim, charge) in claims.into_iter().zip(charges) {
         let mut parts = Vec::new();
         let mut ratio = 0.0;
-        allocator.shares(claim, charge, |share| {
+        allocator.shares(claim, &charge.claimed(), |share| {
             ratio += share.ratio;
             parts.push(Part {
                 owner: share.owner.into(),
@@ -210,7 +210,8 @@ fn the_built_in_rules_show_what_is_untagged_and_what_is_unowned() {
         charges.iter().map(|charge| allocator.claim(charge, &|rule| unconditional[rule])).collect();
     let mut found = Vec::new();
     for (claim, charge) in claims.into_iter().zip(&charges) {
-        allocator.shares(claim, charge, |share| found.push((share.owner.to_owned(), share.basis.to_owned())));
+        allocator
+            .shares(claim, &charge.claimed(), |share| found.push((share.owner.to_owned(), share.basis.to_owned())));
     }
     let expected = [(UNALLOCATED, "untagged"), (UNALLOCATED, "unowned"), ("sales", "tag:business_unit")];
     assert_eq!(found, expected.map(|(owner, basis)| (owner.to_owned(), basis.to_owned())));
