@@ -2,9 +2,14 @@
 //!
 //! A source is one folder with one line in [`all`].
 
+pub mod cloudtrail;
+pub mod decimal;
 mod files;
 mod import;
+pub mod json;
+pub mod json_records;
 mod ownership;
+pub mod times;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -210,7 +215,7 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![]
+    vec![&cloudtrail::CloudTrail]
 }
 
 /// The source of that name.
