@@ -138,7 +138,10 @@ mod tests {
 
     #[test]
     fn what_would_be_changed_is_refused() {
-        for text in ["", "-", ".", "e5", "1e", "1e+", "1,234.56", "1 000", "$5", "(5)", "NaN", "inf", "0x10", "1.2.3", "--1", "١"] {
+        for text in [
+            "", "-", ".", "e5", "1e", "1e+", "1,234.56", "1 000", "$5", "(5)", "NaN", "inf", "0x10", "1.2.3", "--1",
+            "١",
+        ] {
             assert_eq!(parse(text), Err(NotExact::NotANumber), "{text}");
         }
         for text in ["0.0000000000001", "1e-13", "1.0000000000005", "1e-999999999999999999999"] {

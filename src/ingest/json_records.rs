@@ -431,7 +431,10 @@ mod tests {
         for text in &arrangements {
             assert_eq!(cut(text), [first, second], "{text}");
         }
-        assert_eq!(cut("{\n \"a\": 1\n}\n{\n \"b\": [\n{\"c\":1}\n]}"), ["{\n \"a\": 1\n}", "{\n \"b\": [\n{\"c\":1}\n]}"]);
+        assert_eq!(
+            cut("{\n \"a\": 1\n}\n{\n \"b\": [\n{\"c\":1}\n]}"),
+            ["{\n \"a\": 1\n}", "{\n \"b\": [\n{\"c\":1}\n]}"]
+        );
         assert_eq!(cut(" \n"), [""; 0]);
         assert_eq!(cut("[]"), [""; 0]);
         assert_eq!(cut(r#"{"Records":[]}"#), [""; 0]);
@@ -440,7 +443,10 @@ mod tests {
 
     #[test]
     fn a_broken_line_costs_itself() {
-        assert_eq!(cut("{\"a\":1}\n{\"b\":\n{\"c\":3}\n{\"d\":4}"), ["{\"a\":1}", "<{\"b\":\n>", "{\"c\":3}", "{\"d\":4}"]);
+        assert_eq!(
+            cut("{\"a\":1}\n{\"b\":\n{\"c\":3}\n{\"d\":4}"),
+            ["{\"a\":1}", "<{\"b\":\n>", "{\"c\":3}", "{\"d\":4}"]
+        );
         assert_eq!(cut("{\"a\":1}\n{\"b\":\"x\n{\"c\":3}"), ["{\"a\":1}", "<{\"b\":\"x\n>", "{\"c\":3}"]);
         assert_eq!(cut("{\"a\":1}\n{\"b\":{\"x\":1\n{\"c\":3}"), ["{\"a\":1}", "<{\"b\":{\"x\":1\n>", "{\"c\":3}"]);
         assert_eq!(cut("{\"a\":1}\ngarbage\n{\"c\":3}"), ["{\"a\":1}", "garbage", "{\"c\":3}"]);

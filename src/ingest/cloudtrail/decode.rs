@@ -183,7 +183,11 @@ fn federated_subject<'v>(event: &'v Value, kind: Option<&str>, identity: &'v Val
 fn issued<'v>(event: &'v Value, name: &str, row: &mut IamEventRow<'v>) {
     let Some(answer) = json::at(event, &["responseElements"]) else { return };
     match name {
-        "AssumeRole" | "AssumeRoleWithSAML" | "AssumeRoleWithWebIdentity" | "AssumeRoot" | "GetFederationToken"
+        "AssumeRole"
+        | "AssumeRoleWithSAML"
+        | "AssumeRoleWithWebIdentity"
+        | "AssumeRoot"
+        | "GetFederationToken"
         | "GetSessionToken" => {
             let Some(credentials) = json::at(answer, &["credentials"]) else { return };
             row.issued_access_key_id = borrowed(text(credentials, &["accessKeyId"]));
@@ -227,16 +231,14 @@ fn own_arn<'v>(name: &str, event: &'v Value) -> Option<Cow<'v, str>> {
 /// The user that a new access key is of: the caller, if the request names none.
 fn user_arn<'v>(event: &'v Value, answer: &'v Value) -> Option<Cow<'v, str>> {
     let caller = text(event, &["userIdentity", "arn"]);
-    let user =
-        text(answer, &["accessKey", "userName"]).or_else(|| text(event, &["requestParameters", "userName"]));
+    let user = text(answer, &["accessKey", "userName"]).or_else(|| text(event, &["requestParameters", "userName"]));
     let Some(user) = user else { return borrowed(caller) };
     let own = text(event, &["userIdentity", "type"]) == Some("IAMUser")
         && text(event, &["userIdentity", "userName"]) == Some(user);
     if let Some(caller) = caller.filter(|_| own) {
         return Some(Cow::Borrowed(caller));
     }
-    let account =
-        text(event, &["userIdentity", "accountId"]).or_else(|| text(event, &["recipientAccountId"]))?;
+    let account = text(event, &["userIdentity", "accountId"]).or_else(|| text(event, &["recipientAccountId"]))?;
     let partition = caller.and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws");
     Some(Cow::Owned(format!("arn:{partition}:iam::{account}:user/{user}")))
 }

@@ -8,20 +8,63 @@ use crate::ingest::json;
 
 /// Request parameters whose text names a resource.
 const NAMING: [&str; 44] = [
-    "bucketName", "functionName", "roleName", "roleArn", "userName", "groupName", "policyArn", "policyName", "secretId",
-    "instanceId", "instanceProfileName", "imageId", "snapshotId", "volumeId", "groupId", "vpcId", "subnetId", "keyId",
-    "keyName", "targetKeyId", "trailName", "tableName", "streamName", "topicArn", "queueUrl", "queueName", "clusterName",
-    "cluster", "service", "taskDefinition", "stackName", "repositoryName", "logGroupName", "dBInstanceIdentifier",
-    "dBClusterIdentifier", "dBSnapshotIdentifier", "databaseName", "modelId", "documentName", "sessionId", "target",
-    "serialNumber", "resourceArn", "resourceId",
+    "bucketName",
+    "functionName",
+    "roleName",
+    "roleArn",
+    "userName",
+    "groupName",
+    "policyArn",
+    "policyName",
+    "secretId",
+    "instanceId",
+    "instanceProfileName",
+    "imageId",
+    "snapshotId",
+    "volumeId",
+    "groupId",
+    "vpcId",
+    "subnetId",
+    "keyId",
+    "keyName",
+    "targetKeyId",
+    "trailName",
+    "tableName",
+    "streamName",
+    "topicArn",
+    "queueUrl",
+    "queueName",
+    "clusterName",
+    "cluster",
+    "service",
+    "taskDefinition",
+    "stackName",
+    "repositoryName",
+    "logGroupName",
+    "dBInstanceIdentifier",
+    "dBClusterIdentifier",
+    "dBSnapshotIdentifier",
+    "databaseName",
+    "modelId",
+    "documentName",
+    "sessionId",
+    "target",
+    "serialNumber",
+    "resourceArn",
+    "resourceId",
 ];
 
 /// Request parameters that name several resources in a list of texts.
 const LISTING: [&str; 5] = ["instanceIds", "names", "roleArns", "secretIdList", "resourceArns"];
 
 /// Services whose parameter `name` names the resource that the call is about.
-const NAMED_BY_NAME: [&str; 5] =
-    ["cloudtrail.amazonaws.com", "ssm.amazonaws.com", "eks.amazonaws.com", "events.amazonaws.com", "secretsmanager.amazonaws.com"];
+const NAMED_BY_NAME: [&str; 5] = [
+    "cloudtrail.amazonaws.com",
+    "ssm.amazonaws.com",
+    "eks.amazonaws.com",
+    "events.amazonaws.com",
+    "secretsmanager.amazonaws.com",
+];
 
 /// ARNs that the event lists first, then what its request parameters name, each once.
 pub fn of_event(event: &Value) -> Option<Vec<Cow<'_, str>>> {
