@@ -1,5 +1,5 @@
 -- The charges under the exact column ids of the FOCUS specification (1.3), for queries and tools that were written for
--- it. ProviderName and PublisherName are the ids that FOCUS had before for ServiceProviderName and HostProviderName.
+-- it. Columns of the export that the specification does not name are in x_Columns.
 SELECT
     allocated_method_id AS "AllocatedMethodId",
     allocated_resource_id AS "AllocatedResourceId",
@@ -28,8 +28,6 @@ SELECT
     list_cost AS "ListCost",
     pricing_quantity AS "PricingQuantity",
     pricing_unit AS "PricingUnit",
-    service_provider_name AS "ProviderName",
-    host_provider_name AS "PublisherName",
     region_id AS "RegionId",
     resource_id AS "ResourceId",
     resource_name AS "ResourceName",

@@ -5,7 +5,7 @@
 //! functions in its place that hold its index. All calls of one statement see the same state of the table.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
@@ -17,7 +17,8 @@ use datafusion::common::{Result, exec_err, internal_err, plan_err};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, DocSection, Documentation, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
@@ -79,6 +80,26 @@ impl ScalarUDFImpl for OwnerOf {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+            let doc = "Who owned an entity at a time, by the ownership table as of the query; of several owners the one \
+                       with the highest weight, of equal ones the first by name. Null if nobody did.";
+            Documentation::builder(
+                DocSection { label: "Attribution", ..DocSection::default() },
+                doc,
+                "owner_of(kind, entity, at)",
+            )
+            .with_argument("kind", "service, resource, account, tag, repository, dataset, feature or tenant.")
+            .with_argument("entity", "The thing owned; a tag is written key=value.")
+            .with_argument("at", "The time, a timestamptz.")
+            .with_sql_example(
+                "SELECT owner_of('service', service_name, start_time) AS owner, count(*) FROM spans GROUP BY 1",
+            )
+            .build()
+        });
+        Some(&DOCUMENTATION)
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
