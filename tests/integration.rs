@@ -2,4 +2,5 @@
 
 mod lake;
 mod money;
+mod reports;
 mod slt;
