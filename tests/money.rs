@@ -2,6 +2,8 @@
 //!
 //! The data are looked for in the folder that `ASCRIBE_SHARED_DATA` names, or else beside the project.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests too")]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -225,7 +227,7 @@ async fn a_large_bill() {
     let sql = format!(
         "INSERT INTO costs (billed_cost, billing_currency, charge_period_start, billing_period_start, charge_category, \
          provider_service_name, sub_account_id, resource_id, tags) \
-         SELECT 1.0 / (value % 997 + 3), 'USD', TIMESTAMPTZ '2026-03-01T00:00:00Z' + (value % 720) * INTERVAL '1 hour', \
+         SELECT 1.0 / (value % 997 + 3), 'USD', to_timestamp_seconds(1772323200 + (value % 720) * 3600), \
          TIMESTAMPTZ '2026-03-01T00:00:00Z', CASE value % 100 WHEN 0 THEN 'Tax' ELSE 'Usage' END, 'Compute', \
          'account-' || value % 40, 'vm-' || value % 20000, \
          CASE value % 7 WHEN 0 THEN map(['env'], ['dev']) ELSE map(['team', 'env'], ['team-' || value % 30, 'prod']) END \

@@ -50,7 +50,7 @@ const COMPUTE_SERVICES: [&str; 14] = [
 ];
 
 /// Beginnings of the subjects that CI systems put into their OIDC tokens (GitHub, GitLab, Buildkite, Terraform Cloud,
-/// Bitbucket, CircleCI), as their documentations show them.
+/// Bitbucket, `CircleCI`), as their documentations show them.
 const CI_SUBJECTS: [&str; 4] = ["repo:", "project_path:", "pipeline:", "workspace:"];
 
 /// Parts of the issuers of such tokens.
@@ -125,14 +125,17 @@ fn unnamed(event: &Event<'_>) -> String {
 }
 
 fn classify_service<'a>(event: &Event<'a>) -> (OriginKind, Option<&'a str>, Option<String>) {
-    let service = event.invoked_by.or(event.principal_name).or(event.principal_id);
-    let name = service.and_then(|service| service.strip_suffix(".amazonaws.com")).or(service).unwrap_or_default();
-    match event.issued_principal_arn {
-        Some(session) if COMPUTE_SERVICES.contains(&name) && !session.contains("AWSServiceRoleFor") => {
-            (OriginKind::Workload, Some(session), None)
-        }
-        _ => (OriginKind::Provider, service, None),
-    }
+    (OriginKind::Provider, event.invoked_by.or(event.principal_name).or(event.principal_id), None)
+}
+
+/// Whether the call is that of a provider's service which fetches a role for the code of a customer that it runs.
+#[must_use]
+pub fn runs_customer_code(event: &Event<'_>) -> bool {
+    let service = event.invoked_by.or(event.principal_name).unwrap_or_default();
+    let name = service.strip_suffix(".amazonaws.com").unwrap_or(service);
+    let by_service = event.principal_type == Some("AWSService") || event.principal_arn.is_none();
+    let role = event.issued_principal_arn.unwrap_or_default();
+    by_service && COMPUTE_SERVICES.contains(&name) && !role.contains("AWSServiceRoleFor")
 }
 
 /// What the subject of a token is.
@@ -198,7 +201,11 @@ mod tests {
         let service = Event { principal_type: Some("AWSService"), invoked_by: Some("ec2.amazonaws.com"), ..aws };
         assert_eq!(kind(&service), (OriginKind::Provider, Some("ec2.amazonaws.com".into())));
         let instance = Event { issued_principal_arn: Some("arn:aws:sts::1:assumed-role/web/i-0a"), ..service };
-        assert_eq!(kind(&instance), (OriginKind::Workload, instance.issued_principal_arn.map(Into::into)));
+        assert!(runs_customer_code(&instance));
+        let linked =
+            Event { issued_principal_arn: Some("arn:aws:sts::1:assumed-role/AWSServiceRoleForECS/x"), ..service };
+        assert!(!runs_customer_code(&linked));
+        assert!(!runs_customer_code(&Event { invoked_by: Some("autoscaling.amazonaws.com"), ..instance }));
         let subject = |subject| {
             kind(&Event { principal_type: Some("WebIdentityUser"), federated_subject: Some(subject), ..aws }).0
         };

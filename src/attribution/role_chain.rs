@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::origin::{OriginKind, classify, is_opaque, is_session};
+use super::origin::{OriginKind, classify, is_opaque, is_session, runs_customer_code};
 
 /// Longest life of a session whose expiry the log does not tell: 36 hours, the most that STS hands out.
 const LONGEST_SESSION: i64 = 36 * 3_600_000_000;
@@ -244,6 +244,8 @@ struct Node<'a> {
     link_score: f64,
     score: f64,
     is_fact: bool,
+    /// Role of the session that the event issued, as the event that led here names it.
+    issued_role: Option<&'a str>,
 }
 
 impl<'a> SessionTable<'a> {
@@ -293,7 +295,8 @@ impl<'a> SessionTable<'a> {
     pub fn resolve(&self, event: &Event<'a>) -> Chain<'a> {
         let mut chain = Chain::default();
         let mut visited = HashSet::new();
-        let start = Node { event: *event, at: None, link: None, link_score: 1.0, score: 1.0, is_fact: true };
+        let start =
+            Node { event: *event, at: None, link: None, link_score: 1.0, score: 1.0, is_fact: true, issued_role: None };
         let mut level = vec![start];
         for hop in 0..=MAX_HOPS {
             visited.extend(level.iter().filter_map(|node| node.at));
@@ -354,7 +357,10 @@ impl<'a> SessionTable<'a> {
             let link_score = share * link.strength();
             let is_fact = node.is_fact && link.is_fact() && parents.len() == 1;
             let score = node.score * link_score;
-            let reached = Node { event: *event, at: Some(*at), link: Some(link), link_score, score, is_fact };
+            let issued_role =
+                if link == Link::SharedEventId { node.issued_role } else { node.event.session_issuer_arn };
+            let reached =
+                Node { event: *event, at: Some(*at), link: Some(link), link_score, score, is_fact, issued_role };
             next.entry(*at)
                 .and_modify(|known| {
                     known.score += score;
@@ -501,11 +507,16 @@ impl<'a> SessionTable<'a> {
                 let reason = "only the source identity is known, and no call in the logs tells whose it is".to_owned();
                 (OriginKind::Unknown, Some(stated), Some(reason))
             }
+            None if hop > 0 && runs_customer_code(event) => {
+                // The service only fetched the role; who acts is the code that it runs.
+                (OriginKind::Workload, node.issued_role.or(event.issued_principal_arn), None)
+            }
             None => classify(event),
         };
+        let runs = self.runs_of(event, kind);
+        let kind = if runs.is_empty() { kind } else { OriginKind::CiJob };
         let hop_of_origin = Hop { kind: Some(kind), reason: reason.clone(), ..step(hop, node) };
         let found = origin(&hop_of_origin, identity, kind, reason);
-        let runs = self.runs_of(event, kind);
         chain.hops.push(hop_of_origin.clone());
         for (run, share) in &runs {
             push_run(chain, &hop_of_origin, &found, run, *share);
@@ -524,12 +535,16 @@ impl<'a> SessionTable<'a> {
         let mut words = names.into_iter().flatten().flat_map(|name| {
             std::iter::once(name).chain(name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() >= 6))
         });
-        let by_id = words.find_map(|word| self.run_by_id.get(word)).and_then(|at| self.runs.get(*at));
+        let by_id: Option<&CiRun<'a>> =
+            words.find_map(|word| self.run_by_id.get(word)).and_then(|at| self.runs.get(*at));
         if let Some(run) = by_id {
             return vec![(*run, Link::CiRun.strength())];
         }
         if kind != OriginKind::CiJob {
             return Vec::new();
+        }
+        if let Some(run_id) = event.issued_session_name().and_then(stated_run) {
+            return vec![(CiRun { run_id, ..CiRun::default() }, Link::CiRun.strength())];
         }
         let repository = event.federated_subject.and_then(subject_repository);
         let candidates = repository.and_then(|repository| self.runs_by_repository.get(&repository));
@@ -638,6 +653,18 @@ fn unresolved(event: &Event<'_>) -> String {
         Some(name) => format!("{what}; its session is named {name}"),
         None => what,
     }
+}
+
+/// The run that the name of a CI job's session states: a number of up to 12 digits behind a word for a run. (A longer
+/// one is a time.)
+fn stated_run(session_name: &str) -> Option<&str> {
+    const WORDS: [&str; 8] = ["actions", "build", "gha", "github", "githubactions", "job", "pipeline", "run"];
+    let words: Vec<&str> = session_name.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let mut pairs = words.windows(2).filter_map(|pair| match pair {
+        [word, number] if WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)) => Some(*number),
+        _ => None,
+    });
+    pairs.find(|number| (4..=12).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `owner/name` in lower case, of a URL or of itself.

@@ -200,6 +200,40 @@ fn a_ci_job_is_found_by_repository_and_time_or_left_open() {
 }
 
 #[test]
+fn a_session_name_states_its_run_behind_a_word_for_one() {
+    assert_eq!(stated_run("gha-9876543210-1"), Some("9876543210"));
+    assert_eq!(stated_run("GitHubActions-deploy-9876543210"), None);
+    assert_eq!(stated_run("GitHubActions"), None);
+    assert_eq!(stated_run("run-1722375070115152000"), None);
+}
+
+#[test]
+fn a_service_that_fetches_a_role_for_our_code_is_not_who_acts() {
+    let role_arn = "arn:aws:iam::1:role/task-cart";
+    let arn = "arn:aws:sts::1:assumed-role/task-cart/0a1b";
+    let service = |name| Event {
+        provider: Some("aws"),
+        principal_type: Some("AWSService"),
+        invoked_by: Some(name),
+        ..Event::default()
+    };
+    let acting = Event { session_issuer_arn: Some(role_arn), ..role(1, arn, Some("KA")) };
+    let task = issuing("1", service("ecs-tasks.amazonaws.com"), Some("KA"), arn);
+    let found = chain(&[task], acting);
+    assert_eq!(
+        (only(&found).kind, only(&found).identity, only(&found).hops),
+        (OriginKind::Workload, Some(role_arn), 1)
+    );
+    let itself = chain(&[task], task);
+    assert_eq!((only(&itself).kind, only(&itself).identity), (OriginKind::Provider, Some("ecs-tasks.amazonaws.com")));
+    let scaling = chain(&[issuing("1", service("autoscaling.amazonaws.com"), Some("KA"), arn)], acting);
+    assert_eq!(
+        (only(&scaling).kind, only(&scaling).identity),
+        (OriginKind::Provider, Some("autoscaling.amazonaws.com"))
+    );
+}
+
+#[test]
 fn a_source_identity_leads_to_its_owner_or_stands_for_itself() {
     let with_identity = |stated| Event { source_identity: Some(stated), ..role(1, A, None) };
     let found = chain(&[issuing("1", user(0), Some("KA"), A)], with_identity("ann"));

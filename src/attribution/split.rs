@@ -67,7 +67,7 @@ pub fn quantity_weights(quantities: &[f64]) -> Vec<u128> {
 }
 
 /// Shares of a cost that is driven by the highest of several peaks: the Shapley value of the airport game,
-/// φᵢ = Σ_{k≤i} (c_k − c_{k−1}) / (n − k + 1) with the peaks in ascending order (Littlechild and Owen 1973).
+/// `φᵢ = Σ_{k≤i} (c_k − c_{k−1}) / (n − k + 1)` with the peaks in ascending order (Littlechild and Owen 1973).
 ///
 /// The shares are in the order of the input and sum to the highest peak; what is negative or not a number counts as 0.
 #[must_use]

@@ -1,4 +1,4 @@
-//! What assume_role_chain and access_attribution share: audit events and CI runs as the algorithm reads them.
+//! What `assume_role_chain` and `access_attribution` share: audit events and CI runs as the algorithm reads them.
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::DataType;

@@ -18,25 +18,25 @@ pub struct Charge<'a> {
     pub amount: i128,
     /// Currency; amounts of different ones are never added.
     pub currency: &'a str,
-    /// FOCUS BillingAccountId.
+    /// FOCUS `BillingAccountId`.
     pub billing_account_id: Option<&'a str>,
-    /// FOCUS SubAccountId.
+    /// FOCUS `SubAccountId`.
     pub sub_account_id: Option<&'a str>,
-    /// FOCUS SubAccountName.
+    /// FOCUS `SubAccountName`.
     pub sub_account_name: Option<&'a str>,
-    /// FOCUS ServiceName.
+    /// FOCUS `ServiceName`.
     pub provider_service_name: Option<&'a str>,
-    /// FOCUS ServiceCategory.
+    /// FOCUS `ServiceCategory`.
     pub service_category: Option<&'a str>,
-    /// FOCUS RegionId.
+    /// FOCUS `RegionId`.
     pub region_id: Option<&'a str>,
-    /// FOCUS ResourceId.
+    /// FOCUS `ResourceId`.
     pub resource_id: Option<&'a str>,
-    /// FOCUS ResourceName.
+    /// FOCUS `ResourceName`.
     pub resource_name: Option<&'a str>,
-    /// FOCUS ResourceType.
+    /// FOCUS `ResourceType`.
     pub resource_type: Option<&'a str>,
-    /// FOCUS Tags.
+    /// FOCUS `Tags`.
     pub tags: &'a [(&'a str, &'a str)],
 }
 

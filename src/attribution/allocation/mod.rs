@@ -429,9 +429,8 @@ impl Allocator {
     /// and neither does what of a charge was nobody's.
     fn direct_costs(&self, pool: Option<u32>) -> impl Iterator<Item = (Arc<str>, i128)> + '_ {
         let totals = pool.and_then(|pool| self.pools.get(pool as usize));
-        totals.into_iter().flatten().filter_map(|(owner, cost)| {
-            (*cost > 0 && self.names.text(*owner) != UNALLOCATED).then(|| (self.names.name(*owner), *cost))
-        })
+        let pays = |(owner, cost): &(&u32, &i128)| **cost > 0 && self.names.text(**owner) != UNALLOCATED;
+        totals.into_iter().flatten().filter(pays).map(|(owner, cost)| (self.names.name(*owner), *cost))
     }
 
     fn measured_targets(&self, rule: usize, measure: Measure, basis: &str, by: Consumer, at: i64) -> Targets {

@@ -1,4 +1,4 @@
-//! What allocate_cost and allocation_check share: the charges of a window, claimed, ready to be split.
+//! What `allocate_cost` and `allocation_check` share: the charges of a window, claimed, ready to be split.
 
 mod measured;
 mod origin;
