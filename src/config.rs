@@ -51,6 +51,10 @@ pub const REPORT_TICK_SECONDS: u64 = 15;
 /// How far outside its window a trace function reads, so that a trace that straddles the edge is whole. Microseconds.
 pub const TRACE_MARGIN_MICROS: i64 = 3_600_000_000;
 
+/// How far before an event the calls are looked for that issued the sessions behind it. Microseconds. A session of
+/// AWS lasts 36 hours at most, and one that is chained to it an hour.
+pub const SESSION_LOOKBACK_MICROS: i64 = 7 * 86_400_000_000;
+
 /// Settings of one engine.
 #[derive(Debug, Clone)]
 pub struct Config {

@@ -14,7 +14,7 @@ use datafusion::prelude::SessionConfig;
 use crate::catalog;
 use crate::config::Config;
 use crate::error::Result;
-use crate::optimizer::{self, MapOperators};
+use crate::optimizer::{self, BindingPlanner, MapOperators};
 use crate::storage::Lake;
 use crate::table_functions::FunctionPlanner;
 
@@ -62,10 +62,12 @@ pub fn new(lake: &Arc<Lake>, runtime: &Arc<RuntimeEnv>, config: &Config) -> Resu
         .with_expr_planners(expressions)
         .with_optimizer_rules(rules)
         .with_relation_planners(vec![Arc::new(FunctionPlanner)])
+        .with_query_planner(Arc::new(BindingPlanner::default()))
         .build();
     #[expect(clippy::disallowed_methods, reason = "the one place that builds a session")]
     let context = SessionContext::new_with_state(state);
     catalog::register(&context, lake)?;
     ascribe_udfs::register_all(&context)?;
+    context.register_udf(optimizer::owner_of());
     Ok(context)
 }

@@ -21,7 +21,11 @@ impl View {
 /// Every built-in view, in the order of the documentation.
 #[must_use]
 pub fn views() -> Vec<View> {
-    vec![]
+    vec![
+        View { name: "deploys", sql: include_str!("../../sql/views/deploys.sql") },
+        View { name: "focus", sql: include_str!("../../sql/views/focus.sql") },
+        View { name: "feature_usage", sql: include_str!("../../sql/views/feature_usage.sql") },
+    ]
 }
 
 /// A built-in report file.
