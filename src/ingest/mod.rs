@@ -2,14 +2,27 @@
 //!
 //! A source is one folder with one line in [`all`].
 
+pub mod backstage;
+pub mod cdevents;
 pub mod cloudtrail;
 pub mod decimal;
+pub mod delimited;
 mod files;
+pub mod focus;
+pub mod github;
 mod import;
 pub mod json;
 pub mod json_records;
+pub mod openslo;
 mod ownership;
+pub mod parquet_file;
+#[cfg(test)]
+mod survey;
+pub mod tabular;
+#[cfg(test)]
+pub mod testing;
 pub mod times;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -18,6 +31,11 @@ use datafusion::arrow::array::RecordBatch;
 
 use crate::error::Result;
 use crate::model::{self, RowBuilder, Table};
+
+pub mod jaeger;
+pub mod otlp;
+pub mod telemetry;
+pub mod zipkin;
 
 pub use import::{Progress, Summary, import};
 
@@ -147,8 +165,6 @@ output! {
     changes: model::change::ChangeBuilder,
     /// Rows of `costs`.
     costs: model::cost::CostBuilder,
-    /// Rows of `allocation_rules`.
-    allocation_rules: model::cost::AllocationRuleBuilder,
     /// Rows of `iam_events`.
     iam_events: model::identity::IamEventBuilder,
     /// Rows of `ownership`.
@@ -215,7 +231,17 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![&cloudtrail::CloudTrail]
+    vec![
+        &otlp::Otlp, &jaeger::Jaeger, &zipkin::Zipkin,
+        &cloudtrail::CloudTrail,
+        &focus::Focus,
+        &github::GitHub,
+        &cdevents::CdEvents,
+        &backstage::Backstage,
+        &openslo::OpenSlo,
+        &tabular::Csv,
+        &tabular::Parquet,
+    ]
 }
 
 /// The source of that name.

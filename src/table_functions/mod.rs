@@ -11,9 +11,17 @@ mod arrays;
 mod assume_role_chain;
 mod billing;
 mod call;
+mod critical_path;
+mod critical_path_stats;
+mod error_origin;
+mod error_origins;
 mod exec;
 pub mod owners;
 mod planner;
+mod service_dependencies;
+mod span_tree;
+mod trace_tree;
+mod traces;
 mod sessions;
 
 use std::fmt::Debug;
@@ -142,6 +150,13 @@ pub trait TableFunction: Debug + Send + Sync {
 #[must_use]
 pub fn all() -> Vec<&'static dyn TableFunction> {
     vec![
+        &span_tree::SpanTree,
+        &trace_tree::TraceTree,
+        &critical_path::CriticalPathOf,
+        &critical_path_stats::CriticalPathStats,
+        &service_dependencies::ServiceDependencies,
+        &error_origin::ErrorOrigin,
+        &error_origins::ErrorOrigins,
         &allocate_cost::AllocateCost,
         &allocation_check::AllocationCheck,
         &assume_role_chain::AssumeRoleChain,

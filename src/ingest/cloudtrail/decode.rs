@@ -52,6 +52,12 @@ pub fn row<'v>(
     let failed = has_failed(event);
     row.outcome = Some(if failed { "failure" } else { "success" }.into());
     principal(event, &mut row);
+    // The session of a console sign-in begins with it; how it was authenticated stands beside it.
+    row.mfa = row.mfa.or_else(|| match text(event, &["additionalEventData", "MFAUsed"])? {
+        "Yes" => Some(true),
+        "No" => Some(false),
+        _ => None,
+    });
     if !failed {
         issued(event, name, &mut row);
     }
