@@ -1,6 +1,13 @@
 //! The one integration-test binary: everything that needs more than one module.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on panics, and reads what it was told by the environment"
+)]
 
 mod lake;
 mod money;
 mod reports;
 mod slt;
+mod tidy;

@@ -108,7 +108,11 @@ pub(super) fn print_summary(summary: &Summary) {
         println!("{:>12} files skipped as already imported", summary.skipped.len());
     }
     for (reason, rejections) in &summary.rejected {
-        println!("{:>12} records rejected: {reason}", rejections.count);
-        println!("{:>12}   such as {}", "", rejections.sample.replace('\n', " "));
+        if rejections.unused {
+            println!("{:>12} records passed over: {reason}", rejections.count);
+        } else {
+            println!("{:>12} records rejected: {reason}", rejections.count);
+            println!("{:>12}   such as {}", "", rejections.sample.replace('\n', " "));
+        }
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::files::{self, InputFile};
-use super::{Input, Options, Output, Rejections, Source, ownership};
+use super::{Input, Options, Output, Rejections, Source, incidents, ownership};
 use crate::config;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::system::{INGESTS, IngestBuilder, IngestRow};
@@ -48,7 +48,7 @@ impl Summary {
     /// How many records did not land.
     #[must_use]
     pub fn rejections(&self) -> u64 {
-        self.rejected.values().map(|rejections| rejections.count).sum()
+        count(&self.rejected, false)
     }
 
     fn absorb(&mut self, rejected: BTreeMap<String, Rejections>) {
@@ -136,6 +136,7 @@ struct Run<'a> {
 struct Landed {
     writers: BTreeMap<&'static str, TableWriter>,
     owners: Vec<RecordBatch>,
+    incidents: Vec<RecordBatch>,
     exports: BTreeMap<String, BTreeSet<i32>>,
     ingests: Vec<Ingest>,
 }
@@ -221,8 +222,12 @@ impl Run<'_> {
     }
 
     async fn take(&self, table: &'static Table, batch: RecordBatch, landed: &mut Landed) -> Result<()> {
-        if std::ptr::eq(table, &raw const model::ownership::OWNERSHIP) {
+        if table.name == model::ownership::OWNERSHIP.name {
             landed.owners.push(batch);
+            return Ok(());
+        }
+        if table.name == model::ownership::INCIDENTS.name {
+            landed.incidents.push(batch);
             return Ok(());
         }
         if table.name == model::cost::COSTS.name {
@@ -240,6 +245,9 @@ impl Run<'_> {
     async fn commit(&mut self, mut landed: Landed, ids: Vec<String>, started: i64) -> Result<()> {
         if let Some(rows) = ownership::land(self.lake, std::mem::take(&mut landed.owners), &ids).await? {
             *self.summary.rows.entry("ownership").or_default() += rows;
+        }
+        if let Some(rows) = incidents::land(self.lake, std::mem::take(&mut landed.incidents), &ids).await? {
+            *self.summary.rows.entry("incidents").or_default() += rows;
         }
         let fingerprint = fingerprint(&ids);
         let mut unchanged = !landed.exports.is_empty();
@@ -266,7 +274,7 @@ impl Run<'_> {
         let finished = self.lake.clock().now_micros();
         let mut builder = IngestBuilder::default();
         for ingest in ingests {
-            let rejected: u64 = ingest.rejected.values().map(|rejections| rejections.count).sum();
+            let rejected = count(&ingest.rejected, false);
             builder.append(&IngestRow {
                 ingest_id: Some(uuid::Uuid::now_v7().to_string().into()),
                 importer: Some(self.source.name().into()),
@@ -289,6 +297,10 @@ impl Run<'_> {
         writer.commit(Commit { transactions, ..Commit::default() }).await?;
         Ok(())
     }
+}
+
+fn count(rejected: &BTreeMap<String, Rejections>, unused: bool) -> u64 {
+    rejected.values().filter(|rejections| rejections.unused == unused).map(|rejections| rejections.count).sum()
 }
 
 fn as_json(rejected: &BTreeMap<String, Rejections>) -> String {

@@ -11,6 +11,7 @@ mod files;
 pub mod focus;
 pub mod github;
 mod import;
+mod incidents;
 pub mod json;
 pub mod json_records;
 pub mod openslo;
@@ -41,6 +42,10 @@ pub use import::{Progress, Summary, import};
 
 /// Rows that one builder collects before they are handed on.
 pub const ROWS_PER_BATCH: usize = 16_384;
+
+/// What the reason says of a record that was understood but tells nothing that Ascribe keeps. It does not count as
+/// rejected.
+pub const NOT_USED: &str = "not used";
 
 /// Longest sample of a rejected record that is kept, in characters.
 pub const SAMPLE_CHARS: usize = 200;
@@ -95,11 +100,13 @@ pub struct Options {
 /// Takes finished batches of a table.
 pub type Flush<'a> = dyn FnMut(&'static Table, RecordBatch) -> Result<()> + 'a;
 
-/// A reason for which records were rejected.
+/// A reason for which records did not land.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejections {
     /// How many records.
     pub count: u64,
+    /// Whether they were understood and are only [`NOT_USED`].
+    pub unused: bool,
     /// The first of them, shortened.
     pub sample: String,
 }
@@ -180,14 +187,16 @@ output! {
 }
 
 impl Output<'_> {
-    /// Count a record that does not land, under a reason that is the same for all records of its kind.
+    /// Count a record that does not land, under a reason that is the same for all records of its kind. A reason that
+    /// says [`NOT_USED`] is no rejection.
     pub fn reject(&mut self, reason: &str, record: &str) {
         if let Some(seen) = self.rejected.get_mut(reason) {
             seen.count += 1;
             return;
         }
         let sample = record.chars().take(SAMPLE_CHARS).collect();
-        self.rejected.insert(reason.to_owned(), Rejections { count: 1, sample });
+        let unused = reason.contains(NOT_USED);
+        self.rejected.insert(reason.to_owned(), Rejections { count: 1, unused, sample });
     }
 
     /// Hand on a batch that a source made itself, such as a Parquet file's.

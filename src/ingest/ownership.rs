@@ -10,9 +10,6 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{Decimal128Type, TimestampMicrosecondType};
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use object_store::ObjectStoreExt;
-use object_store::path::Path;
 
 use crate::error::Result;
 use crate::model::ownership::{OWNERSHIP, OwnershipBuilder, OwnershipRow};
@@ -45,15 +42,7 @@ pub(super) async fn land(lake: &Arc<Lake>, batches: Vec<RecordBatch>, ids: &[Str
     if arriving.is_empty() {
         return Ok(None);
     }
-    let mut stored = Vec::new();
-    for file in lake.files(&OWNERSHIP).await? {
-        let path = Path::from(format!("tables/{}/{}", OWNERSHIP.name, file.path));
-        let bytes = lake.store().get(&path).await?.bytes().await?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(deltalake::DeltaTableError::from)?;
-        for batch in reader.build().map_err(deltalake::DeltaTableError::from)? {
-            stored.extend(intervals(&batch?)?);
-        }
-    }
+    let stored = lake.read(&OWNERSHIP).await?.iter().map(intervals).collect::<Result<Vec<_>>>()?.concat();
     let before: BTreeSet<_> = stored.iter().cloned().collect();
     let merged = merge(stored, arriving);
     let added = merged.iter().filter(|interval| !before.contains(interval)).count() as u64;

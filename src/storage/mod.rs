@@ -9,14 +9,16 @@ mod write;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use deltalake::kernel::StructType;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::StreamExt;
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -171,6 +173,23 @@ impl Lake {
     pub async fn files(&self, table: &'static Table) -> Result<Vec<DataFile>> {
         let Some(delta) = self.snapshot(table).await? else { return Ok(Vec::new()) };
         write::active_files(&delta)
+    }
+
+    /// All rows of a small table, without its partition column.
+    ///
+    /// # Errors
+    /// When the object store cannot be read.
+    pub async fn read(&self, table: &'static Table) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        for file in self.files(table).await? {
+            let path = Path::from(format!("tables/{}/{}", table.name, file.path));
+            let bytes = self.store.get(&path).await?.bytes().await?;
+            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(DeltaTableError::from)?;
+            for batch in reader.build().map_err(DeltaTableError::from)? {
+                batches.push(batch?);
+            }
+        }
+        Ok(batches)
     }
 
     /// Begin a write to a table. Nothing is visible before [`TableWriter::commit`].

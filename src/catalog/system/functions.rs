@@ -2,12 +2,14 @@
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
+use datafusion::logical_expr::Documentation;
 
 use super::{SystemTable, own_columns};
 use crate::canonical_table;
 use crate::error::Result;
 use crate::model::cell::Text;
 use crate::model::{Partition, RowBuilder, Table};
+use crate::optimizer::owner_of;
 use crate::storage::Lake;
 use crate::table_functions;
 
@@ -57,6 +59,33 @@ impl SystemTable for Functions {
                 ..FunctionRow::default()
             });
         }
+        for (kind, name, documentation) in scalar_and_aggregate() {
+            let syntax = documentation.syntax_example.as_str();
+            builder.append(&FunctionRow {
+                function_name: Some(name.into()),
+                kind: Some(kind.into()),
+                arguments: Some(syntax.split_once('(').map_or(syntax, |(_, rest)| rest.trim_end_matches(')')).into()),
+                description: Some(documentation.description.as_str().into()),
+                example: documentation.sql_example.as_deref().map(Into::into),
+                ..FunctionRow::default()
+            });
+        }
         own_columns(builder)
     }
+}
+
+/// The functions of the crate `ascribe-udfs`, and those that need a lake.
+fn scalar_and_aggregate() -> Vec<(&'static str, String, Documentation)> {
+    let mut found = Vec::new();
+    let scalar = ascribe_udfs::all_scalar().into_iter().chain([owner_of()]);
+    for function in scalar {
+        found.extend(function.documentation().map(|text| ("scalar", function.name().to_owned(), text.clone())));
+    }
+    for function in ascribe_udfs::all_aggregate() {
+        found.extend(function.documentation().map(|text| ("aggregate", function.name().to_owned(), text.clone())));
+    }
+    for function in ascribe_udfs::all_window() {
+        found.extend(function.documentation().map(|text| ("window", function.name().to_owned(), text.clone())));
+    }
+    found
 }
