@@ -1,5 +1,5 @@
 //! Landing incidents: what a source tells later of an incident completes what it told before, so that an incident is one
-//! row. Of each column the newest value counts that is not null.
+//! row. Of each column the newest value counts that is not null; of the title the oldest.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,11 +45,16 @@ fn merge(rows: &RecordBatch) -> Result<RecordBatch> {
     }
     let groups: Vec<&Vec<u32>> = by_id.values().collect();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(rows.num_columns() + 1);
-    for column in rows.columns() {
-        let newest = |group: &&Vec<u32>| group.iter().rev().copied().find(|row| column.is_valid(*row as usize));
-        columns.push(take(column, &groups.iter().map(newest).collect::<UInt32Array>(), None)?);
-    }
     let schema = rows.schema();
+    for (field, column) in schema.fields().iter().zip(rows.columns()) {
+        let told = |row: &u32| column.is_valid(*row as usize);
+        // What an incident is called is what it was called first: later titles say that it is over.
+        let chosen = |group: &&Vec<u32>| match field.name().as_str() {
+            "title" => group.iter().copied().find(told),
+            _ => group.iter().rev().copied().find(told),
+        };
+        columns.push(take(column, &groups.iter().map(chosen).collect::<UInt32Array>(), None)?);
+    }
     let at = |name: &str| Ok::<_, crate::error::Error>(schema.index_of(name)?);
     let (started, resolved, status) = (at("started_at")?, at("resolved_at")?, at("status")?);
     let partition: Date32Array = match columns.get(started) {
@@ -91,6 +96,7 @@ mod tests {
             incident_id: Some("i".into()),
             resolved_at: Some(9),
             status: Some("resolved".into()),
+            title: Some("over".into()),
             ..IncidentRow::default()
         });
         builder.append(&IncidentRow { incident_id: Some("j".into()), started_at: Some(1), ..IncidentRow::default() });
@@ -98,7 +104,7 @@ mod tests {
             incident_id: Some("i".into()),
             started_at: Some(5),
             status: Some("open".into()),
-            title: Some("slow".into()),
+            title: Some("slow again".into()),
             ..IncidentRow::default()
         });
         let batch = builder.finish("cdevents", 0);
@@ -107,7 +113,7 @@ mod tests {
         assert_eq!(merged.num_rows(), 2);
         let cell = |name: &str| text(&merged, name).unwrap().iter().next().unwrap().map(str::to_owned);
         assert_eq!(cell("incident_id").as_deref(), Some("i"));
-        assert_eq!(cell("title").as_deref(), Some("slow"));
+        assert_eq!(cell("title").as_deref(), Some("over"));
         assert_eq!(cell("status").as_deref(), Some("resolved"));
         let time =
             |name: &str| merged.column_by_name(name).unwrap().as_primitive::<TimestampMicrosecondType>().value(0);
