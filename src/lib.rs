@@ -33,6 +33,8 @@ pub mod ingest;
 
 pub mod session;
 
+pub mod server;
+
 mod database;
 
 pub use database::Database;

@@ -1,3 +1,4 @@
 //! The one integration-test binary: everything that needs more than one module.
 
+mod pgwire;
 mod slt;

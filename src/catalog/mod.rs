@@ -1,8 +1,11 @@
 //! What names mean: the canonical tables, the built-in views, the system tables.
 
 mod builtin_sql;
+pub mod client;
 mod lake_schema;
 mod lake_table;
+pub mod pg_catalog;
+pub mod settings;
 mod system;
 
 use std::sync::Arc;
@@ -15,12 +18,13 @@ use crate::model;
 use crate::storage::Lake;
 
 pub use builtin_sql::{View, views};
+pub use client::Client;
 
 /// Make the lake's tables, the built-in views and the system tables known to a session.
 ///
 /// # Errors
 /// When a schema cannot be registered, which is a defect of ours.
-pub fn register(context: &SessionContext, lake: &Arc<Lake>) -> Result<()> {
+pub fn register(context: &SessionContext, lake: &Arc<Lake>, client: &Arc<Client>) -> Result<()> {
     let catalog = MemoryCatalogProvider::new();
     let state = context.state_weak_ref();
     let public = lake_schema::LakeSchema::new(lake, model::tables(), views(), Vec::new(), state.clone());
@@ -29,4 +33,13 @@ pub fn register(context: &SessionContext, lake: &Arc<Lake>) -> Result<()> {
     catalog.register_schema("system", Arc::new(system))?;
     context.register_catalog("ascribe", Arc::new(catalog));
     Ok(())
+}
+
+/// Metadata of a field that names its PostgreSQL type by OID, where the Arrow type alone does not say it.
+pub const PG_TYPE: &str = "pg_type";
+
+/// The OID of the PostgreSQL type that a field says it has.
+#[must_use]
+pub fn pg_type_of(field: &datafusion::arrow::datatypes::Field) -> Option<u32> {
+    field.metadata().get(PG_TYPE)?.parse().ok()
 }
