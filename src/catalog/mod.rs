@@ -31,6 +31,7 @@ pub fn register(context: &SessionContext, lake: &Arc<Lake>, client: &Arc<Client>
     catalog.register_schema("public", Arc::new(public))?;
     let system = lake_schema::LakeSchema::new(lake, model::system_tables(), Vec::new(), system::all(), state);
     catalog.register_schema("system", Arc::new(system))?;
+    pg_catalog::register(context, &catalog, client, context.state_weak_ref())?;
     context.register_catalog("ascribe", Arc::new(catalog));
     Ok(())
 }

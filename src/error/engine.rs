@@ -233,5 +233,8 @@ fn invalid_text(message: String) -> UserError {
         let kind = kind.trim_end_matches(" type");
         return UserError::new(sqlstate::INVALID_TEXT, format!("invalid input syntax for type {kind}: \"{value}\""));
     }
+    if let Some(rest) = named.strip_prefix("Invalid input syntax for type interval") {
+        return UserError::new("22007", format!("invalid input syntax for type interval{rest}"));
+    }
     UserError::new(sqlstate::INVALID_TEXT, named)
 }

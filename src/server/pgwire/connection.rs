@@ -100,7 +100,7 @@ impl Connection {
             }
             Message::Flush => self.replies.flush().await,
             Message::CopyData | Message::CopyDone | Message::CopyFail => Ok(()),
-            Message::Password(_) | Message::Terminate => {
+            Message::Password | Message::Terminate => {
                 self.report(&UserError::new("08P01", "unexpected message").into())
             }
             extended => {
@@ -275,6 +275,6 @@ async fn read(
 }
 
 /// A socket of either kind: plain, or with TLS over it.
-pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for T {}

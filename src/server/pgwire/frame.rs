@@ -45,8 +45,8 @@ pub(super) enum Message {
     Sync,
     Flush,
     Terminate,
-    /// A part of an authentication exchange.
-    Password(Bytes),
+    /// A part of an authentication exchange, which nobody has asked for.
+    Password,
     CopyData,
     CopyDone,
     CopyFail,
@@ -133,7 +133,7 @@ fn decode(kind: u8, mut body: Fields) -> Result<Message, Violation> {
         b'S' => Message::Sync,
         b'H' => Message::Flush,
         b'X' => Message::Terminate,
-        b'p' => Message::Password(body.0),
+        b'p' => Message::Password,
         b'd' => Message::CopyData,
         b'c' => Message::CopyDone,
         b'f' => Message::CopyFail,

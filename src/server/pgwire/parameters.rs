@@ -113,9 +113,24 @@ fn text_value(text: &str, kind: u32, zone: Tz) -> Result<ScalarValue> {
             let value = parsed(trimmed, &data_type).ok_or_else(bad)?;
             value.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))?
         }
-        oid::DATE | oid::TIME | oid::TIMESTAMP | oid::INTERVAL => parsed(trimmed, &data_type(kind)?).ok_or_else(bad)?,
+        oid::INTERVAL => parsed(&spelled_interval(trimmed), &data_type(kind)?).ok_or_else(bad)?,
+        oid::DATE | oid::TIME | oid::TIMESTAMP => parsed(trimmed, &data_type(kind)?).ok_or_else(bad)?,
         _ => ScalarValue::Utf8(Some(text.to_owned())),
     })
+}
+
+/// An interval with its clock part in words: `1 day 02:03:04.5` as `1 day 2 hours 3 minutes 4.5 seconds`.
+fn spelled_interval(text: &str) -> String {
+    let word = |word: &str| {
+        let (sign, clock) = word.strip_prefix('-').map_or(("", word), |rest| ("-", rest));
+        let parts: Vec<&str> = clock.trim_start_matches('+').split(':').collect();
+        match parts.as_slice() {
+            [hours, minutes] => format!("{sign}{hours} hours {sign}{minutes} minutes"),
+            [hours, minutes, seconds] => format!("{sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds"),
+            _ => word.to_owned(),
+        }
+    };
+    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn parsed(text: &str, data_type: &DataType) -> Option<ScalarValue> {
@@ -378,6 +393,8 @@ mod tests {
         let utc = |micros| ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()));
         assert_eq!(text("2024-02-29 13:34:56", oid::TIMESTAMPTZ), utc(1_709_210_096_000_000));
         assert_eq!(text("2024-02-29T12:34:56.5+00", oid::TIMESTAMPTZ), utc(1_709_210_096_500_000));
+        let interval = IntervalMonthDayNano::new(1, 2, -3_723_500_000_000);
+        assert_eq!(text("1 mon 2 days -01:02:03.5", oid::INTERVAL), ScalarValue::IntervalMonthDayNano(Some(interval)));
         assert_eq!(code("x", oid::INT4), "22P02");
         assert_eq!(code("3000000000", oid::INT4), "22003");
         assert_eq!(code("soon", oid::TIMESTAMPTZ), "22007");

@@ -7,7 +7,7 @@ use crate::error::{UserError, sqlstate};
 
 /// Why a statement ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     /// The client asked for it on another connection.
     Cancelled,
     /// The client is not there any more.
@@ -28,7 +28,7 @@ impl Reason {
 
 /// The signals of one connection.
 #[derive(Debug)]
-pub(super) struct Stops(watch::Sender<Option<Reason>>);
+pub(crate) struct Stops(watch::Sender<Option<Reason>>);
 
 impl Default for Stops {
     fn default() -> Self {

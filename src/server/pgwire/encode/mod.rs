@@ -223,7 +223,7 @@ impl Style {
                     out.put_i32(0);
                     self.binary(out, value, element);
                     // An element is shorter than its row, whose length is checked.
-                    let _ = set_length(out, at, out.len() - at - 4);
+                    let _ = set_length(out, at, out.len() - at - 4).is_ok();
                 }
             }
             (Value::Unsigned(_) | Value::Numeric(..) | Value::BigNumeric(..), _) => {
