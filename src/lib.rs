@@ -17,6 +17,7 @@ pub mod error;
 
 pub mod config;
 
+pub mod attribution;
 pub mod clock;
 
 pub mod model;
@@ -31,10 +32,14 @@ pub mod catalog;
 
 pub mod ingest;
 
+pub mod simulate;
+
 pub mod session;
 
 pub mod server;
 
 mod database;
+
+pub mod reports;
 
 pub use database::Database;

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 
 use crate::catalog::{self, Client};
 use crate::config::Config;
 use crate::error::Result;
-use crate::optimizer;
+use crate::optimizer::{self, BindingPlanner, MapOperators};
 use crate::storage::Lake;
 use crate::table_functions::FunctionPlanner;
 
@@ -64,16 +66,21 @@ pub fn new_for(
     }
     let mut rules = optimizer::rules();
     rules.extend(Optimizer::new().rules);
+    let mut expressions: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(MapOperators)];
+    expressions.extend(SessionStateDefaults::default_expr_planners());
     let state = SessionStateBuilder::new()
         .with_config(settings)
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
+        .with_expr_planners(expressions)
         .with_optimizer_rules(rules)
         .with_relation_planners(vec![Arc::new(FunctionPlanner)])
+        .with_query_planner(Arc::new(BindingPlanner::default()))
         .build();
     #[expect(clippy::disallowed_methods, reason = "the one place that builds a session")]
     let context = SessionContext::new_with_state(state);
     ascribe_udfs::register_all(&context)?;
     catalog::register(&context, lake, client)?;
+    context.register_udf(optimizer::owner_of());
     Ok(context)
 }

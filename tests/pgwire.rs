@@ -77,7 +77,7 @@ async fn values_are_printed_like_postgresql_prints_them() {
 async fn parameters_are_typed_inferred_and_bound() {
     let fixture = Fixture::start().await;
     let client = fixture.connect().await;
-    let insert = "INSERT INTO changes (change_id, service_name, kind, effective_at) VALUES ($1, $2, $3, $4)";
+    let insert = "INSERT INTO changes (change_id, service_name, kind, started_at) VALUES ($1, $2, $3, $4)";
     let when = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     for (id, service) in [("c1", "cart"), ("c2", "checkout"), ("c3", "payment")] {
         let rows = client.execute(insert, &[&id, &service, &"deploy", &when]).await.unwrap();
@@ -90,7 +90,7 @@ async fn parameters_are_typed_inferred_and_bound() {
     assert_eq!(rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), ["c1", "c3"]);
 
     let row = client
-        .query_one("SELECT effective_at, count(*) FROM changes WHERE effective_at >= $1 GROUP BY 1", &[&when])
+        .query_one("SELECT started_at, count(*) FROM changes WHERE started_at >= $1 GROUP BY 1", &[&when])
         .await
         .unwrap();
     assert_eq!((row.get::<_, std::time::SystemTime>(0), row.get::<_, i64>(1)), (when, 3));

@@ -1,6 +1,6 @@
 //! Charges, after the FOCUS specification.
 
-use super::cell::{Double, Money, Text, TextMap, Time};
+use super::cell::{Double, Int, Money, Text, TextMap, Time};
 use super::{Partition, month_of};
 use crate::canonical_table;
 
@@ -91,4 +91,37 @@ canonical_table! {
     x: TextMap,
     /// Which export delivered the charge: an import replaces the billing periods of its own export only.
     export_id: Text,
+}
+
+canonical_table! {
+    /// Rules by which charges are allocated. A rule set is what has its name; the rows of it with the same valid_from are one version, in force until the next version begins. The first rule in seq order that fits a charge decides it.
+    "allocation_rules", ALLOCATION_RULES, AllocationRuleRow, AllocationRuleBuilder;
+    partition Partition::None, |_| None;
+    key ["rule_set", "valid_from", "seq"];
+    cluster ["rule_set", "valid_from", "seq"];
+    bloom [];
+    /// Name of the rule set. The set default always exists; rows with that name replace the built-in one.
+    rule_set: Text,
+    /// Order in which the rules of a version are tried.
+    seq: Int,
+    /// Name of the rule, for people.
+    rule: Text,
+    /// SQL condition on the columns of costs that a charge must meet, such as charge_category = 'Tax'; null fits every charge.
+    condition: Text,
+    /// direct (to its owners; a charge that has none goes on to the next rule), shared, idle or unallocated.
+    action: Text,
+    /// For direct: where owners are looked for, in order and separated by commas. owned:resource, owned:account, owned:service, owned:tag and owned:tag=KEY ask the ownership table; tag:KEY, account and team:NAME name the owner themselves.
+    owner_by: Text,
+    /// For shared: even, fixed, direct (in proportion to direct cost), usage, demand (traced) or peak (airport Shapley).
+    split: Text,
+    /// For usage and peak: the metric. For demand: the service whose traced work is shared.
+    basis: Text,
+    /// For usage, demand and peak: who consumes, service (default) or tenant.
+    split_by: Text,
+    /// For even and direct: column or tag:KEY that must be the same in the shared and in the direct charges, such as sub_account_id.
+    within: Text,
+    /// For fixed: owner=weight, separated by commas. For even: the owners; without any, those that have direct cost.
+    weights: Text,
+    /// From when the version of the rule set is in force, by the beginning of the charge; null is since ever.
+    valid_from: Time,
 }

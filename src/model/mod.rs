@@ -134,6 +134,7 @@ pub fn tables() -> Vec<&'static Table> {
         &telemetry::METRIC_POINTS,
         &change::CHANGES,
         &cost::COSTS,
+        &cost::ALLOCATION_RULES,
         &identity::IAM_EVENTS,
         &ownership::OWNERSHIP,
         &ownership::SLOS,
@@ -308,6 +309,7 @@ mod tests {
         check::<telemetry::MetricPointBuilder>();
         check::<change::ChangeBuilder>();
         check::<cost::CostBuilder>();
+        check::<cost::AllocationRuleBuilder>();
         check::<identity::IamEventBuilder>();
         check::<ownership::OwnershipBuilder>();
         check::<ownership::SloBuilder>();

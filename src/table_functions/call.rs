@@ -7,6 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{IntervalMonthDayNano, SchemaRef};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{collect, execute_stream};
 use futures::stream;
@@ -45,6 +46,12 @@ impl Call {
     #[must_use]
     pub fn state(&self) -> &SessionState {
         &self.state
+    }
+
+    /// What plans of the call run with.
+    #[must_use]
+    pub fn task(&self) -> &Arc<TaskContext> {
+        &self.task
     }
 
     /// Whether the query uses a column of the result.
@@ -127,11 +134,26 @@ impl Call {
     /// # Errors
     /// When the statement cannot be planned or started.
     pub async fn query(&self, sql: &str, parameters: Vec<(&str, ScalarValue)>) -> Result<SendableRecordBatchStream> {
+        self.execute(&self.plan(sql, parameters).await?).await
+    }
+
+    /// The plan of a statement. `$name` in the text is replaced by the parameter of that name.
+    ///
+    /// # Errors
+    /// When the statement cannot be planned.
+    pub async fn plan(&self, sql: &str, parameters: Vec<(&str, ScalarValue)>) -> Result<LogicalPlan> {
         let plan = self.state.create_logical_plan(sql).await?;
         let named: Vec<(String, ScalarValue)> =
             parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let plan = if named.is_empty() { plan } else { plan.with_param_values(ParamValues::from(named))? };
-        let physical = self.state.create_physical_plan(&plan).await?;
+        Ok(if named.is_empty() { plan } else { plan.with_param_values(ParamValues::from(named))? })
+    }
+
+    /// The rows of a plan, as they come.
+    ///
+    /// # Errors
+    /// When the plan cannot be started.
+    pub async fn execute(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
+        let physical = self.state.create_physical_plan(plan).await?;
         Ok(execute_stream(physical, Arc::clone(&self.task))?)
     }
 
@@ -140,10 +162,7 @@ impl Call {
     /// # Errors
     /// When the statement cannot be planned or fails.
     pub async fn collect(&self, sql: &str, parameters: Vec<(&str, ScalarValue)>) -> Result<Vec<RecordBatch>> {
-        let plan = self.state.create_logical_plan(sql).await?;
-        let named: Vec<(String, ScalarValue)> =
-            parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let plan = if named.is_empty() { plan } else { plan.with_param_values(ParamValues::from(named))? };
+        let plan = self.plan(sql, parameters).await?;
         let physical = self.state.create_physical_plan(&plan).await?;
         Ok(collect(physical, Arc::clone(&self.task)).await?)
     }

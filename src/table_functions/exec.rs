@@ -140,7 +140,7 @@ impl ExecutionPlan for CallExec {
 }
 
 /// An error of ours in the engine's clothes; the session takes them off again.
-fn engine_error(error: Error) -> datafusion::error::DataFusionError {
+pub(super) fn engine_error(error: Error) -> datafusion::error::DataFusionError {
     match error {
         Error::Engine(inner) => inner,
         Error::User(inner) => inner.into(),

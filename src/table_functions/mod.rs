@@ -4,18 +4,35 @@
 //! runs when the query does, not when it is planned. Arguments may be given by name or position, as literals,
 //! expressions or `$1` parameters; they are constant by the time `run` sees them.
 
+mod access_attribution;
+mod allocate_cost;
+mod allocation_check;
+mod arrays;
+mod assume_role_chain;
+mod billing;
 mod call;
+mod critical_path;
+mod critical_path_stats;
+mod error_origin;
+mod error_origins;
 mod exec;
+pub mod owners;
 mod planner;
+mod service_dependencies;
+mod span_tree;
+mod trace_tree;
+mod traces;
+mod sessions;
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use datafusion::execution::SendableRecordBatchStream;
 
 use crate::error::Result;
-use crate::model::Column;
+use crate::model::{Column, RowBuilder};
 
 pub use call::{Call, timestamp};
 pub use planner::{FunctionPlanner, ResolveTableFunctions};
@@ -132,11 +149,30 @@ pub trait TableFunction: Debug + Send + Sync {
 /// Every table function, in the order in which documentation shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn TableFunction> {
-    vec![]
+    vec![
+        &span_tree::SpanTree,
+        &trace_tree::TraceTree,
+        &critical_path::CriticalPathOf,
+        &critical_path_stats::CriticalPathStats,
+        &service_dependencies::ServiceDependencies,
+        &error_origin::ErrorOrigin,
+        &error_origins::ErrorOrigins,
+        &allocate_cost::AllocateCost,
+        &allocation_check::AllocationCheck,
+        &assume_role_chain::AssumeRoleChain,
+        &access_attribution::AccessAttribution,
+    ]
 }
 
 /// The table function of that name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static dyn TableFunction> {
     all().into_iter().find(|function| function.signature().name == name)
+}
+
+/// What a builder collected, without the columns that only stored tables have.
+fn own_columns(rows: &mut impl RowBuilder) -> Result<RecordBatch> {
+    let batch = rows.finish("", 0);
+    let own: Vec<usize> = (0..batch.num_columns().saturating_sub(2)).collect();
+    Ok(batch.project(&own)?)
 }
