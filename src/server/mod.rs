@@ -49,6 +49,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     accepting: Vec<JoinHandle<()>>,
     registry: Arc<Registry>,
+    #[expect(dead_code, reason = "its threads end when it is dropped")]
     cpu: Computing,
 }
 

@@ -150,6 +150,59 @@ fn is_empty(select: &ast::Select) -> bool {
         })
 }
 
+fn reads_nothing(query: &Query) -> bool {
+    matches!(query.body.as_ref(), SetExpr::Select(select) if is_empty(select))
+}
+
+/// Where a subquery says that a column of its own equals one of the outer query, it can use its own everywhere else: the
+/// engine can only take equalities with the outer query out of a subquery.
+fn inner_columns(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let relations = select.from.iter().flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)));
+    let own: Vec<String> = relations
+        .filter_map(|relation| match relation {
+            TableFactor::Table { name, alias, .. } => match alias {
+                Some(alias) => Some(folded(&alias.name)),
+                None => parts(name).pop(),
+            },
+            _ => None,
+        })
+        .collect();
+    let is_own = |expr: &Expr| matches!(expr, Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|first| own.contains(&folded(first))));
+    let is_outer = |expr: &Expr| matches!(expr, Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|first| !own.contains(&folded(first))));
+    let Some(filter) = &mut select.selection else { return };
+    let mut conjuncts = vec![filter];
+    let mut flat: Vec<&mut Expr> = Vec::new();
+    while let Some(next) = conjuncts.pop() {
+        match next {
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => conjuncts.extend([left.as_mut(), right.as_mut()]),
+            Expr::Nested(inner) => conjuncts.push(inner),
+            other => flat.push(other),
+        }
+    }
+    let mut known: Vec<(Expr, Expr)> = Vec::new();
+    for conjunct in &flat {
+        if let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = &**conjunct {
+            match (left.as_ref(), right.as_ref()) {
+                (inner, outer) | (outer, inner) if is_own(inner) && is_outer(outer) => known.push((outer.clone(), inner.clone())),
+                _ => {}
+            }
+        }
+    }
+    for conjunct in flat {
+        let equality = matches!(conjunct, Expr::BinaryOp { left, op: BinaryOperator::Eq, right }
+            if (is_own(left) && is_outer(right)) || (is_outer(left) && is_own(right)));
+        if !equality {
+            let _ = ast::visit_expressions_mut(conjunct, |expr| {
+                if let Some((_, inner)) = known.iter().find(|(outer, _)| outer == expr) {
+                    *expr = inner.clone();
+                }
+                ControlFlow::<()>::Continue(())
+            });
+        }
+    }
+}
+
 fn drop_subqueries(item: &mut SelectItem) {
     let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return };
     let mut drop = DropSubqueries;
@@ -221,7 +274,10 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         }
         Expr::Function(function) => rewritten_call(function),
         Expr::Cast { expr: inner, data_type, .. } => rewritten_cast(inner, data_type),
+        Expr::Subquery(query) if reads_nothing(query) => Some(null_text()),
+        Expr::Exists { subquery, negated } if reads_nothing(subquery) => Some(Expr::Value(Value::Boolean(*negated).into())),
         Expr::Subquery(query) => {
+            inner_columns(query);
             one_row(query);
             None
         }
@@ -269,6 +325,9 @@ fn collected(query: &Query) -> Expr {
     let empty = cast(call("make_array", vec![]), texts());
     let mut query = query.clone();
     let SetExpr::Select(select) = query.body.as_mut() else { return cast(Expr::Value(Value::Null.into()), texts()) };
+    if is_empty(select) {
+        return empty;
+    }
     if always_null_source(select) {
         return cast(Expr::Value(Value::Null.into()), texts());
     }

@@ -100,12 +100,22 @@ fn inferred_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
         }
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
+                said_by_cast(expr, &mut types);
                 array_of_operand(expr, &schema, &mut types);
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     })?;
     Ok(types)
+}
+
+/// A parameter of `$1::int4` is of the type that it is cast to.
+fn said_by_cast(expr: &Logical, types: &mut HashMap<String, DataType>) {
+    if let Logical::Cast(cast) = expr
+        && let Logical::Placeholder(parameter) = cast.expr.as_ref()
+    {
+        types.insert(parameter.id.clone(), plain(cast.field.data_type().clone()));
+    }
 }
 
 /// A parameter of `x = any($1)` is an array of the type of `x`.
