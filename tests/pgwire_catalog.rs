@@ -67,15 +67,35 @@ async fn psql_shows_everything_else() {
         assert!(functions.contains(&format!("public|{}|TABLE(", signature.name)), "{functions}");
         assert!(functions.contains(&signature.argument_list()), "{functions}");
     }
-    for command in [r"\d", r"\dv", r"\df+", r"\dT", r"\di", r"\dp", r"\dx", r"\db", r"\dm", r"\ds", r"\da", r"\dD", r"\dn+", r"\l+", r"\du+", r"\ddp"] {
+    for command in [
+        r"\d", r"\dv", r"\df+", r"\dT", r"\di", r"\dp", r"\dx", r"\db", r"\dm", r"\ds", r"\da", r"\dD", r"\dn+",
+        r"\l+", r"\du+", r"\ddp",
+    ] {
         psql(&server, command).unwrap();
     }
+}
+
+/// The real clients of `tests/clients`, those that are installed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "installs Python packages; tests/clients/run does the same with a server process"]
+async fn clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&folder).await;
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/run");
+    let address = server.local_addr().to_string();
+    let ended = tokio::task::spawn_blocking(move || Command::new(script).env("ASCRIBE_ADDRESS", address).status().unwrap()).await.unwrap();
+    assert!(ended.success());
 }
 
 /// The statements of a recorded file, each ending with a semicolon at the end of a line.
 fn statements(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("--")).collect();
-    lines.join("\n").split(";\n").map(|part| part.trim().trim_end_matches(';').to_owned()).filter(|part| !part.is_empty()).collect()
+    lines
+        .join("\n")
+        .split(";\n")
+        .map(|part| part.trim().trim_end_matches(';').to_owned())
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 /// Counts how many of the recorded statements are answered: `ASCRIBE_REPLAY=folder`, one `.sql` file a tool.
@@ -94,12 +114,23 @@ async fn replay() {
         let all = statements(&std::fs::read_to_string(&file).unwrap());
         let mut good = 0;
         for sql in &all {
-            let outcome = if sql.contains("$1") { client.prepare(sql).await.map(drop) } else { client.simple_query(sql).await.map(drop) };
+            let outcome = if sql.contains("$1") {
+                client.prepare(sql).await.map(drop)
+            } else {
+                client.simple_query(sql).await.map(drop)
+            };
             match outcome {
                 Ok(()) => good += 1,
                 Err(error) => {
-                    let shown: String = sql.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(240).collect();
-                    eprintln!("{} | {} | {shown}", file.file_name().unwrap().display(), error.as_db_error().map_or_else(|| format!("{error:?}"), |e| format!("{} {}", e.code().code(), e.message())));
+                    let shown: String =
+                        sql.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(240).collect();
+                    eprintln!(
+                        "{} | {} | {shown}",
+                        file.file_name().unwrap().display(),
+                        error
+                            .as_db_error()
+                            .map_or_else(|| format!("{error:?}"), |e| format!("{} {}", e.code().code(), e.message()))
+                    );
                     client.simple_query("ROLLBACK").await.unwrap();
                 }
             }

@@ -93,7 +93,13 @@ pub static SETTINGS: &[Setting] = &[
     setting("server_version", "", Kind::Fixed, true, "The version of the server."),
     setting("server_version_num", "160006", Kind::Fixed, false, "The version of the server as a number."),
     setting("session_authorization", "", Kind::Fixed, true, "The name of the user."),
-    setting("standard_conforming_strings", "on", Kind::OneOf(&["on", "true", "yes", "1"]), true, "Backslashes in plain strings mean themselves."),
+    setting(
+        "standard_conforming_strings",
+        "on",
+        Kind::OneOf(&["on", "true", "yes", "1"]),
+        true,
+        "Backslashes in plain strings mean themselves.",
+    ),
     setting("statement_timeout", "0", Kind::Millis, false, "Longest time of a statement, milliseconds; 0 is none."),
     setting("synchronous_commit", "on", Kind::Text, false, "A commit is in the object store when it is reported."),
     setting("TimeZone", "UTC", Kind::Zone, true, "The zone that times are shown in."),
@@ -250,10 +256,13 @@ fn check(name: &str, value: &str) -> Result<String> {
             }
             number.to_string()
         }
-        Kind::Millis => show_millis(millis(&lower).ok_or_else(|| bad().hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\"."))?),
+        Kind::Millis => show_millis(millis(&lower).ok_or_else(|| {
+            bad().hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
+        })?),
         Kind::OneOf(words) if words.contains(&lower.as_str()) => setting.default.to_owned(),
         Kind::OneOf(_) => {
-            let error = UserError::new(sqlstate::NOT_SUPPORTED, format!("{} can only be {}", setting.name, setting.default));
+            let error =
+                UserError::new(sqlstate::NOT_SUPPORTED, format!("{} can only be {}", setting.name, setting.default));
             return Err(error.into());
         }
         Kind::Zone => zone(value).ok_or_else(bad)?.name().to_owned(),

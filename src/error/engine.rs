@@ -86,7 +86,8 @@ fn engine(error: &DataFusionError) -> UserError {
 fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let line = line.split("\n\nbacktrace").next().unwrap_or_default();
-    let prefixes = ["Error during planning: ", "Execution error: ", "This feature is not implemented: ", "External error: "];
+    let prefixes =
+        ["Error during planning: ", "Execution error: ", "This feature is not implemented: ", "External error: "];
     let mut line = line.trim();
     while let Some(rest) = prefixes.iter().find_map(|prefix| line.strip_prefix(prefix)) {
         line = rest;
@@ -105,8 +106,7 @@ fn syntax(error: &ParserError) -> UserError {
     let message = message.split(" at Line:").next().unwrap_or(message);
     if let Some((expected, found)) = message.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
         let near = if found == "EOF" { "at end of input".to_owned() } else { format!("at or near \"{found}\"") };
-        return UserError::new(sqlstate::SYNTAX, format!("syntax error {near}"))
-            .detail(format!("expected {expected}"));
+        return UserError::new(sqlstate::SYNTAX, format!("syntax error {near}")).detail(format!("expected {expected}"));
     }
     UserError::new(sqlstate::SYNTAX, format!("syntax error: {message}"))
 }
@@ -151,20 +151,28 @@ fn plan(message: String) -> UserError {
         let name = name.strip_prefix("public.").unwrap_or(name);
         return UserError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
     }
-    if message.starts_with("Invalid function") || message.starts_with("table function") && message.contains("not found") {
+    if message.starts_with("Invalid function") || message.starts_with("table function") && message.contains("not found")
+    {
         let name = quoted(&message).unwrap_or_default().to_owned();
         return UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("function {name} does not exist"))
             .hint("No function matches the given name. \\df lists the functions.");
     }
-    if message.contains("No function matches the given name and argument types") || message.contains("Failed to coerce arguments") {
+    if message.contains("No function matches the given name and argument types")
+        || message.contains("Failed to coerce arguments")
+    {
         return UserError::new(sqlstate::UNDEFINED_FUNCTION, sql_types(&message))
             .hint("No function matches the given name and argument types. You might need to add explicit type casts.");
     }
-    if message.contains("Cannot coerce") || message.contains("Cannot infer common argument type") || message.contains("cannot be converted to") {
+    if message.contains("Cannot coerce")
+        || message.contains("Cannot infer common argument type")
+        || message.contains("cannot be converted to")
+    {
         return UserError::new(sqlstate::DATATYPE_MISMATCH, sql_types(&message))
             .hint("You might need to add explicit type casts.");
     }
-    if message.contains("must appear in the GROUP BY clause") || message.contains("could not be resolved from available columns") {
+    if message.contains("must appear in the GROUP BY clause")
+        || message.contains("could not be resolved from available columns")
+    {
         return UserError::new("42803", message);
     }
     UserError::new("42000", message)
@@ -173,9 +181,20 @@ fn plan(message: String) -> UserError {
 /// Type names as SQL has them, in place of the engine's own.
 fn sql_types(message: &str) -> String {
     const NAMES: [(&str, &str); 14] = [
-        ("Utf8View", "text"), ("LargeUtf8", "text"), ("Utf8", "text"), ("Int64", "bigint"), ("Int32", "integer"), ("Int16", "smallint"),
-        ("UInt64", "numeric"), ("Float64", "double precision"), ("Float32", "real"), ("Boolean", "boolean"), ("Date32", "date"),
-        ("Timestamp(µs, \"UTC\")", "timestamptz"), ("Timestamp(ns)", "timestamp"), ("Interval(MonthDayNano)", "interval"),
+        ("Utf8View", "text"),
+        ("LargeUtf8", "text"),
+        ("Utf8", "text"),
+        ("Int64", "bigint"),
+        ("Int32", "integer"),
+        ("Int16", "smallint"),
+        ("UInt64", "numeric"),
+        ("Float64", "double precision"),
+        ("Float32", "real"),
+        ("Boolean", "boolean"),
+        ("Date32", "date"),
+        ("Timestamp(µs, \"UTC\")", "timestamptz"),
+        ("Timestamp(ns)", "timestamp"),
+        ("Interval(MonthDayNano)", "interval"),
     ];
     NAMES.iter().fold(message.to_owned(), |text, (ours, sql)| text.replace(ours, sql))
 }
@@ -191,7 +210,8 @@ fn execution(message: String) -> UserError {
     if lower.contains("divide by zero") || lower.contains("division by zero") {
         return UserError::new(sqlstate::DIVISION_BY_ZERO, "division by zero");
     }
-    if message.starts_with("Error parsing") || message.contains("Cannot cast") || message.contains("Invalid timestamp") {
+    if message.starts_with("Error parsing") || message.contains("Cannot cast") || message.contains("Invalid timestamp")
+    {
         return invalid_text(message);
     }
     UserError::new(sqlstate::INTERNAL, message)
@@ -200,7 +220,9 @@ fn execution(message: String) -> UserError {
 fn arrow(error: &ArrowError) -> UserError {
     match error {
         ArrowError::DivideByZero => UserError::new(sqlstate::DIVISION_BY_ZERO, "division by zero"),
-        ArrowError::ArithmeticOverflow(message) => UserError::new(sqlstate::OUT_OF_RANGE, "value out of range").detail(first_line(message)),
+        ArrowError::ArithmeticOverflow(message) => {
+            UserError::new(sqlstate::OUT_OF_RANGE, "value out of range").detail(first_line(message))
+        }
         ArrowError::ParseError(message) => invalid_text(first_line(message)),
         ArrowError::CastError(message) => {
             let message = first_line(message);
@@ -225,7 +247,8 @@ fn arrow(error: &ArrowError) -> UserError {
 /// "Cannot cast string 'x' to value of Int64 type" and its kin.
 fn invalid_text(message: String) -> UserError {
     let named = sql_types(&message);
-    if let Some(value) = message.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.split('\'').next()) {
+    if let Some(value) = message.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.split('\'').next())
+    {
         return UserError::new("22007", format!("invalid input syntax for type timestamp: \"{value}\""));
     }
     let parts = named.strip_prefix("Cannot cast string '").and_then(|rest| rest.split_once("' to value of "));

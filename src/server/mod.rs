@@ -10,10 +10,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::pgwire::{Authenticate, Registry, Shared, Trust};
 use crate::config;
 use crate::database::Database;
 use crate::error::{Result, UserError, sqlstate};
-use self::pgwire::{Authenticate, Registry, Shared, Trust};
 
 /// How a database is served.
 #[derive(Debug)]
@@ -72,14 +72,17 @@ impl Drop for Computing {
 pub async fn serve(database: Database, options: Serve) -> Result<Server> {
     let mut listeners = Vec::new();
     for address in &options.listen {
-        let listener = TcpListener::bind(address.as_str()).await.map_err(|error| {
-            UserError::new(sqlstate::IO, format!("cannot listen at {address}: {error}"))
-        })?;
+        let listener = TcpListener::bind(address.as_str())
+            .await
+            .map_err(|error| UserError::new(sqlstate::IO, format!("cannot listen at {address}: {error}")))?;
         let local = listener.local_addr()?;
         if !local.ip().is_loopback() && !options.authentication.protects() && !options.allow_unauthenticated_remote {
-            return Err(UserError::new("28000", format!("refusing to listen at {local}: clients would not have to prove who they are"))
-                .hint("listen at 127.0.0.1, or say explicitly that anybody who reaches this address may read everything")
-                .into());
+            return Err(UserError::new(
+                "28000",
+                format!("refusing to listen at {local}: clients would not have to prove who they are"),
+            )
+            .hint("listen at 127.0.0.1, or say explicitly that anybody who reaches this address may read everything")
+            .into());
         }
         listeners.push((listener, local));
     }

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr,
-    Statement, TableFactor, Value, VisitMut, Visitor, VisitorMut,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
+    SetExpr, Statement, TableFactor, Value, VisitMut, Visitor, VisitorMut,
 };
 
 use super::tables;
@@ -48,7 +48,9 @@ impl Visitor for Look {
         self.foreign |= match names.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["pg_catalog" | "information_schema", _] | ["ascribe", "pg_catalog" | "information_schema", _] => false,
             [name] => {
-                !(self.ctes.iter().any(|cte| cte == name) || tables::find(name).is_some() || SET_FUNCTIONS.contains(name))
+                !(self.ctes.iter().any(|cte| cte == name)
+                    || tables::find(name).is_some()
+                    || SET_FUNCTIONS.contains(name))
             }
             _ => true,
         };
@@ -145,7 +147,12 @@ fn is_empty(select: &ast::Select) -> bool {
     select.group_by == GroupByExpr::Expressions(Vec::new(), Vec::new())
         && !select.projection.iter().any(has_aggregate)
         && select.from.iter().any(|from| {
-            let preserved = from.joins.iter().all(|join| !matches!(join.join_operator, ast::JoinOperator::Right(_) | ast::JoinOperator::RightOuter(_) | ast::JoinOperator::FullOuter(_)));
+            let preserved = from.joins.iter().all(|join| {
+                !matches!(
+                    join.join_operator,
+                    ast::JoinOperator::Right(_) | ast::JoinOperator::RightOuter(_) | ast::JoinOperator::FullOuter(_)
+                )
+            });
             preserved && (never(&from.relation) || from.joins.iter().any(inner))
         })
 }
@@ -158,7 +165,10 @@ fn reads_nothing(query: &Query) -> bool {
 /// engine can only take equalities with the outer query out of a subquery.
 fn inner_columns(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
-    let relations = select.from.iter().flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)));
+    let relations = select
+        .from
+        .iter()
+        .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)));
     let own: Vec<String> = relations
         .filter_map(|relation| match relation {
             TableFactor::Table { name, alias, .. } => match alias {
@@ -175,7 +185,9 @@ fn inner_columns(query: &mut Query) {
     let mut flat: Vec<&mut Expr> = Vec::new();
     while let Some(next) = conjuncts.pop() {
         match next {
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => conjuncts.extend([left.as_mut(), right.as_mut()]),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                conjuncts.extend([left.as_mut(), right.as_mut()])
+            }
             Expr::Nested(inner) => conjuncts.push(inner),
             other => flat.push(other),
         }
@@ -184,7 +196,9 @@ fn inner_columns(query: &mut Query) {
     for conjunct in &flat {
         if let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = &**conjunct {
             match (left.as_ref(), right.as_ref()) {
-                (inner, outer) | (outer, inner) if is_own(inner) && is_outer(outer) => known.push((outer.clone(), inner.clone())),
+                (inner, outer) | (outer, inner) if is_own(inner) && is_outer(outer) => {
+                    known.push((outer.clone(), inner.clone()))
+                }
                 _ => {}
             }
         }
@@ -260,6 +274,15 @@ fn strip_schema(name: &mut ObjectName) {
 fn rewritten(expr: &mut Expr) -> Option<Expr> {
     match expr {
         Expr::Collate { expr, .. } => Some(*expr.clone()),
+        Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right }
+            if array_literal(right).is_some() =>
+        {
+            // Only a list can be compared with a list in braces.
+            if !matches!(left.as_ref(), Expr::Value(_)) {
+                **right = array_literal(right)?;
+            }
+            None
+        }
         Expr::BinaryOp { op, .. } => {
             if let BinaryOperator::PGCustomBinaryOperator(path) = op
                 && let Some(known) = path.last().and_then(|name| operator(name))
@@ -270,12 +293,16 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         }
         Expr::Identifier(name) if name.quote_style.is_none() => {
             let name = name.value.to_lowercase();
-            ["current_schema", "current_catalog", "session_user", "current_role"].contains(&name.as_str()).then(|| call(&name, vec![]))
+            ["current_schema", "current_catalog", "session_user", "current_role"]
+                .contains(&name.as_str())
+                .then(|| call(&name, vec![]))
         }
         Expr::Function(function) => rewritten_call(function),
         Expr::Cast { expr: inner, data_type, .. } => rewritten_cast(inner, data_type),
         Expr::Subquery(query) if reads_nothing(query) => Some(null_text()),
-        Expr::Exists { subquery, negated } if reads_nothing(subquery) => Some(Expr::Value(Value::Boolean(*negated).into())),
+        Expr::Exists { subquery, negated } if reads_nothing(subquery) => {
+            Some(Expr::Value(Value::Boolean(*negated).into()))
+        }
         Expr::Subquery(query) => {
             inner_columns(query);
             one_row(query);
@@ -312,9 +339,10 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
     let name = parts(&function.name).pop()?;
     match (&name[..], &mut function.args) {
         ("array", FunctionArguments::Subquery(query)) => Some(collected(query)),
-        ("current_user" | "session_user" | "user" | "current_catalog" | "current_schema" | "current_role", FunctionArguments::None) => {
-            Some(call(&name, vec![]))
-        }
+        (
+            "current_user" | "session_user" | "user" | "current_catalog" | "current_schema" | "current_role",
+            FunctionArguments::None,
+        ) => Some(call(&name, vec![])),
         _ => None,
     }
 }
@@ -331,7 +359,8 @@ fn collected(query: &Query) -> Expr {
     if always_null_source(select) {
         return cast(Expr::Value(Value::Null.into()), texts());
     }
-    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] = select.projection.as_slice() else {
+    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] = select.projection.as_slice()
+    else {
         return cast(Expr::Value(Value::Null.into()), texts());
     };
     let gathered = call("array_agg", vec![cast(item.clone(), DataType::Text)]);
@@ -344,13 +373,16 @@ fn collected(query: &Query) -> Expr {
 fn always_null_source(select: &ast::Select) -> bool {
     let [from] = select.from.as_slice() else { return false };
     let shown = from.relation.to_string().to_lowercase();
-    shown.contains("unnest(") && ["reloptions", "attoptions", "setconfig", "acl"].iter().any(|column| shown.contains(column))
+    shown.contains("unnest(")
+        && ["reloptions", "attoptions", "setconfig", "acl"].iter().any(|column| shown.contains(column))
 }
 
 /// A subquery that looks one thing up, as an aggregate over the at most one row that it finds.
 fn one_row(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
-    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] = select.projection.as_mut_slice() else {
+    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+        select.projection.as_mut_slice()
+    else {
         return;
     };
     let grouped = select.group_by != GroupByExpr::Expressions(Vec::new(), Vec::new());
@@ -369,16 +401,42 @@ fn has_aggregate(item: &SelectItem) -> bool {
     }
 }
 
+/// Whether an expression aggregates the rows of its own query, not of one inside it.
 fn is_aggregate(expr: &Expr) -> bool {
-    const AGGREGATES: [&str; 10] = ["count", "max", "min", "sum", "avg", "array_agg", "string_agg", "first_value", "bool_or", "bool_and"];
-    let mut found = false;
-    let _ = ast::visit_expressions(expr, |expr| {
-        if let Expr::Function(function) = expr {
-            found |= parts(&function.name).last().is_some_and(|name| AGGREGATES.contains(&name.as_str()));
+    let mut look = Aggregates { depth: 0, found: false };
+    let _ = ast::Visit::visit(expr, &mut look);
+    look.found
+}
+
+struct Aggregates {
+    depth: usize,
+    found: bool,
+}
+
+impl Visitor for Aggregates {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        const AGGREGATES: [&str; 10] = [
+            "count", "max", "min", "sum", "avg", "array_agg", "string_agg", "first_value", "bool_or", "bool_and",
+        ];
+        if self.depth == 0
+            && let Expr::Function(function) = expr
+        {
+            self.found |= parts(&function.name).last().is_some_and(|name| AGGREGATES.contains(&name.as_str()));
         }
-        ControlFlow::<()>::Continue(())
-    });
-    found
+        ControlFlow::Continue(())
+    }
 }
 
 fn rewritten_cast(inner: &Expr, data_type: &mut DataType) -> Option<Expr> {
@@ -417,8 +475,8 @@ fn plain(name: &str) -> Option<DataType> {
         "int4" | "integer" => DataType::Integer(None),
         "int2" => DataType::SmallInt(None),
         "bool" => DataType::Boolean,
-        "text" | "name" | "char" | "varchar" | "bpchar" | "aclitem" | "pg_node_tree" | "information_schema" | "sql_identifier"
-        | "character_data" | "yes_or_no" | "inet" | "json" | "jsonb" => DataType::Text,
+        "text" | "name" | "char" | "varchar" | "bpchar" | "aclitem" | "pg_node_tree" | "information_schema"
+        | "sql_identifier" | "character_data" | "yes_or_no" | "inet" | "json" | "jsonb" => DataType::Text,
         "float8" => DataType::DoublePrecision,
         "float4" => DataType::Real,
         "numeric" => DataType::Numeric(ast::ExactNumberInfo::None),
@@ -427,12 +485,18 @@ fn plain(name: &str) -> Option<DataType> {
     })
 }
 
+fn array_literal(expr: &Expr) -> Option<Expr> {
+    let texts = DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None));
+    text_array(expr).map(|array| cast(array, texts))
+}
+
 /// `'{a,b}'::text[]` as the array that it is.
 fn text_array(inner: &Expr) -> Option<Expr> {
     let Expr::Value(value) = inner else { return None };
     let Value::SingleQuotedString(text) = &value.value else { return None };
     let items = text.strip_prefix('{')?.strip_suffix('}')?;
     let items = items.split(',').filter(|item| !item.is_empty());
-    let items = items.map(|item| Expr::Value(Value::SingleQuotedString(item.trim().trim_matches('"').to_owned()).into()));
+    let items =
+        items.map(|item| Expr::Value(Value::SingleQuotedString(item.trim().trim_matches('"').to_owned()).into()));
     Some(call("make_array", items.collect()))
 }

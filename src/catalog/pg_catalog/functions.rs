@@ -106,7 +106,10 @@ impl ScalarUDFImpl for RowFunction {
                 ColumnarValue::Scalar(value) => Ok(value.clone()),
                 ColumnarValue::Array(array) => ScalarValue::try_from_array(array, row),
             });
-            values.push((self.body)(&self.client, &arguments.collect::<Result<Vec<_>>>()?)?.cast_to(&self.returns.data_type())?);
+            values.push(
+                (self.body)(&self.client, &arguments.collect::<Result<Vec<_>>>()?)?
+                    .cast_to(&self.returns.data_type())?,
+            );
         }
         if constant {
             return Ok(ColumnarValue::Scalar(values.pop().unwrap_or(ScalarValue::Null)));
@@ -140,6 +143,11 @@ fn texts(arguments: Arguments<'_>, at: usize) -> Option<Vec<Option<String>>> {
     let array = datafusion::arrow::compute::cast(&array, &DataType::new_list(DataType::Utf8, true)).ok()?;
     let values = array.as_list::<i32>().value(0);
     Some(values.as_string::<i32>().iter().map(|value| value.map(str::to_owned)).collect())
+}
+
+/// Elements of an array; none if there are none.
+fn length(arguments: Arguments<'_>) -> Option<i64> {
+    texts(arguments, 0).and_then(|values| i64::try_from(values.len()).ok()).filter(|length| *length > 0)
 }
 
 fn string(value: impl Into<Option<String>>) -> Result<ScalarValue> {
@@ -189,7 +197,8 @@ fn function(oid: Option<i64>) -> Option<&'static objects::Function> {
 
 fn obj_description(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
     let Some(oid) = int(arguments, 0) else { return string(None) };
-    let relation = objects::relation(oid).map(|relation| relation.comment.clone()).filter(|comment| !comment.is_empty());
+    let relation =
+        objects::relation(oid).map(|relation| relation.comment.clone()).filter(|comment| !comment.is_empty());
     let schema = || SCHEMAS.iter().find(|(_, known, _)| *known == oid).map(|(.., comment)| (*comment).to_owned());
     string(relation.or_else(|| function(Some(oid)).map(|function| function.comment.clone())).or_else(schema))
 }
@@ -245,8 +254,11 @@ fn regtype_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
 fn regproc_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
     let Some(name) = text(arguments, 0) else { return number(None) };
     let short = name.rsplit('.').next().unwrap_or(&name).split('(').next().unwrap_or_default();
-    let oid = name.trim().parse().ok().or_else(|| FUNCTIONS.iter().find(|known| known.name == short).map(|known| known.oid));
-    number(oid.ok_or_else(|| UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("function \"{name}\" does not exist")))?)
+    let oid =
+        name.trim().parse().ok().or_else(|| FUNCTIONS.iter().find(|known| known.name == short).map(|known| known.oid));
+    number(
+        oid.ok_or_else(|| UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("function \"{name}\" does not exist")))?,
+    )
 }
 
 fn regnamespace_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
@@ -265,8 +277,13 @@ fn user_by_id(client: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> 
 
 /// Whether privileges are of a kind that everybody has: reading.
 fn may(arguments: Arguments<'_>) -> Result<ScalarValue> {
-    let privilege = arguments.last().and_then(|_| text(arguments, arguments.len() - 1)).unwrap_or_default().to_uppercase();
-    boolean(["SELECT", "USAGE", "CONNECT", "EXECUTE", "TEMP", "TEMPORARY", "MEMBER", "INSERT"].iter().any(|known| privilege.contains(known)))
+    let privilege =
+        arguments.last().and_then(|_| text(arguments, arguments.len() - 1)).unwrap_or_default().to_uppercase();
+    boolean(
+        ["SELECT", "USAGE", "CONNECT", "EXECUTE", "TEMP", "TEMPORARY", "MEMBER", "INSERT"]
+            .iter()
+            .any(|known| privilege.contains(known)),
+    )
 }
 
 const fn nothing(_: &Client, _: Arguments<'_>) -> Result<ScalarValue> {
@@ -303,7 +320,9 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("pg_opclass_is_visible", Returns::Bool, |_, _| boolean(true)),
     ("pg_ts_config_is_visible", Returns::Bool, |_, _| boolean(true)),
     ("pg_relation_is_publishable", Returns::Bool, |_, _| boolean(false)),
-    ("format_type", Returns::Text, |_, a| string(int(a, 0).map(|oid| objects::format_type(oid, int(a, 1).unwrap_or(-1))))),
+    ("format_type", Returns::Text, |_, a| {
+        string(int(a, 0).map(|oid| objects::format_type(oid, int(a, 1).unwrap_or(-1))))
+    }),
     ("pg_get_userbyid", Returns::Name, user_by_id),
     ("obj_description", Returns::Text, obj_description),
     ("shobj_description", Returns::Text, nothing),
@@ -322,7 +341,9 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
         string(relation.and_then(|relation| relation.view).map(str::to_owned))
     }),
     ("pg_get_function_result", Returns::Text, |_, a| string(function(int(a, 0)).map(|known| known.result.clone()))),
-    ("pg_get_function_arguments", Returns::Text, |_, a| string(function(int(a, 0)).map(|known| known.arguments.clone()))),
+    ("pg_get_function_arguments", Returns::Text, |_, a| {
+        string(function(int(a, 0)).map(|known| known.arguments.clone()))
+    }),
     ("pg_get_function_identity_arguments", Returns::Text, |_, a| {
         string(function(int(a, 0)).map(|known| known.arguments.replace(" DEFAULT NULL", "")))
     }),
@@ -330,7 +351,9 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("pg_encoding_to_char", Returns::Name, |_, a| {
         string(int(a, 0).map(|code| if code == 6 { "UTF8" } else { "" }.to_owned()))
     }),
-    ("pg_char_to_encoding", Returns::Int4, |_, a| number(text(a, 0).map(|name| if name.eq_ignore_ascii_case("utf8") { 6 } else { -1 }))),
+    ("pg_char_to_encoding", Returns::Int4, |_, a| {
+        number(text(a, 0).map(|name| if name.eq_ignore_ascii_case("utf8") { 6 } else { -1 }))
+    }),
     ("getdatabaseencoding", Returns::Name, |_, _| string("UTF8".to_owned())),
     ("pg_client_encoding", Returns::Name, |_, _| string("UTF8".to_owned())),
     ("pg_size_pretty", Returns::Text, size_pretty),
@@ -341,6 +364,10 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("pg_tablespace_location", Returns::Text, |_, _| string(String::new())),
     ("pg_relation_filenode", Returns::Oid, nothing),
     ("pg_partition_ancestors", Returns::Oid, |_, a| number(int(a, 0))),
+    ("pg_advisory_unlock_all", Returns::Text, |_, _| string(String::new())),
+    ("pg_is_wal_replay_paused", Returns::Bool, |_, _| boolean(false)),
+    ("array_upper", Returns::Int4, |_, a| number(length(a))),
+    ("array_lower", Returns::Int4, |_, a| number(length(a).map(|_| 1))),
     ("pg_stat_get_numscans", Returns::Int8, |_, _| number(0)),
     ("array_to_string", Returns::Text, array_to_string),
     ("quote_ident", Returns::Text, |_, a| string(text(a, 0).map(|name| quote(&name)))),
@@ -363,16 +390,28 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("regtype_out", Returns::Text, |_, a| string(int(a, 0).map(|oid| objects::format_type(oid, -1)))),
     ("regproc_in", Returns::Oid, regproc_in),
     ("regproc_out", Returns::Text, |_, a| {
-        string(int(a, 0).map(|oid| function(Some(oid)).map_or_else(|| oid.to_string(), |known| known.name.clone())).or_else(|| text(a, 0)))
+        string(
+            int(a, 0)
+                .map(|oid| function(Some(oid)).map_or_else(|| oid.to_string(), |known| known.name.clone()))
+                .or_else(|| text(a, 0)),
+        )
     }),
     ("regnamespace_in", Returns::Oid, regnamespace_in),
     ("regnamespace_out", Returns::Text, |_, a| {
-        string(int(a, 0).map(|oid| SCHEMAS.iter().find(|(_, known, _)| *known == oid).map_or_else(|| oid.to_string(), |(name, ..)| (*name).to_owned())))
+        string(int(a, 0).map(|oid| {
+            SCHEMAS
+                .iter()
+                .find(|(_, known, _)| *known == oid)
+                .map_or_else(|| oid.to_string(), |(name, ..)| (*name).to_owned())
+        }))
     }),
     ("regrole_in", Returns::Oid, |_, a| number(text(a, 0).map(|name| rows::user_oid(&name)))),
     ("current_schemas", Returns::Texts, |_, a| {
         let all = matches!(a.first(), Some(ScalarValue::Boolean(Some(true))));
-        let names = ["pg_catalog", "public"].into_iter().skip(usize::from(!all)).map(|name| ScalarValue::Utf8(Some(name.to_owned())));
+        let names = ["pg_catalog", "public"]
+            .into_iter()
+            .skip(usize::from(!all))
+            .map(|name| ScalarValue::Utf8(Some(name.to_owned())));
         Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names.collect::<Vec<_>>(), &DataType::Utf8)))
     }),
 ];

@@ -34,9 +34,10 @@ pub(super) const SCHEMAS: [(&str, i64, &str); 4] = [
 /// The OID of something that PostgreSQL does not have: derived from its kind and name, above all of PostgreSQL's own.
 pub(super) fn oid(kind: &str, schema: &str, name: &str) -> i64 {
     // FNV-1a.
-    let hash = [kind, schema, name].iter().flat_map(|part| part.bytes().chain([0])).fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = [kind, schema, name]
+        .iter()
+        .flat_map(|part| part.bytes().chain([0]))
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     20_000 + i64::from(hash % 2_000_000_000)
 }
 
@@ -103,7 +104,11 @@ pub(super) static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
     let tables = table_functions::all().into_iter().map(|function| {
         let signature = function.signature();
         let columns = signature.columns.iter().map(|column| {
-            format!("{} {}", column.name, format_type(type_oid(&(column.data_type)()), type_modifier(&(column.data_type)())))
+            format!(
+                "{} {}",
+                column.name,
+                format_type(type_oid(&(column.data_type)()), type_modifier(&(column.data_type)()))
+            )
         });
         Function {
             oid: oid("function", "public", signature.name),
@@ -131,7 +136,14 @@ pub(super) struct Type {
     pub(super) category: &'static str,
 }
 
-const fn kind(oid: i64, name: &'static str, sql: &'static str, array: i64, length: i64, category: &'static str) -> Type {
+const fn kind(
+    oid: i64,
+    name: &'static str,
+    sql: &'static str,
+    array: i64,
+    length: i64,
+    category: &'static str,
+) -> Type {
     Type { oid, name, sql, array, length, category }
 }
 
@@ -178,12 +190,23 @@ pub(super) fn type_oid(data_type: &DataType) -> i64 {
         DataType::Int64 | DataType::UInt32 => 20,
         DataType::Float16 | DataType::Float32 => 700,
         DataType::Float64 => 701,
-        DataType::UInt64 | DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => 1700,
+        DataType::UInt64
+        | DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => 1700,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => 17,
         DataType::Date32 | DataType::Date64 => 1082,
         DataType::Time32(_) | DataType::Time64(_) => 1083,
-        DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, zone) => {
-            if zone.is_some() { 1184 } else { 1114 }
+        DataType::Timestamp(
+            TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond,
+            zone,
+        ) => {
+            if zone.is_some() {
+                1184
+            } else {
+                1114
+            }
         }
         DataType::Interval(_) | DataType::Duration(_) => 1186,
         DataType::Dictionary(_, value) => type_oid(value),
@@ -250,6 +273,8 @@ pub(super) fn relation_by_name(name: &str) -> Option<&'static Relation> {
     let order = ["pg_catalog", "public"];
     match schema {
         Some(schema) => RELATIONS.iter().find(|known| known.name == name && known.schema == schema),
-        None => order.iter().find_map(|schema| RELATIONS.iter().find(|known| known.name == name && known.schema == *schema)),
+        None => {
+            order.iter().find_map(|schema| RELATIONS.iter().find(|known| known.name == name && known.schema == *schema))
+        }
     }
 }

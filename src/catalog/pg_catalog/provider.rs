@@ -58,7 +58,11 @@ impl PgCatalog {
                 oid: relation.oid,
                 schema: relation.schema.to_owned(),
                 name: relation.name.to_owned(),
-                kind: if relation.view.is_some() || (relation.schema == "pg_catalog" && is_view(relation.name)) { "v" } else { "r" },
+                kind: if relation.view.is_some() || (relation.schema == "pg_catalog" && is_view(relation.name)) {
+                    "v"
+                } else {
+                    "r"
+                },
                 temporary: false,
                 definition: relation.view.map(str::to_owned),
                 columns,
@@ -72,14 +76,26 @@ impl PgCatalog {
 }
 
 fn is_view(name: &str) -> bool {
-    matches!(name, "pg_roles" | "pg_user" | "pg_settings" | "pg_tables" | "pg_views" | "pg_matviews" | "pg_indexes" | "pg_sequences" | "pg_locks")
-        || name.starts_with("pg_stat_")
+    matches!(
+        name,
+        "pg_roles"
+            | "pg_user"
+            | "pg_settings"
+            | "pg_tables"
+            | "pg_views"
+            | "pg_matviews"
+            | "pg_indexes"
+            | "pg_sequences"
+            | "pg_locks"
+    ) || name.starts_with("pg_stat_")
 }
 
 /// What the session made itself.
 async fn own_relations(state: &SessionState, seen: &mut Vec<Seen>) {
     let catalogs = state.catalog_list();
-    let Some(schema) = catalogs.catalog(crate::session::DATABASE).and_then(|catalog| catalog.schema("public")) else { return };
+    let Some(schema) = catalogs.catalog(crate::session::DATABASE).and_then(|catalog| catalog.schema("public")) else {
+        return;
+    };
     for name in schema.table_names() {
         if RELATIONS.iter().any(|known| known.schema == "public" && known.name == name) {
             continue;

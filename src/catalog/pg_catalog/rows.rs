@@ -53,7 +53,9 @@ fn schema_oid(name: &str) -> i64 {
 /// The rows of a table.
 pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row> {
     match table {
-        "pg_namespace" => SCHEMAS.iter().map(|(name, oid, _)| vec![("oid", (*oid).into()), ("nspname", (*name).into())]).collect(),
+        "pg_namespace" => {
+            SCHEMAS.iter().map(|(name, oid, _)| vec![("oid", (*oid).into()), ("nspname", (*name).into())]).collect()
+        }
         "pg_class" => relations.iter().map(class).collect(),
         "pg_attribute" => relations.iter().flat_map(attributes).collect(),
         "pg_type" => types(),
@@ -65,26 +67,55 @@ pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row>
             vec![("oid", 1663.into()), ("spcname", "pg_default".into())],
             vec![("oid", 1664.into()), ("spcname", "pg_global".into())],
         ],
-        "pg_roles" => roles(client).into_iter().map(|(oid, name, superuser)| {
-            vec![("oid", oid.into()), ("rolname", name.into()), ("rolsuper", superuser.into()), ("rolpassword", "********".into())]
-        }).collect(),
-        "pg_user" => roles(client).into_iter().map(|(oid, name, superuser)| {
-            vec![("usesysid", oid.into()), ("usename", name.into()), ("usesuper", superuser.into())]
-        }).collect(),
+        "pg_roles" | "pg_authid" => roles(client)
+            .into_iter()
+            .map(|(oid, name, superuser)| {
+                vec![
+                    ("oid", oid.into()),
+                    ("rolname", name.into()),
+                    ("rolsuper", superuser.into()),
+                    ("rolpassword", "********".into()),
+                ]
+            })
+            .collect(),
+        "pg_user" => roles(client)
+            .into_iter()
+            .map(|(oid, name, superuser)| {
+                vec![("usesysid", oid.into()), ("usename", name.into()), ("usesuper", superuser.into())]
+            })
+            .collect(),
         "pg_am" => vec![vec![("oid", 2.into()), ("amname", "delta".into()), ("amhandler", "-".into())]],
         "pg_collation" => vec![
             vec![("oid", 100.into()), ("collname", "default".into()), ("collprovider", "d".into())],
-            vec![("oid", 950.into()), ("collname", "C".into()), ("collprovider", "c".into()), ("collcollate", "C".into()), ("collctype", "C".into())],
+            vec![
+                ("oid", 950.into()),
+                ("collname", "C".into()),
+                ("collprovider", "c".into()),
+                ("collcollate", "C".into()),
+                ("collctype", "C".into()),
+            ],
         ],
         "pg_language" => vec![vec![("oid", 12.into()), ("lanname", "internal".into())]],
         "pg_settings" => settings(client),
         "pg_stat_activity" => activity(client),
-        "pg_tables" => relations.iter().filter(|relation| relation.kind == "r").map(|relation| {
-            vec![("schemaname", relation.schema.clone().into()), ("tablename", relation.name.clone().into())]
-        }).collect(),
-        "pg_views" => relations.iter().filter(|relation| relation.kind == "v").map(|relation| {
-            vec![("schemaname", relation.schema.clone().into()), ("viewname", relation.name.clone().into()), ("definition", relation.definition.clone().into())]
-        }).collect(),
+        "pg_tables" => relations
+            .iter()
+            .filter(|relation| relation.kind == "r")
+            .map(|relation| {
+                vec![("schemaname", relation.schema.clone().into()), ("tablename", relation.name.clone().into())]
+            })
+            .collect(),
+        "pg_views" => relations
+            .iter()
+            .filter(|relation| relation.kind == "v")
+            .map(|relation| {
+                vec![
+                    ("schemaname", relation.schema.clone().into()),
+                    ("viewname", relation.name.clone().into()),
+                    ("definition", relation.definition.clone().into()),
+                ]
+            })
+            .collect(),
         _ => vec![],
     }
 }
@@ -185,7 +216,12 @@ pub(super) const CLASSES: [(&str, i64); 5] =
 
 fn descriptions(relations: &[Seen]) -> Vec<Row> {
     let row = |class: i64, object: i64, part: i64, text: &str| -> Row {
-        vec![("objoid", object.into()), ("classoid", class.into()), ("objsubid", part.into()), ("description", text.into())]
+        vec![
+            ("objoid", object.into()),
+            ("classoid", class.into()),
+            ("objsubid", part.into()),
+            ("description", text.into()),
+        ]
     };
     let mut rows: Vec<Row> = SCHEMAS.iter().map(|(_, oid, text)| row(2615, *oid, 0, text)).collect();
     rows.extend(FUNCTIONS.iter().map(|function| row(1255, function.oid, 0, &function.comment)));
@@ -268,9 +304,25 @@ pub(super) fn visible(schema: &str) -> bool {
 
 /// Whether a table never has rows.
 pub(super) fn always_empty(table: &str) -> bool {
-    const SOME: [&str; 17] = [
-        "pg_namespace", "pg_class", "pg_attribute", "pg_type", "pg_proc", "pg_description", "pg_database", "pg_tablespace", "pg_roles",
-        "pg_user", "pg_am", "pg_collation", "pg_language", "pg_settings", "pg_stat_activity", "pg_tables", "pg_views",
+    const SOME: [&str; 18] = [
+        "pg_namespace",
+        "pg_class",
+        "pg_attribute",
+        "pg_type",
+        "pg_proc",
+        "pg_description",
+        "pg_database",
+        "pg_tablespace",
+        "pg_roles",
+        "pg_user",
+        "pg_am",
+        "pg_collation",
+        "pg_language",
+        "pg_settings",
+        "pg_stat_activity",
+        "pg_tables",
+        "pg_views",
+        "pg_authid",
     ];
     !SOME.contains(&table)
 }

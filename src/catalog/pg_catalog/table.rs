@@ -151,8 +151,12 @@ fn build((name, kind, default): &Column, rows: &[Row]) -> Result<ArrayRef> {
             Arc::new(cells.iter().map(value).collect::<BooleanArray>())
         }
         Kind::Char | Kind::Name | Kind::Text => Arc::new(cells.iter().map(text).collect::<StringArray>()),
-        Kind::Int2 => Arc::new(cells.iter().map(|cell| int(cell).and_then(|value| i16::try_from(value).ok())).collect::<Int16Array>()),
-        Kind::Int4 => Arc::new(cells.iter().map(|cell| int(cell).and_then(|value| i32::try_from(value).ok())).collect::<Int32Array>()),
+        Kind::Int2 => Arc::new(
+            cells.iter().map(|cell| int(cell).and_then(|value| i16::try_from(value).ok())).collect::<Int16Array>(),
+        ),
+        Kind::Int4 => Arc::new(
+            cells.iter().map(|cell| int(cell).and_then(|value| i32::try_from(value).ok())).collect::<Int32Array>(),
+        ),
         Kind::Int8 | Kind::Oid => Arc::new(cells.iter().map(|cell| int(cell)).collect::<Int64Array>()),
         Kind::Float4 => {
             let value = |cell: &&Cell| int(cell).and_then(|value| i16::try_from(value).ok()).map(f32::from);

@@ -169,7 +169,8 @@ fn start(replies: &mut Replies, version: (u16, u16), parameters: Vec<(String, St
         let message = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0");
         return Err(UserError::new("08P01", message).into());
     }
-    let unknown: Vec<String> = parameters.iter().map(|(name, _)| name).filter(|name| name.starts_with("_pq_.")).cloned().collect();
+    let unknown: Vec<String> =
+        parameters.iter().map(|(name, _)| name).filter(|name| name.starts_with("_pq_.")).cloned().collect();
     if minor > 0 || !unknown.is_empty() {
         let negotiate = NegotiateProtocolVersion::new(3 << 16, unknown);
         replies.push(&PgWireBackendMessage::NegotiateProtocolVersion(negotiate))?;
@@ -223,7 +224,9 @@ fn options(settings: &Settings, text: &str) -> Result<()> {
             other => other.strip_prefix("--").or_else(|| other.strip_prefix("-c")).unwrap_or_default().to_owned(),
         };
         let Some((name, value)) = assignment.split_once('=') else {
-            return Err(UserError::new("42601", format!("invalid command-line argument for server process: {word}")).into());
+            return Err(
+                UserError::new("42601", format!("invalid command-line argument for server process: {word}")).into()
+            );
         };
         let name = name.replace('-', "_");
         let shown = settings.set(&name, value)?;

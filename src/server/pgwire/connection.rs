@@ -170,7 +170,8 @@ impl Connection {
             Message::Describe { portal: true, name } => self.describe_portal(&name)?,
             Message::Describe { portal: false, name } => self.describe_statement(&name)?,
             Message::Execute { portal, max_rows } => {
-                let text = self.session.portal(&portal)?.prepared.statement.as_ref().map(|statement| statement.text.clone());
+                let text =
+                    self.session.portal(&portal)?.prepared.statement.as_ref().map(|statement| statement.text.clone());
                 self.begin_activity(text.as_deref().unwrap_or_default());
                 let watched = self.watch();
                 let most = usize::try_from(max_rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);

@@ -86,7 +86,9 @@ impl Connection {
             }
             Utility::DiscardNothing(tag) | Utility::Nothing(tag) => tag,
             // The others return rows or need the engine, and were run where that is.
-            _ => return Err(UserError::new(crate::error::sqlstate::INTERNAL, "the statement cannot be run here").into()),
+            _ => {
+                return Err(UserError::new(crate::error::sqlstate::INTERNAL, "the statement cannot be run here").into());
+            }
         };
         self.replies.complete(tag)?;
         Ok(())

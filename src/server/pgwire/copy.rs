@@ -32,14 +32,18 @@ fn unsupported(what: &str) -> UserError {
 
 /// What a COPY statement asks for.
 pub(super) fn options(copy: Ast) -> Result<Copy, UserError> {
-    let Ast::Copy { source, to, target, options, legacy_options, .. } = copy else { return Err(unsupported("of that kind")) };
+    let Ast::Copy { source, to, target, options, legacy_options, .. } = copy else {
+        return Err(unsupported("of that kind"));
+    };
     if !to {
         return Err(unsupported("FROM"));
     }
     if !matches!(target, CopyTarget::Stdout) {
         return Err(unsupported("TO a file or program"));
     }
-    let csv = options.iter().any(|option| matches!(option, CopyOption::Format(name) if name.value.eq_ignore_ascii_case("csv")))
+    let csv = options
+        .iter()
+        .any(|option| matches!(option, CopyOption::Format(name) if name.value.eq_ignore_ascii_case("csv")))
         || legacy_options.iter().any(|option| matches!(option, CopyLegacyOption::Csv(_)));
     let mut chosen = Options {
         csv,
@@ -136,7 +140,8 @@ impl Options {
     }
 
     fn csv_value(&self, line: &mut String, text: &str, columns: usize) {
-        let special = |letter: char| letter == self.delimiter || letter == self.quote || letter == '\n' || letter == '\r';
+        let special =
+            |letter: char| letter == self.delimiter || letter == self.quote || letter == '\n' || letter == '\r';
         if text != self.null && !text.contains(special) && !(columns == 1 && text == "\\.") {
             line.push_str(text);
             return;

@@ -89,8 +89,13 @@ impl Connection {
                 self.run_utility(utility, &[], true, watched).await?;
             }
             Kind::Insert(_) if !alone => {
-                let error = UserError::new(sqlstate::NOT_SUPPORTED, "INSERT has to be the last statement of its message");
-                return Err(error.detail("the statements of a message are one transaction, and what it cannot take back is not written").into());
+                let error =
+                    UserError::new(sqlstate::NOT_SUPPORTED, "INSERT has to be the last statement of its message");
+                return Err(error
+                    .detail(
+                        "the statements of a message are one transaction, and what it cannot take back is not written",
+                    )
+                    .into());
             }
             Kind::Insert(ast) => {
                 let planned = self.plan(&ast, &[], watched).await?;
@@ -144,7 +149,8 @@ impl Connection {
             }
             Kind::Insert(_) => {
                 let plan = self.session.portal(name)?.plan.take();
-                let plan = plan.ok_or_else(|| UserError::new("55000", format!("portal \"{name}\" cannot be run anymore")))?;
+                let plan =
+                    plan.ok_or_else(|| UserError::new("55000", format!("portal \"{name}\" cannot be run anymore")))?;
                 self.insert(plan, watched).await?;
             }
             Kind::Utility(utility) => {
@@ -232,7 +238,13 @@ impl Connection {
         Ok(())
     }
 
-    async fn run_utility(&mut self, utility: Utility, formats: &[Format], simple: bool, watched: &Watched) -> Result<()> {
+    async fn run_utility(
+        &mut self,
+        utility: Utility,
+        formats: &[Format],
+        simple: bool,
+        watched: &Watched,
+    ) -> Result<()> {
         match utility {
             Utility::Show(name) => {
                 let value = self.session.client.settings.get(&name)?;
@@ -259,7 +271,9 @@ impl Connection {
                 self.replies.complete("DECLARE CURSOR")?;
             }
             Utility::Fetch { name, count, skip } => self.fetch(&name, count, skip, formats, watched).await?,
-            Utility::Execute { name, arguments } => self.execute_prepared(&name, &arguments, formats, simple, watched).await?,
+            Utility::Execute { name, arguments } => {
+                self.execute_prepared(&name, &arguments, formats, simple, watched).await?
+            }
             Utility::Prepare { name, query } => self.prepare_by_sql(name, &query, watched).await?,
             other => self.run_session_statement(other)?,
         }
@@ -281,7 +295,14 @@ impl Connection {
         Ok(())
     }
 
-    async fn fetch(&mut self, name: &str, count: Count, skip: bool, formats: &[Format], watched: &Watched) -> Result<()> {
+    async fn fetch(
+        &mut self,
+        name: &str,
+        count: Count,
+        skip: bool,
+        formats: &[Format],
+        watched: &Watched,
+    ) -> Result<()> {
         let schema = self.session.cursor_schema(name)?;
         let most = match count {
             Count::All => usize::MAX,
@@ -332,9 +353,12 @@ impl Connection {
         let prepared = self.session.statement(name)?;
         if arguments.len() != prepared.kinds.len() {
             let (given, wanted) = (arguments.len(), prepared.kinds.len());
-            return Err(UserError::new(sqlstate::SYNTAX, format!("wrong number of parameters for prepared statement \"{name}\""))
-                .detail(format!("Expected {wanted} parameters but got {given}."))
-                .into());
+            return Err(UserError::new(
+                sqlstate::SYNTAX,
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .detail(format!("Expected {wanted} parameters but got {given}."))
+            .into());
         }
         let values = self.constants(arguments, watched).await?;
         let Some(statement) = &prepared.statement else { return Ok(()) };
@@ -363,7 +387,8 @@ impl Connection {
             return Ok(Vec::new());
         }
         let shown: Vec<String> = expressions.iter().enumerate().map(|(at, expr)| format!("{expr} AS c{at}")).collect();
-        let statements = super::statement::parse(&format!("SELECT {}", shown.join(", "))).map_err(|(error, _)| error)?;
+        let statements =
+            super::statement::parse(&format!("SELECT {}", shown.join(", "))).map_err(|(error, _)| error)?;
         let Some(Kind::Query(ast)) = statements.into_iter().next().map(|statement| statement.kind) else {
             return Ok(Vec::new());
         };

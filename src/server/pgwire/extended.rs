@@ -61,7 +61,8 @@ impl Connection {
         if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
             self.session.check_not_failed()?;
         }
-        let declared = kinds.iter().map(|kind| if known(*kind) { parameters::data_type(*kind).map(Some) } else { Ok(None) });
+        let declared =
+            kinds.iter().map(|kind| if known(*kind) { parameters::data_type(*kind).map(Some) } else { Ok(None) });
         let declared = declared.collect::<Result<Vec<_>>>()?;
         let (types, schema) = match &statement.kind {
             Kind::Query(ast) | Kind::Insert(ast) => {
@@ -72,7 +73,8 @@ impl Connection {
             Kind::Utility(utility) => (Vec::new(), self.utility_schema(utility)?),
             Kind::View(_) | Kind::Copy(_) => (Vec::new(), None),
         };
-        let kind_of = |at: usize, data_type: &Option<DataType>| match kinds.get(at).copied().filter(|kind| known(*kind)) {
+        let kind_of = |at: usize, data_type: &Option<DataType>| match kinds.get(at).copied().filter(|kind| known(*kind))
+        {
             Some(kind) => kind,
             None => data_type.as_ref().map_or(oid::TEXT, |data_type| of_data_type(data_type).oid),
         };
@@ -90,7 +92,9 @@ impl Connection {
         if bind.values.len() != prepared.kinds.len() {
             let message = format!(
                 "bind message supplies {} parameters, but prepared statement \"{}\" requires {}",
-                bind.values.len(), bind.statement, prepared.kinds.len()
+                bind.values.len(),
+                bind.statement,
+                prepared.kinds.len()
             );
             return Err(UserError::new("08P01", message).into());
         }
@@ -108,11 +112,16 @@ impl Connection {
             && let Kind::Query(ast) | Kind::Insert(ast) = &statement.kind
         {
             self.session.check_not_failed()?;
-            let types: Vec<Option<DataType>> = prepared.types.iter().zip(&values).map(|(known, value)| match (known, value) {
-                // A number's scale is that of the value.
-                (Some(DataType::Decimal128(..)), Some(value)) if !value.is_null() => Some(value.data_type()),
-                _ => known.clone(),
-            }).collect();
+            let types: Vec<Option<DataType>> = prepared
+                .types
+                .iter()
+                .zip(&values)
+                .map(|(known, value)| match (known, value) {
+                    // A number's scale is that of the value.
+                    (Some(DataType::Decimal128(..)), Some(value)) if !value.is_null() => Some(value.data_type()),
+                    _ => known.clone(),
+                })
+                .collect();
             let planned = self.plan(ast, &types, watched).await?;
             if matches!(statement.kind, Kind::Query(_)) {
                 portal.schema = Some(Arc::clone(&planned.schema));

@@ -37,11 +37,24 @@ pub(super) enum Opening {
 #[derive(Debug)]
 pub(super) enum Message {
     Query(String),
-    Parse { name: String, query: String, kinds: Vec<u32> },
+    Parse {
+        name: String,
+        query: String,
+        kinds: Vec<u32>,
+    },
     Bind(Bind),
-    Describe { portal: bool, name: String },
-    Execute { portal: String, max_rows: i32 },
-    Close { portal: bool, name: String },
+    Describe {
+        portal: bool,
+        name: String,
+    },
+    Execute {
+        portal: String,
+        max_rows: i32,
+    },
+    Close {
+        portal: bool,
+        name: String,
+    },
     Sync,
     Flush,
     Terminate,
@@ -90,7 +103,10 @@ pub(super) async fn read_opening(socket: &mut (impl AsyncRead + Unpin)) -> Resul
 }
 
 /// Read one message. Its bytes are only made room for as they arrive.
-pub(super) async fn read_message(socket: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<(Message, usize), Violation> {
+pub(super) async fn read_message(
+    socket: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+) -> Result<(Message, usize), Violation> {
     let kind = socket.read_u8().await?;
     if !b"QPBDECSHXpdcfF".contains(&kind) {
         return Err(Violation::Malformed(format!("invalid frontend message type {kind}")));

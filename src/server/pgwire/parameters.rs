@@ -32,11 +32,20 @@ pub(super) fn data_type(kind: u32) -> Result<DataType> {
         oid::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
         oid::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         oid::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
-        oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UNKNOWN | oid::CHAR | oid::JSON | oid::JSONB | oid::UUID => {
-            DataType::Utf8
-        }
+        oid::TEXT
+        | oid::VARCHAR
+        | oid::BPCHAR
+        | oid::NAME
+        | oid::UNKNOWN
+        | oid::CHAR
+        | oid::JSON
+        | oid::JSONB
+        | oid::UUID => DataType::Utf8,
         other => {
-            let error = UserError::new(sqlstate::NOT_SUPPORTED, format!("a parameter of the type with OID {other} is not supported"));
+            let error = UserError::new(
+                sqlstate::NOT_SUPPORTED,
+                format!("a parameter of the type with OID {other} is not supported"),
+            );
             return Err(error.into());
         }
     })
@@ -85,7 +94,11 @@ pub(super) fn decode(bytes: &[u8], format: Format, kind: u32, zone: Tz) -> Resul
 
 fn invalid(kind: u32, text: &str) -> UserError {
     let name = super::encode::type_name(kind);
-    let code = if matches!(kind, oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL) { "22007" } else { sqlstate::INVALID_TEXT };
+    let code = if matches!(kind, oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL) {
+        "22007"
+    } else {
+        sqlstate::INVALID_TEXT
+    };
     UserError::new(code, format!("invalid input syntax for type {name}: \"{text}\""))
 }
 
@@ -145,7 +158,8 @@ fn integer<T: std::str::FromStr<Err = std::num::ParseIntError>>(text: &str, kind
         match error.kind() {
             NegOverflow | PosOverflow => {
                 let name = super::encode::type_name(kind);
-                UserError::new(sqlstate::OUT_OF_RANGE, format!("value \"{text}\" is out of range for type {name}")).into()
+                UserError::new(sqlstate::OUT_OF_RANGE, format!("value \"{text}\" is out of range for type {name}"))
+                    .into()
             }
             _ => invalid(kind, text).into(),
         }
@@ -246,7 +260,11 @@ fn array_text(text: &str, element: u32, zone: Tz) -> Result<ScalarValue> {
             }
         }
         let null = !quoted && item.eq_ignore_ascii_case("null");
-        values.push(if null { ScalarValue::try_from(&data_type(element)?)? } else { text_value(&item, element, zone)? });
+        values.push(if null {
+            ScalarValue::try_from(&data_type(element)?)?
+        } else {
+            text_value(&item, element, zone)?
+        });
         match letters.next() {
             None => break,
             Some(',') if letters.peek().is_some() => {}
@@ -260,7 +278,10 @@ fn list(values: Vec<ScalarValue>, element: u32) -> Result<ScalarValue> {
     let mut target = data_type(element)?;
     if element == oid::NUMERIC {
         // One scale for all: the largest that was sent.
-        let scale = values.iter().map(|value| if let ScalarValue::Decimal128(Some(_), _, scale) = value { *scale } else { 0 }).max();
+        let scale = values
+            .iter()
+            .map(|value| if let ScalarValue::Decimal128(Some(_), _, scale) = value { *scale } else { 0 })
+            .max();
         target = DataType::Decimal128(38, scale.unwrap_or(0));
     }
     let arrays = values.iter().map(|value| value.cast_to(&target)?.to_array()).collect::<Result<Vec<_>, _>>()?;
@@ -288,7 +309,9 @@ fn binary_value(bytes: &[u8], kind: u32) -> Result<ScalarValue> {
         oid::FLOAT8 => ScalarValue::Float64(Some(f64::from_be_bytes(fixed(bytes)?))),
         oid::NUMERIC => numeric_binary(bytes).ok_or_else(bad)?,
         oid::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
-        oid::DATE => ScalarValue::Date32(Some(i32::from_be_bytes(fixed(bytes)?).checked_add(EPOCH_DAYS).ok_or_else(bad)?)),
+        oid::DATE => {
+            ScalarValue::Date32(Some(i32::from_be_bytes(fixed(bytes)?).checked_add(EPOCH_DAYS).ok_or_else(bad)?))
+        }
         oid::TIME => ScalarValue::Time64Microsecond(Some(i64::from_be_bytes(fixed(bytes)?))),
         oid::TIMESTAMP | oid::TIMESTAMPTZ => {
             let micros = i64::from_be_bytes(fixed(bytes)?).checked_add(EPOCH_MICROS).ok_or_else(bad)?;
@@ -299,11 +322,18 @@ fn binary_value(bytes: &[u8], kind: u32) -> Result<ScalarValue> {
             let (micros, rest) = bytes.split_at_checked(8).ok_or_else(bad)?;
             let (days, months) = rest.split_at_checked(4).ok_or_else(bad)?;
             let nanos = i64::from_be_bytes(fixed(micros)?).checked_mul(1000).ok_or_else(bad)?;
-            let value = IntervalMonthDayNano::new(i32::from_be_bytes(fixed(months)?), i32::from_be_bytes(fixed(days)?), nanos);
+            let value =
+                IntervalMonthDayNano::new(i32::from_be_bytes(fixed(months)?), i32::from_be_bytes(fixed(days)?), nanos);
             ScalarValue::IntervalMonthDayNano(Some(value))
         }
         oid::UUID => ScalarValue::Utf8(Some(uuid::Uuid::from_bytes(fixed(bytes)?).to_string())),
-        oid::JSONB => return text_value(std::str::from_utf8(bytes.get(1..).unwrap_or(&[])).map_err(|_| bad())?, oid::JSONB, Tz::UTC),
+        oid::JSONB => {
+            return text_value(
+                std::str::from_utf8(bytes.get(1..).unwrap_or(&[])).map_err(|_| bad())?,
+                oid::JSONB,
+                Tz::UTC,
+            );
+        }
         _ => return decode(bytes, Format::Text, oid::TEXT, Tz::UTC),
     })
 }
@@ -346,10 +376,17 @@ fn array_binary(bytes: &[u8], element: u32) -> Result<ScalarValue> {
     let bad = || UserError::new("22P03", "incorrect binary data format in a parameter");
     let word = |at: usize| -> Result<i32> { Ok(i32::from_be_bytes(fixed(bytes.get(at..at + 4).ok_or_else(bad)?)?)) };
     let (dimensions, sent) = (word(0)?, word(8)?);
-    let sent = u32::try_from(sent).ok().filter(|kind| data_type(*kind).is_ok() && element_of(*kind).is_none()).ok_or_else(bad)?;
+    let sent = u32::try_from(sent)
+        .ok()
+        .filter(|kind| data_type(*kind).is_ok() && element_of(*kind).is_none())
+        .ok_or_else(bad)?;
     let mut values = Vec::new();
     if dimensions > 1 {
-        return Err(UserError::new(sqlstate::NOT_SUPPORTED, "a parameter that is an array of several dimensions is not supported").into());
+        return Err(UserError::new(
+            sqlstate::NOT_SUPPORTED,
+            "a parameter that is an array of several dimensions is not supported",
+        )
+        .into());
     }
     if dimensions == 1 {
         let mut at = 20;
@@ -407,7 +444,8 @@ mod tests {
         assert_eq!(shown(&text("{1, NULL ,3}", 1007)), "[1, , 3]");
         assert_eq!(shown(&text(r#"{a,"b, \"c\"","NULL"}"#, 1009)), "[a, b, \"c\", NULL]");
         assert_eq!(shown(&text("{}", 1009)), "[]");
-        let binary = [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 25, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, b'h', b'i', 255, 255, 255, 255];
+        let binary =
+            [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 25, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, b'h', b'i', 255, 255, 255, 255];
         assert_eq!(shown(&decode(&binary, Format::Binary, 1009, Tz::UTC).unwrap()), "[hi, ]");
         assert!(decode(&binary[..25], Format::Binary, 1009, Tz::UTC).is_err());
     }

@@ -148,7 +148,11 @@ pub(super) fn bind(planned: Planned, values: Vec<ScalarValue>) -> Result<Logical
     let values = values.into_iter().enumerate().map(|(at, value)| {
         match fields.get(&format!("${}", at + 1)).and_then(Option::as_ref) {
             Some(wanted) if *wanted != value.data_type() => value.cast_to(wanted).map_err(|_| {
-                UserError::new(sqlstate::DATATYPE_MISMATCH, format!("parameter ${} cannot be a value of its type", at + 1)).into()
+                UserError::new(
+                    sqlstate::DATATYPE_MISMATCH,
+                    format!("parameter ${} cannot be a value of its type", at + 1),
+                )
+                .into()
             }),
             _ => Ok(value),
         }
@@ -307,16 +311,30 @@ fn sql_name(data_type: &ast::DataType) -> String {
 /// The engine wants every column of a SELECT to have its own name; PostgreSQL does not. The client sees [`column_names`].
 fn distinct_names(statement: &mut Ast) {
     let Ast::Query(query) = statement else { return };
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let mut bodies = vec![query.body.as_mut()];
+    while let Some(body) = bodies.pop() {
+        match body {
+            SetExpr::Select(select) => distinct_items(&mut select.projection),
+            SetExpr::SetOperation { left, right, .. } => bodies.extend([left.as_mut(), right.as_mut()]),
+            SetExpr::Query(query) => bodies.push(query.body.as_mut()),
+            _ => {}
+        }
+    }
+}
+
+fn distinct_items(items: &mut [SelectItem]) {
+    // What a wildcard stands for is not known here: any column that is also named may be among it.
+    let wildcard = items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
     let mut seen: HashSet<String> = HashSet::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for item in &mut select.projection {
+    for item in items {
         let key = match item {
             SelectItem::UnnamedExpr(expr) => expr.to_string(),
             SelectItem::ExprWithAlias { alias, .. } => folded(alias),
             _ => continue,
         };
-        if seen.insert(key.clone()) {
+        let column = matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
+        if seen.insert(key.clone()) && !(wildcard && column) {
             continue;
         }
         let count = counts.entry(key.clone()).or_insert(1);
@@ -345,7 +363,10 @@ mod tests {
     fn columns_have_the_names_that_postgresql_gives_them() {
         let some = |name: &str| Some(name.to_owned());
         assert_eq!(
-            names("select 1, count(*), s.Name, x::text, 'a'::text, case when true then 1 end, (select max(y) from t), 1 AS \"A b\", a + 1", 9),
+            names(
+                "select 1, count(*), s.Name, x::text, 'a'::text, case when true then 1 end, (select max(y) from t), 1 AS \"A b\", a + 1",
+                9
+            ),
             ["?column?", "count", "name", "x", "text", "case", "max", "A b", "?column?"].map(some)
         );
         assert_eq!(names("select 1, *, upper(a)", 4), [some("?column?"), None, None, some("upper")]);

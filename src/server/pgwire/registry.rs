@@ -91,7 +91,8 @@ impl Registry {
         let pid = self.next.fetch_add(1, Ordering::Relaxed) & i32::MAX;
         // The keys of this hasher come from the operating system, so that nobody can guess the secret.
         let secret = std::hash::RandomState::new().hash_one(pid);
-        let secret = i32::from_ne_bytes([0, 1, 2, 3].map(|at: usize| secret.to_ne_bytes().get(at).copied().unwrap_or(0)));
+        let secret =
+            i32::from_ne_bytes([0, 1, 2, 3].map(|at: usize| secret.to_ne_bytes().get(at).copied().unwrap_or(0)));
         let own = Arc::new(Stops::default());
         stops.insert(pid, (secret, Arc::clone(&own)));
         Ok(Place { pid, secret, stops: own, registry: Arc::clone(self) })

@@ -50,7 +50,10 @@ impl<T> Drop for Owned<T> {
 }
 
 /// Run something on the threads that compute.
-pub(super) async fn compute<T: Send + 'static>(cpu: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+pub(super) async fn compute<T: Send + 'static>(
+    cpu: &Handle,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     let mut owned = Owned(cpu.spawn(work));
     match Pin::new(&mut owned.0).await {
         Ok(result) => result,

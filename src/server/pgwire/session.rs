@@ -123,7 +123,11 @@ impl Session {
 
     pub(super) fn statement(&self, name: &str) -> Result<Arc<Prepared>> {
         self.statements.get(name).cloned().ok_or_else(|| {
-            let shown = if name.is_empty() { "unnamed prepared statement does not exist".to_owned() } else { format!("prepared statement \"{name}\" does not exist") };
+            let shown = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{name}\" does not exist")
+            };
             UserError::new("26000", shown).into()
         })
     }
@@ -229,7 +233,9 @@ impl Session {
 
 fn room(used: usize, what: &str) -> Result<()> {
     if used >= MOST {
-        return Err(UserError::new("53400", format!("too many {what}: a connection has {MOST} at most")).hint("close those that are done with").into());
+        return Err(UserError::new("53400", format!("too many {what}: a connection has {MOST} at most"))
+            .hint("close those that are done with")
+            .into());
     }
     Ok(())
 }

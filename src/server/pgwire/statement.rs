@@ -48,7 +48,11 @@ pub(super) struct Copy {
 pub(super) fn parse(sql: &str) -> Located<Vec<Statement>> {
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
-        let what = if error.message.starts_with("Unterminated string") { "unterminated quoted string" } else { "syntax error" };
+        let what = if error.message.starts_with("Unterminated string") {
+            "unterminated quoted string"
+        } else {
+            "syntax error"
+        };
         let error_at = position(sql, error.location);
         (UserError::new(sqlstate::SYNTAX, what).detail(error.message), error_at)
     })?;
@@ -79,9 +83,9 @@ fn position(sql: &str, location: Location) -> Option<usize> {
 
 fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
     let pieces = utility::pieces(tokens);
-    if let Some(found) = utility::parse(&pieces, |rest| {
-        parse_one(sql, tokens.get(utility::token_of(tokens, rest)..).unwrap_or(&[]))
-    }) {
+    if let Some(found) =
+        utility::parse(&pieces, |rest| parse_one(sql, tokens.get(utility::token_of(tokens, rest)..).unwrap_or(&[])))
+    {
         return found.map(Kind::Utility);
     }
     let refuse = |error: UserError| Err((error, None));
@@ -89,16 +93,24 @@ fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
     match &ast {
         Ast::Query(query) if query.locks.is_empty() => {
             if writes(query) {
-                return refuse(UserError::new(sqlstate::NOT_SUPPORTED, "a query with a data-modifying part is not supported"));
+                return refuse(UserError::new(
+                    sqlstate::NOT_SUPPORTED,
+                    "a query with a data-modifying part is not supported",
+                ));
             }
             Ok(Kind::Query(Box::new(ast)))
         }
         Ast::Query(_) => refuse(
-            UserError::new(sqlstate::NOT_SUPPORTED, "SELECT … FOR UPDATE or SHARE is not supported").hint("nothing here locks rows"),
+            UserError::new(sqlstate::NOT_SUPPORTED, "SELECT … FOR UPDATE or SHARE is not supported")
+                .hint("nothing here locks rows"),
         ),
-        Ast::Explain { statement, .. } if matches!(statement.as_ref(), Ast::Query(query) if !writes(query)) => Ok(Kind::Query(Box::new(ast))),
+        Ast::Explain { statement, .. } if matches!(statement.as_ref(), Ast::Query(query) if !writes(query)) => {
+            Ok(Kind::Query(Box::new(ast)))
+        }
         Ast::Insert(insert) if insert.returning.is_none() && insert.on.is_none() => Ok(Kind::Insert(Box::new(ast))),
-        Ast::Insert(_) => refuse(UserError::new(sqlstate::NOT_SUPPORTED, "INSERT with RETURNING or ON CONFLICT is not supported")),
+        Ast::Insert(_) => {
+            refuse(UserError::new(sqlstate::NOT_SUPPORTED, "INSERT with RETURNING or ON CONFLICT is not supported"))
+        }
         Ast::CreateView(view) if !view.materialized => Ok(Kind::View(Box::new(ast))),
         Ast::Drop { object_type: ast::ObjectType::View, .. } => Ok(Kind::View(Box::new(ast))),
         Ast::Copy { .. } => super::copy::options(ast).map(Kind::Copy).map_err(|error| (error, None)),
@@ -125,7 +137,9 @@ impl ast::Visitor for Writes {
 
     fn pre_visit_query(&mut self, query: &ast::Query) -> std::ops::ControlFlow<()> {
         self.0 |= match query.body.as_ref() {
-            ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_) | ast::SetExpr::Merge(_) => true,
+            ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_) | ast::SetExpr::Merge(_) => {
+                true
+            }
             ast::SetExpr::Select(select) => select.into.is_some(),
             _ => false,
         };
@@ -140,8 +154,7 @@ fn sql_verb(pieces: &[utility::Piece]) -> String {
 
 fn parse_one(sql: &str, tokens: &[TokenWithSpan]) -> Located<Ast> {
     let dialect = PostgreSqlDialect {};
-    let mut parser =
-        Parser::new(&dialect).with_recursion_limit(DEPTH).with_tokens_with_locations(tokens.to_vec());
+    let mut parser = Parser::new(&dialect).with_recursion_limit(DEPTH).with_tokens_with_locations(tokens.to_vec());
     let parsed = parser.parse_statement().and_then(|statement| match parser.peek_token().token {
         Token::EOF => Ok(statement),
         _ => parser.expected("end of statement", parser.peek_token()),
@@ -189,10 +202,21 @@ mod tests {
     #[test]
     fn what_is_not_on_the_list_is_refused() {
         for sql in [
-            "create table t (a int)", "drop table spans", "delete from spans", "update spans set a = 1", "copy spans to '/tmp/x'",
-            "copy spans from stdin", "create external table t stored as csv location '/etc/passwd'", "explain delete from spans",
-            "with x as (insert into spans select 1) select 1", "select 1 into t", "explain analyze insert into spans values (1)",
-            "select 1 for update", "truncate spans", "merge into a using b on true when matched then delete", "vacuum",
+            "create table t (a int)",
+            "drop table spans",
+            "delete from spans",
+            "update spans set a = 1",
+            "copy spans to '/tmp/x'",
+            "copy spans from stdin",
+            "create external table t stored as csv location '/etc/passwd'",
+            "explain delete from spans",
+            "with x as (insert into spans select 1) select 1",
+            "select 1 into t",
+            "explain analyze insert into spans values (1)",
+            "select 1 for update",
+            "truncate spans",
+            "merge into a using b on true when matched then delete",
+            "vacuum",
         ] {
             let code = refused(sql).0.code;
             assert!(code == "0A000" || code == "42601", "{sql}: {code}");

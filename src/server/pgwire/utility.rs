@@ -10,12 +10,18 @@ use crate::error::{UserError, sqlstate};
 #[derive(Debug, Clone)]
 pub(super) enum Utility {
     /// No value is the default.
-    Set { name: String, value: Option<String>, local: bool },
+    Set {
+        name: String,
+        value: Option<String>,
+        local: bool,
+    },
     Show(String),
     ShowAll,
     Reset(String),
     ResetAll,
-    Begin { read_only: bool },
+    Begin {
+        read_only: bool,
+    },
     Commit,
     Rollback,
     Savepoint(String),
@@ -26,10 +32,24 @@ pub(super) enum Utility {
     DiscardNothing(&'static str),
     /// No name is all.
     Deallocate(Option<String>),
-    Prepare { name: String, query: Box<Ast> },
-    Execute { name: String, arguments: Vec<Expr> },
-    Declare { name: String, hold: bool, query: Box<Ast> },
-    Fetch { name: String, count: Count, skip: bool },
+    Prepare {
+        name: String,
+        query: Box<Ast>,
+    },
+    Execute {
+        name: String,
+        arguments: Vec<Expr>,
+    },
+    Declare {
+        name: String,
+        hold: bool,
+        query: Box<Ast>,
+    },
+    Fetch {
+        name: String,
+        count: Count,
+        skip: bool,
+    },
     /// No name is all.
     CloseCursor(Option<String>),
     /// Accepted and without a meaning here, with its tag.
@@ -84,8 +104,12 @@ pub(super) fn parse(pieces: &[Piece], inner: impl Fn(usize) -> Located<Ast>) -> 
     let mut words = Words { pieces, at: 1 };
     let found = match first.as_str() {
         "set" => words.set(),
-        "show" => words.name_of_setting().map(|name| if name == "all" { Utility::ShowAll } else { Utility::Show(name) }),
-        "reset" => words.name_of_setting().map(|name| if name == "all" { Utility::ResetAll } else { Utility::Reset(name) }),
+        "show" => {
+            words.name_of_setting().map(|name| if name == "all" { Utility::ShowAll } else { Utility::Show(name) })
+        }
+        "reset" => {
+            words.name_of_setting().map(|name| if name == "all" { Utility::ResetAll } else { Utility::Reset(name) })
+        }
         "begin" | "start" => words.begin(),
         "commit" | "end" => Some(Utility::Commit),
         "abort" => Some(Utility::Rollback),
@@ -110,12 +134,15 @@ pub(super) fn parse(pieces: &[Piece], inner: impl Fn(usize) -> Located<Ast>) -> 
         "execute" => return Some(execute(inner)),
         _ => return None,
     };
-    let complete = found.filter(|_| matches!(first.as_str(), "commit" | "end" | "abort" | "unlisten") || words.at >= pieces.len());
+    let complete =
+        found.filter(|_| matches!(first.as_str(), "commit" | "end" | "abort" | "unlisten") || words.at >= pieces.len());
     let near = match words.pieces.get(words.at.min(pieces.len().saturating_sub(1))) {
         Some(Piece::Word(text) | Piece::Text(text) | Piece::Number(text) | Piece::Symbol(text)) => text.clone(),
         None => String::new(),
     };
-    Some(complete.ok_or_else(|| (UserError::new(sqlstate::SYNTAX, format!("syntax error at or near \"{near}\"")), None)))
+    Some(
+        complete.ok_or_else(|| (UserError::new(sqlstate::SYNTAX, format!("syntax error at or near \"{near}\"")), None)),
+    )
 }
 
 fn prepare(inner: impl Fn(usize) -> Located<Ast>) -> Located<Utility> {

@@ -174,9 +174,13 @@ impl Column {
             Kind::Timestamp(unit, zoned) => {
                 let micros = match unit {
                     TimeUnit::Second => scaled(array.as_primitive::<t::TimestampSecondType>().value(row), 1_000_000),
-                    TimeUnit::Millisecond => scaled(array.as_primitive::<t::TimestampMillisecondType>().value(row), 1000),
+                    TimeUnit::Millisecond => {
+                        scaled(array.as_primitive::<t::TimestampMillisecondType>().value(row), 1000)
+                    }
                     TimeUnit::Microsecond => array.as_primitive::<t::TimestampMicrosecondType>().value(row),
-                    TimeUnit::Nanosecond => array.as_primitive::<t::TimestampNanosecondType>().value(row).div_euclid(1000),
+                    TimeUnit::Nanosecond => {
+                        array.as_primitive::<t::TimestampNanosecondType>().value(row).div_euclid(1000)
+                    }
                 };
                 if *zoned { Value::TimestampTz(micros) } else { Value::Timestamp(micros) }
             }
@@ -193,7 +197,9 @@ impl Column {
             Kind::Duration(unit) => {
                 let micros = match unit {
                     TimeUnit::Second => scaled(array.as_primitive::<t::DurationSecondType>().value(row), 1_000_000),
-                    TimeUnit::Millisecond => scaled(array.as_primitive::<t::DurationMillisecondType>().value(row), 1000),
+                    TimeUnit::Millisecond => {
+                        scaled(array.as_primitive::<t::DurationMillisecondType>().value(row), 1000)
+                    }
                     TimeUnit::Microsecond => array.as_primitive::<t::DurationMicrosecondType>().value(row),
                     TimeUnit::Nanosecond => array.as_primitive::<t::DurationNanosecondType>().value(row) / 1000,
                 };

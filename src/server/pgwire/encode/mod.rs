@@ -12,8 +12,8 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{Result, exec_err};
 
-use cell::{Column, Value};
 pub(super) use binary::{EPOCH_DAYS, EPOCH_MICROS};
+use cell::{Column, Value};
 pub use types::{array_of, element_of, of_data_type, oid, pg_type, type_name};
 
 /// How one value is sent.

@@ -120,7 +120,15 @@ pub(super) fn time(out: &mut String, micros: i64) {
 /// A wall-clock time, `T` between date and time; gives back the era that goes to the very end.
 fn wall(out: &mut String, at: NaiveDateTime, separator: char) -> &'static str {
     let era = year(out, at.year());
-    let _ = write!(out, "-{:02}-{:02}{separator}{:02}:{:02}:{:02}", at.month(), at.day(), at.hour(), at.minute(), at.second());
+    let _ = write!(
+        out,
+        "-{:02}-{:02}{separator}{:02}:{:02}:{:02}",
+        at.month(),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    );
     fraction(out, at.nanosecond() / 1000 % 1_000_000);
     era
 }
@@ -202,7 +210,9 @@ pub(super) fn bytea(out: &mut String, bytes: &[u8]) {
 
 /// An element of an array, quoted where it has to be.
 pub(super) fn array_element(out: &mut String, text: &str) {
-    let special = |letter: char| matches!(letter, '{' | '}' | '"' | ',' | '\\') || letter.is_ascii_whitespace() || letter == '\x0b';
+    let special = |letter: char| {
+        matches!(letter, '{' | '}' | '"' | ',' | '\\') || letter.is_ascii_whitespace() || letter == '\x0b'
+    };
     if !text.is_empty() && !text.eq_ignore_ascii_case("null") && !text.contains(special) {
         out.push_str(text);
         return;
@@ -251,9 +261,21 @@ mod tests {
     #[test]
     fn floats_are_printed_like_postgresql_prints_them() {
         let cases = [
-            (0.1, "0.1"), (1.0, "1"), (-0.0, "-0"), (1e14, "100000000000000"), (1e15, "1e+15"), (123_456_789_012_345_680.0, "1.2345678901234568e+17"),
-            (0.0001, "0.0001"), (0.00001, "1e-05"), (1.5e-9, "1.5e-09"), (1e300, "1e+300"), (f64::NAN, "NaN"), (f64::NEG_INFINITY, "-Infinity"),
-            (1234.5, "1234.5"), (-1_200.0, "-1200"), (5e-324, "5e-324"),
+            (0.1, "0.1"),
+            (1.0, "1"),
+            (-0.0, "-0"),
+            (1e14, "100000000000000"),
+            (1e15, "1e+15"),
+            (123_456_789_012_345_680.0, "1.2345678901234568e+17"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (1.5e-9, "1.5e-09"),
+            (1e300, "1e+300"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+            (1234.5, "1234.5"),
+            (-1_200.0, "-1200"),
+            (5e-324, "5e-324"),
         ];
         for (value, expected) in cases {
             assert_eq!(shown(|out| double(out, value)), expected);
@@ -296,7 +318,9 @@ mod tests {
 
     #[test]
     fn array_elements_are_quoted_where_they_must_be() {
-        for (text, expected) in [("a", "a"), ("", "\"\""), ("null", "\"null\""), ("c d", "\"c d\""), ("a\"b\\", "\"a\\\"b\\\\\"")] {
+        for (text, expected) in
+            [("a", "a"), ("", "\"\""), ("null", "\"null\""), ("c d", "\"c d\""), ("a\"b\\", "\"a\\\"b\\\\\"")]
+        {
             assert_eq!(shown(|out| array_element(out, text)), expected);
         }
     }

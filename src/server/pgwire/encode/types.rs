@@ -36,10 +36,27 @@ pub mod oid {
 
 /// Scalar types with the arrays of them.
 const ARRAYS: [(u32, u32); 22] = [
-    (oid::BOOL, 1000), (oid::BYTEA, 1001), (oid::CHAR, 1002), (oid::NAME, 1003), (oid::INT2, 1005), (oid::INT4, 1007),
-    (oid::TEXT, 1009), (oid::BPCHAR, 1014), (oid::VARCHAR, 1015), (oid::INT8, 1016), (oid::FLOAT4, 1021),
-    (oid::FLOAT8, 1022), (oid::OID, 1028), (oid::TIMESTAMP, 1115), (oid::DATE, 1182), (oid::TIME, 1183),
-    (oid::TIMESTAMPTZ, 1185), (oid::INTERVAL, 1187), (oid::NUMERIC, 1231), (oid::UUID, 2951), (oid::JSONB, 3807),
+    (oid::BOOL, 1000),
+    (oid::BYTEA, 1001),
+    (oid::CHAR, 1002),
+    (oid::NAME, 1003),
+    (oid::INT2, 1005),
+    (oid::INT4, 1007),
+    (oid::TEXT, 1009),
+    (oid::BPCHAR, 1014),
+    (oid::VARCHAR, 1015),
+    (oid::INT8, 1016),
+    (oid::FLOAT4, 1021),
+    (oid::FLOAT8, 1022),
+    (oid::OID, 1028),
+    (oid::TIMESTAMP, 1115),
+    (oid::DATE, 1182),
+    (oid::TIME, 1183),
+    (oid::TIMESTAMPTZ, 1185),
+    (oid::INTERVAL, 1187),
+    (oid::NUMERIC, 1231),
+    (oid::UUID, 2951),
+    (oid::JSONB, 3807),
     (oid::JSON, 199),
 ];
 
