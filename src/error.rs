@@ -11,37 +11,37 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// SQLSTATE codes that this crate uses (PostgreSQL, appendix A).
 pub mod sqlstate {
-    /// connection_exception and I/O: the object store could not be reached or answered with an error.
+    /// `connection_exception` and I/O: the object store could not be reached or answered with an error.
     pub const IO: &str = "58030";
-    /// invalid_parameter_value.
+    /// `invalid_parameter_value`.
     pub const INVALID_PARAMETER: &str = "22023";
-    /// undefined_table.
+    /// `undefined_table`.
     pub const UNDEFINED_TABLE: &str = "42P01";
-    /// undefined_function.
+    /// `undefined_function`.
     pub const UNDEFINED_FUNCTION: &str = "42883";
-    /// datatype_mismatch.
+    /// `datatype_mismatch`.
     pub const DATATYPE_MISMATCH: &str = "42804";
-    /// undefined_column.
+    /// `undefined_column`.
     pub const UNDEFINED_COLUMN: &str = "42703";
-    /// undefined_object: a setting or type that nobody knows.
+    /// `undefined_object`: a setting or type that nobody knows.
     pub const UNDEFINED_OBJECT: &str = "42704";
-    /// syntax_error.
+    /// `syntax_error`.
     pub const SYNTAX: &str = "42601";
-    /// numeric_value_out_of_range.
+    /// `numeric_value_out_of_range`.
     pub const OUT_OF_RANGE: &str = "22003";
-    /// division_by_zero.
+    /// `division_by_zero`.
     pub const DIVISION_BY_ZERO: &str = "22012";
-    /// invalid_text_representation.
+    /// `invalid_text_representation`.
     pub const INVALID_TEXT: &str = "22P02";
-    /// query_canceled.
+    /// `query_canceled`.
     pub const CANCELED: &str = "57014";
-    /// out_of_memory.
+    /// `out_of_memory`.
     pub const OUT_OF_MEMORY: &str = "53200";
-    /// feature_not_supported.
+    /// `feature_not_supported`.
     pub const NOT_SUPPORTED: &str = "0A000";
-    /// serialization_failure: another writer was faster, try again.
+    /// `serialization_failure`: another writer was faster, try again.
     pub const CONFLICT: &str = "40001";
-    /// internal_error.
+    /// `internal_error`.
     pub const INTERNAL: &str = "XX000";
 }
 

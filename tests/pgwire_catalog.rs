@@ -83,7 +83,10 @@ async fn clients() {
     let server = start(&folder).await;
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/run");
     let address = server.local_addr().to_string();
-    let ended = tokio::task::spawn_blocking(move || Command::new(script).env("ASCRIBE_ADDRESS", address).status().unwrap()).await.unwrap();
+    let ended =
+        tokio::task::spawn_blocking(move || Command::new(script).env("ASCRIBE_ADDRESS", address).status().unwrap())
+            .await
+            .unwrap();
     assert!(ended.success());
 }
 

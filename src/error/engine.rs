@@ -212,7 +212,7 @@ fn execution(message: String) -> UserError {
     }
     if message.starts_with("Error parsing") || message.contains("Cannot cast") || message.contains("Invalid timestamp")
     {
-        return invalid_text(message);
+        return invalid_text(&message);
     }
     UserError::new(sqlstate::INTERNAL, message)
 }
@@ -223,7 +223,7 @@ fn arrow(error: &ArrowError) -> UserError {
         ArrowError::ArithmeticOverflow(message) => {
             UserError::new(sqlstate::OUT_OF_RANGE, "value out of range").detail(first_line(message))
         }
-        ArrowError::ParseError(message) => invalid_text(first_line(message)),
+        ArrowError::ParseError(message) => invalid_text(&first_line(message)),
         ArrowError::CastError(message) => {
             let message = first_line(message);
             if message.starts_with("Can't cast value") || message.contains("overflow") {
@@ -232,7 +232,7 @@ fn arrow(error: &ArrowError) -> UserError {
             if message.contains("not supported") {
                 return UserError::new("42846", sql_types(&message));
             }
-            invalid_text(message)
+            invalid_text(&message)
         }
         ArrowError::InvalidArgumentError(message) if message.contains("precision") || message.contains("Overflow") => {
             UserError::new(sqlstate::OUT_OF_RANGE, "numeric field overflow").detail(first_line(message))
@@ -245,8 +245,8 @@ fn arrow(error: &ArrowError) -> UserError {
 }
 
 /// "Cannot cast string 'x' to value of Int64 type" and its kin.
-fn invalid_text(message: String) -> UserError {
-    let named = sql_types(&message);
+fn invalid_text(message: &str) -> UserError {
+    let named = sql_types(message);
     if let Some(value) = message.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.split('\'').next())
     {
         return UserError::new("22007", format!("invalid input syntax for type timestamp: \"{value}\""));

@@ -186,7 +186,7 @@ fn inner_columns(query: &mut Query) {
     while let Some(next) = conjuncts.pop() {
         match next {
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-                conjuncts.extend([left.as_mut(), right.as_mut()])
+                conjuncts.extend([left.as_mut(), right.as_mut()]);
             }
             Expr::Nested(inner) => conjuncts.push(inner),
             other => flat.push(other),
@@ -197,7 +197,7 @@ fn inner_columns(query: &mut Query) {
         if let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = &**conjunct {
             match (left.as_ref(), right.as_ref()) {
                 (inner, outer) | (outer, inner) if is_own(inner) && is_outer(outer) => {
-                    known.push((outer.clone(), inner.clone()))
+                    known.push((outer.clone(), inner.clone()));
                 }
                 _ => {}
             }
@@ -427,9 +427,8 @@ impl Visitor for Aggregates {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        const AGGREGATES: [&str; 10] = [
-            "count", "max", "min", "sum", "avg", "array_agg", "string_agg", "first_value", "bool_or", "bool_and",
-        ];
+        const AGGREGATES: [&str; 10] =
+            ["count", "max", "min", "sum", "avg", "array_agg", "string_agg", "first_value", "bool_or", "bool_and"];
         if self.depth == 0
             && let Expr::Function(function) = expr
         {

@@ -178,7 +178,9 @@ impl Connection {
                 self.run_portal(&portal, most, &watched).await?;
             }
             Message::Close { portal: true, name } => {
-                self.session.portals.remove(&name);
+                if self.session.portals.remove(&name).is_none() {
+                    self.session.cursors.remove(&name);
+                }
                 self.replies.close_complete()?;
             }
             Message::Close { portal: false, name } => {

@@ -162,6 +162,12 @@ impl Connection {
     }
 
     pub(super) fn describe_portal(&mut self, name: &str) -> Result<()> {
+        // A declared cursor is a portal of that name; psycopg asks for its columns before it fetches.
+        if !self.session.portals.contains_key(name)
+            && let Ok(schema) = self.session.cursor_schema(name)
+        {
+            return self.describe(Some(&schema), &[]);
+        }
         let portal = self.session.portal(name)?;
         let (schema, formats) = (portal.schema.clone(), portal.formats.clone());
         self.describe(schema.as_ref(), &formats)
