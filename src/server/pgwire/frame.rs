@@ -251,7 +251,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_bind_is_read_with_its_nulls() {
-        let bytes = b"B\0\0\0\x1ap\0s\0\0\x01\0\x01\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\0";
+        let bytes = b"B\0\0\0\x19p\0s\0\0\x01\0\x01\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\0";
         let (Message::Bind(bind), _) = read(bytes).await.unwrap() else { panic!("not a bind") };
         assert_eq!((bind.portal.as_str(), bind.statement.as_str()), ("p", "s"));
         assert_eq!(bind.formats, [1]);

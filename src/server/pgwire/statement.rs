@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_syntax_error_says_where() {
         let (error, at) = refused("select 1;\nselect * form x");
-        assert_eq!((error.code, at), ("42601", Some(24)));
+        assert_eq!((error.code, at), ("42601", Some(25)));
         assert_eq!(error.message, "syntax error at or near \"x\"");
         let (error, at) = refused("select 'a");
         assert_eq!((error.code, error.message.as_str(), at), ("42601", "unterminated quoted string", Some(8)));
