@@ -49,7 +49,7 @@ const COMPUTE_SERVICES: [&str; 14] = [
     "ssm",
 ];
 
-/// Beginnings of the subjects that CI systems put into their OIDC tokens (GitHub, GitLab, Buildkite, Terraform Cloud,
+/// Beginnings of the subjects that CI systems put into their OIDC tokens (`GitHub`, `GitLab`, Buildkite, Terraform Cloud,
 /// Bitbucket, `CircleCI`), as their documentations show them.
 const CI_SUBJECTS: [&str; 4] = ["repo:", "project_path:", "pipeline:", "workspace:"];
 

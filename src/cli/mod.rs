@@ -6,6 +6,7 @@ mod format;
 mod import;
 mod prompt;
 mod report;
+mod simulate;
 mod sql;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Import(import::Import),
     /// Ask in SQL: one statement, a file, or at a prompt
     Sql(sql::Sql),
+    /// Simulate a company with an incident whose causes are known, and land it
+    Simulate(simulate::Simulate),
     /// List the reports, or run one
     Report(report::Report),
 }
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
         match arguments.command {
             Command::Import(command) => command.run().await,
             Command::Sql(command) => command.run().await,
+            Command::Simulate(command) => command.run().await,
             Command::Report(command) => command.run().await,
         }
     });

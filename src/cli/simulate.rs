@@ -50,7 +50,13 @@ impl Simulate {
         let plan = Plan { scenario, seed: self.seed, spans: self.spans, start };
         if let Some(folder) = &self.out {
             let summary = generate(&plan, folder).await?;
-            println!("{} spans in {} traces, {} logs; the truth is in {}", summary.spans, summary.traces, summary.logs, summary.truth.display());
+            println!(
+                "{} spans in {} traces, {} logs; the truth is in {}",
+                summary.spans,
+                summary.traces,
+                summary.logs,
+                summary.truth.display()
+            );
             return Ok(ExitCode::SUCCESS);
         }
         let lake = Lake::open(&self.lake.url(), &Config::default())?;
@@ -73,9 +79,8 @@ pub(super) async fn generate(plan: &Plan, folder: &Path) -> Result<simulate::Sum
 /// Land the files of a simulation, each as its source.
 pub(super) async fn land(lake: &Arc<Lake>, folder: &Path, loud: bool) -> Result<()> {
     for part in simulate::manifest(folder)? {
-        let source = ingest::find(part.source).ok_or_else(|| {
-            UserError::new(sqlstate::INTERNAL, format!("there is no source {}", part.source))
-        })?;
+        let source = ingest::find(part.source)
+            .ok_or_else(|| UserError::new(sqlstate::INTERNAL, format!("there is no source {}", part.source)))?;
         let paths: Vec<String> = part.paths.iter().map(|path| path.display().to_string()).collect();
         let options = Options { table: part.table.map(str::to_owned), ..Options::default() };
         let summary = watched(lake, source, &paths, &options).await?;

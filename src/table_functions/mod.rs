@@ -19,10 +19,10 @@ mod exec;
 pub mod owners;
 mod planner;
 mod service_dependencies;
+mod sessions;
 mod span_tree;
 mod trace_tree;
 mod traces;
-mod sessions;
 
 use std::fmt::Debug;
 
