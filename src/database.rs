@@ -7,6 +7,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
+use crate::catalog::Client;
 use crate::config::Config;
 use crate::error::Result;
 use crate::session;
@@ -77,6 +78,14 @@ impl Database {
     /// When a built-in definition is broken, which is a defect of ours.
     pub fn new_session(&self) -> Result<SessionContext> {
         session::new(&self.lake, &self.runtime, &self.config)
+    }
+
+    /// A session that belongs to a client's connection: `current_user`, settings and `pg_stat_activity` are the client's.
+    ///
+    /// # Errors
+    /// As [`Database::new_session`].
+    pub fn new_session_for(&self, client: &Arc<Client>) -> Result<SessionContext> {
+        session::new_for(&self.lake, &self.runtime, &self.config, client)
     }
 
     /// The lake.

@@ -1,5 +1,7 @@
 //! Errors: what the user did wrong, what broke outside, what is ours. Each has a SQLSTATE.
 
+mod engine;
+
 use std::fmt;
 
 use datafusion::error::DataFusionError;
@@ -9,21 +11,37 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// SQLSTATE codes that this crate uses (PostgreSQL, appendix A).
 pub mod sqlstate {
-    /// connection_exception and I/O: the object store could not be reached or answered with an error.
+    /// `connection_exception` and I/O: the object store could not be reached or answered with an error.
     pub const IO: &str = "58030";
-    /// invalid_parameter_value.
+    /// `invalid_parameter_value`.
     pub const INVALID_PARAMETER: &str = "22023";
-    /// undefined_table.
+    /// `undefined_table`.
     pub const UNDEFINED_TABLE: &str = "42P01";
-    /// undefined_function.
+    /// `undefined_function`.
     pub const UNDEFINED_FUNCTION: &str = "42883";
-    /// datatype_mismatch.
+    /// `datatype_mismatch`.
     pub const DATATYPE_MISMATCH: &str = "42804";
-    /// feature_not_supported.
+    /// `undefined_column`.
+    pub const UNDEFINED_COLUMN: &str = "42703";
+    /// `undefined_object`: a setting or type that nobody knows.
+    pub const UNDEFINED_OBJECT: &str = "42704";
+    /// `syntax_error`.
+    pub const SYNTAX: &str = "42601";
+    /// `numeric_value_out_of_range`.
+    pub const OUT_OF_RANGE: &str = "22003";
+    /// `division_by_zero`.
+    pub const DIVISION_BY_ZERO: &str = "22012";
+    /// `invalid_text_representation`.
+    pub const INVALID_TEXT: &str = "22P02";
+    /// `query_canceled`.
+    pub const CANCELED: &str = "57014";
+    /// `out_of_memory`.
+    pub const OUT_OF_MEMORY: &str = "53200";
+    /// `feature_not_supported`.
     pub const NOT_SUPPORTED: &str = "0A000";
-    /// serialization_failure: another writer was faster, try again.
+    /// `serialization_failure`: another writer was faster, try again.
     pub const CONFLICT: &str = "40001";
-    /// internal_error.
+    /// `internal_error`.
     pub const INTERNAL: &str = "XX000";
 }
 
@@ -104,10 +122,17 @@ impl Error {
     /// The SQLSTATE that a client sees.
     #[must_use]
     pub fn sqlstate(&self) -> &'static str {
+        self.describe().code
+    }
+
+    /// What a client sees: SQLSTATE, primary line, detail and hint, in PostgreSQL's words where it has some.
+    #[must_use]
+    pub fn describe(&self) -> UserError {
         match self {
-            Self::User(error) => error.code,
-            Self::Engine(error) => engine_sqlstate(error),
-            Self::Delta(_) | Self::Io(_) => sqlstate::IO,
+            Self::User(error) => error.clone(),
+            Self::Engine(error) => engine::describe(error),
+            Self::Delta(error) => UserError::new(sqlstate::IO, error.to_string()),
+            Self::Io(error) => UserError::new(sqlstate::IO, error.to_string()),
         }
     }
 
@@ -131,33 +156,11 @@ pub fn user_error(error: &DataFusionError) -> Option<&UserError> {
     }
 }
 
-fn engine_sqlstate(error: &DataFusionError) -> &'static str {
-    match error.find_root() {
-        DataFusionError::External(inner) => {
-            inner.downcast_ref::<UserError>().map_or(sqlstate::INTERNAL, |user| user.code)
-        }
-        DataFusionError::SQL(..) => "42601",
-        DataFusionError::SchemaError(..) => "42703",
-        DataFusionError::Plan(message) if message.contains("not found") && message.contains("table") => {
-            sqlstate::UNDEFINED_TABLE
-        }
-        DataFusionError::Plan(message) if message.contains("Invalid function") => sqlstate::UNDEFINED_FUNCTION,
-        DataFusionError::Plan(_) => "42000",
-        DataFusionError::NotImplemented(_) => sqlstate::NOT_SUPPORTED,
-        DataFusionError::ResourcesExhausted(_) => "53200",
-        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => sqlstate::IO,
-        _ => sqlstate::INTERNAL,
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(error) => error.fmt(f),
-            Self::Engine(error) => match user_error(error) {
-                Some(user) => user.fmt(f),
-                None => f.write_str(error.find_root().strip_backtrace().trim_end()),
-            },
+            Self::Engine(error) => engine::describe(error).fmt(f),
             Self::Delta(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }

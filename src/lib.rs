@@ -36,6 +36,8 @@ pub mod simulate;
 
 pub mod session;
 
+pub mod server;
+
 mod database;
 
 pub mod reports;

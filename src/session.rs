@@ -11,7 +11,7 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 
-use crate::catalog;
+use crate::catalog::{self, Client};
 use crate::config::Config;
 use crate::error::Result;
 use crate::optimizer::{self, BindingPlanner, MapOperators};
@@ -38,6 +38,19 @@ pub fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
 /// # Errors
 /// When a built-in definition is broken, which is a defect of ours.
 pub fn new(lake: &Arc<Lake>, runtime: &Arc<RuntimeEnv>, config: &Config) -> Result<SessionContext> {
+    new_for(lake, runtime, config, &Arc::new(Client::default()))
+}
+
+/// The same for the connection of a client.
+///
+/// # Errors
+/// As [`new`].
+pub fn new_for(
+    lake: &Arc<Lake>,
+    runtime: &Arc<RuntimeEnv>,
+    config: &Config,
+    client: &Arc<Client>,
+) -> Result<SessionContext> {
     let mut settings = SessionConfig::new()
         .with_default_catalog_and_schema(DATABASE, SCHEMA)
         .with_create_default_catalog_and_schema(false)
@@ -66,8 +79,8 @@ pub fn new(lake: &Arc<Lake>, runtime: &Arc<RuntimeEnv>, config: &Config) -> Resu
         .build();
     #[expect(clippy::disallowed_methods, reason = "the one place that builds a session")]
     let context = SessionContext::new_with_state(state);
-    catalog::register(&context, lake)?;
     ascribe_udfs::register_all(&context)?;
+    catalog::register(&context, lake, client)?;
     context.register_udf(optimizer::owner_of());
     Ok(context)
 }

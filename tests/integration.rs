@@ -8,6 +8,8 @@
 
 mod lake;
 mod money;
+mod pgwire;
+mod pgwire_catalog;
 mod reports;
 mod slt;
 mod tidy;

@@ -1,0 +1,51 @@
+//! Who is asking: the connection that a session belongs to, and the list of all connections.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::settings::Settings;
+
+/// What `pg_stat_activity` shows of one connection.
+#[derive(Debug, Clone, Default)]
+pub struct Activity {
+    /// User name.
+    pub user: String,
+    /// `application_name`.
+    pub application: String,
+    /// Address of the client.
+    pub address: Option<String>,
+    /// Microseconds since the epoch.
+    pub connected_at: i64,
+    /// Microseconds since the epoch; the newest statement's start.
+    pub query_at: Option<i64>,
+    /// The newest statement.
+    pub query: String,
+    /// active, idle, idle in transaction, idle in transaction (aborted).
+    pub state: &'static str,
+}
+
+/// Every connection of a server, by its process number.
+pub type Connections = RwLock<BTreeMap<i32, Activity>>;
+
+/// The connection that a session belongs to; a session without one is an embedding program's own.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// The process number that the client was told.
+    pub pid: i32,
+    /// User name; empty in an embedding program.
+    pub user: String,
+    /// Settings.
+    pub settings: Settings,
+    /// All connections of the server.
+    pub connections: Arc<Connections>,
+}
+
+impl Client {
+    /// User name.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        if self.user.is_empty() { "ascribe" } else { &self.user }
+    }
+}

@@ -1,0 +1,432 @@
+//! The functions that clients call about the catalog and the session. Each is a row of a table: name, type, body.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
+
+use super::objects::{self, FUNCTIONS, OWNER, OWNER_NAME, SCHEMAS};
+use super::rows;
+use crate::catalog::{Client, PG_TYPE, settings};
+use crate::error::{UserError, sqlstate};
+
+type Arguments<'a> = &'a [ScalarValue];
+type Body = fn(&Client, Arguments<'_>) -> Result<ScalarValue>;
+
+#[derive(Debug, Clone, Copy)]
+enum Returns {
+    Text,
+    Name,
+    Bool,
+    Oid,
+    Int4,
+    Int8,
+    Time,
+    Texts,
+}
+
+impl Returns {
+    fn data_type(self) -> DataType {
+        match self {
+            Self::Text | Self::Name => DataType::Utf8,
+            Self::Bool => DataType::Boolean,
+            Self::Oid | Self::Int8 => DataType::Int64,
+            Self::Int4 => DataType::Int32,
+            Self::Time => <crate::model::cell::Time as crate::model::CellType>::data_type(),
+            Self::Texts => DataType::new_list(DataType::Utf8, true),
+        }
+    }
+}
+
+/// A function of rows of plain values.
+struct RowFunction {
+    name: &'static str,
+    returns: Returns,
+    body: Body,
+    client: Arc<Client>,
+    signature: Signature,
+}
+
+impl fmt::Debug for RowFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowFunction").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for RowFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && Arc::ptr_eq(&self.client, &other.client)
+    }
+}
+
+impl Eq for RowFunction {}
+
+impl Hash for RowFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for RowFunction {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.data_type())
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let field = Field::new(self.name, self.returns.data_type(), true);
+        let oid = match self.returns {
+            Returns::Oid => "26",
+            Returns::Name => "19",
+            _ => return Ok(Arc::new(field)),
+        };
+        Ok(Arc::new(field.with_metadata([(PG_TYPE.to_owned(), oid.to_owned())].into())))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { args.number_rows };
+        let mut values = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let arguments = args.args.iter().map(|argument| match argument {
+                ColumnarValue::Scalar(value) => Ok(value.clone()),
+                ColumnarValue::Array(array) => ScalarValue::try_from_array(array, row),
+            });
+            values.push(
+                (self.body)(&self.client, &arguments.collect::<Result<Vec<_>>>()?)?
+                    .cast_to(&self.returns.data_type())?,
+            );
+        }
+        if constant {
+            return Ok(ColumnarValue::Scalar(values.pop().unwrap_or(ScalarValue::Null)));
+        }
+        if values.is_empty() {
+            return Ok(ColumnarValue::Array(datafusion::arrow::array::new_empty_array(&self.returns.data_type())));
+        }
+        Ok(ColumnarValue::Array(ScalarValue::iter_to_array(values)?))
+    }
+}
+
+fn int(arguments: Arguments<'_>, at: usize) -> Option<i64> {
+    match arguments.get(at)? {
+        ScalarValue::Utf8(Some(text)) => text.trim().parse().ok(),
+        other => match other.cast_to(&DataType::Int64).ok()? {
+            ScalarValue::Int64(value) => value,
+            _ => None,
+        },
+    }
+}
+
+fn text(arguments: Arguments<'_>, at: usize) -> Option<String> {
+    match arguments.get(at)?.cast_to(&DataType::Utf8).ok()? {
+        ScalarValue::Utf8(text) => text,
+        _ => None,
+    }
+}
+
+fn texts(arguments: Arguments<'_>, at: usize) -> Option<Vec<Option<String>>> {
+    let array = arguments.get(at).filter(|value| !value.is_null())?.to_array().ok()?;
+    let array = datafusion::arrow::compute::cast(&array, &DataType::new_list(DataType::Utf8, true)).ok()?;
+    let values = array.as_list::<i32>().value(0);
+    Some(values.as_string::<i32>().iter().map(|value| value.map(str::to_owned)).collect())
+}
+
+/// Elements of an array; none if there are none.
+fn length(arguments: Arguments<'_>) -> Option<i64> {
+    texts(arguments, 0).and_then(|values| i64::try_from(values.len()).ok()).filter(|length| *length > 0)
+}
+
+fn string(value: impl Into<Option<String>>) -> Result<ScalarValue> {
+    Ok(ScalarValue::Utf8(value.into()))
+}
+
+fn boolean(value: bool) -> Result<ScalarValue> {
+    Ok(ScalarValue::Boolean(Some(value)))
+}
+
+fn number(value: impl Into<Option<i64>>) -> Result<ScalarValue> {
+    Ok(ScalarValue::Int64(value.into()))
+}
+
+fn quote(name: &str) -> String {
+    let plain = name.starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '_')
+        && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+fn undefined(name: &str) -> UserError {
+    UserError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
+}
+
+/// A name or a number that stands for a relation.
+fn relation_oid(name: &str) -> Option<i64> {
+    name.trim().parse().ok().or_else(|| objects::relation_by_name(name).map(|relation| relation.oid)).or_else(|| {
+        // The catalog's own tables, as classes of objects.
+        let name = name.trim_start_matches("pg_catalog.");
+        rows::CLASSES.iter().find(|(known, _)| *known == name).map(|(_, oid)| *oid)
+    })
+}
+
+fn relation_name(oid: i64) -> String {
+    match objects::relation(oid) {
+        Some(relation) if rows::visible(relation.schema) => quote(relation.name),
+        Some(relation) => format!("{}.{}", quote(relation.schema), quote(relation.name)),
+        None if oid == 0 => "-".to_owned(),
+        None => oid.to_string(),
+    }
+}
+
+fn function(oid: Option<i64>) -> Option<&'static objects::Function> {
+    let oid = oid?;
+    FUNCTIONS.iter().find(|function| function.oid == oid)
+}
+
+fn obj_description(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(oid) = int(arguments, 0) else { return string(None) };
+    let relation =
+        objects::relation(oid).map(|relation| relation.comment.clone()).filter(|comment| !comment.is_empty());
+    let schema = || SCHEMAS.iter().find(|(_, known, _)| *known == oid).map(|(.., comment)| (*comment).to_owned());
+    string(relation.or_else(|| function(Some(oid)).map(|function| function.comment.clone())).or_else(schema))
+}
+
+fn col_description(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let (Some(oid), Some(at)) = (int(arguments, 0), int(arguments, 1)) else { return string(None) };
+    let columns = objects::relation(oid).and_then(|relation| relation.columns.as_ref());
+    let at = usize::try_from(at).ok().and_then(|at| at.checked_sub(1));
+    string(columns.zip(at).and_then(|(columns, at)| columns.get(at)).map(crate::model::Column::comment))
+}
+
+fn array_to_string(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let (Some(values), Some(separator)) = (texts(arguments, 0), text(arguments, 1)) else { return string(None) };
+    let null = text(arguments, 2);
+    let shown: Vec<String> = values.into_iter().filter_map(|value| value.or_else(|| null.clone())).collect();
+    string(shown.join(&separator))
+}
+
+fn size_pretty(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(bytes) = int(arguments, 0) else { return string(None) };
+    let (mut size, mut unit) = (bytes, "bytes");
+    for next in ["kB", "MB", "GB", "TB", "PB"] {
+        if size.abs() < 10_240 {
+            break;
+        }
+        size = (size + 512) / 1024;
+        unit = next;
+    }
+    string(format!("{size} {unit}"))
+}
+
+fn current_setting(client: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(name) = text(arguments, 0) else { return string(None) };
+    let lenient = matches!(arguments.get(1), Some(ScalarValue::Boolean(Some(true))));
+    match client.settings.get(&name) {
+        Ok(value) => string(value),
+        Err(_) if lenient => string(None),
+        Err(error) => Err(datafusion::error::DataFusionError::External(Box::new(error))),
+    }
+}
+
+fn regclass_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(name) = text(arguments, 0) else { return number(None) };
+    number(relation_oid(&name).ok_or_else(|| undefined(&name))?)
+}
+
+fn regtype_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(name) = text(arguments, 0) else { return number(None) };
+    let oid = name.trim().parse().ok().or_else(|| objects::type_by_name(&name));
+    number(oid.ok_or_else(|| UserError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist")))?)
+}
+
+fn regproc_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(name) = text(arguments, 0) else { return number(None) };
+    let short = name.rsplit('.').next().unwrap_or(&name).split('(').next().unwrap_or_default();
+    let oid =
+        name.trim().parse().ok().or_else(|| FUNCTIONS.iter().find(|known| known.name == short).map(|known| known.oid));
+    number(
+        oid.ok_or_else(|| UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("function \"{name}\" does not exist")))?,
+    )
+}
+
+fn regnamespace_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(name) = text(arguments, 0) else { return number(None) };
+    let oid = name.trim().parse().ok().or_else(|| rows::namespace(&name));
+    number(oid.ok_or_else(|| UserError::new("3F000", format!("schema \"{name}\" does not exist")))?)
+}
+
+fn user_by_id(client: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    string(int(arguments, 0).map(|oid| match oid {
+        OWNER => OWNER_NAME.to_owned(),
+        other if other == rows::user_oid(client.user()) => client.user().to_owned(),
+        other => format!("unknown (OID={other})"),
+    }))
+}
+
+/// Whether privileges are of a kind that everybody has: reading.
+fn may(arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let privilege =
+        arguments.last().and_then(|_| text(arguments, arguments.len() - 1)).unwrap_or_default().to_uppercase();
+    boolean(
+        ["SELECT", "USAGE", "CONNECT", "EXECUTE", "TEMP", "TEMPORARY", "MEMBER", "INSERT"]
+            .iter()
+            .any(|known| privilege.contains(known)),
+    )
+}
+
+const fn nothing(_: &Client, _: Arguments<'_>) -> Result<ScalarValue> {
+    Ok(ScalarValue::Null)
+}
+
+const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
+    ("version", Returns::Text, |_, _| string(settings::version())),
+    ("current_schema", Returns::Name, |_, _| string("public".to_owned())),
+    ("current_database", Returns::Name, |_, _| string("ascribe".to_owned())),
+    ("current_catalog", Returns::Name, |_, _| string("ascribe".to_owned())),
+    ("current_user", Returns::Name, |client, _| string(client.user().to_owned())),
+    ("session_user", Returns::Name, |client, _| string(client.user().to_owned())),
+    ("user", Returns::Name, |client, _| string(client.user().to_owned())),
+    ("current_role", Returns::Name, |client, _| string(client.user().to_owned())),
+    ("current_setting", Returns::Text, current_setting),
+    ("pg_backend_pid", Returns::Int4, |client, _| number(i64::from(client.pid))),
+    ("pg_is_in_recovery", Returns::Bool, |_, _| boolean(false)),
+    ("pg_is_other_temp_schema", Returns::Bool, |_, _| boolean(false)),
+    ("pg_my_temp_schema", Returns::Oid, |_, _| number(0)),
+    ("inet_server_addr", Returns::Text, nothing),
+    ("inet_client_addr", Returns::Text, nothing),
+    ("inet_server_port", Returns::Int4, nothing),
+    ("pg_postmaster_start_time", Returns::Time, nothing),
+    ("pg_conf_load_time", Returns::Time, nothing),
+    ("pg_table_is_visible", Returns::Bool, |_, a| {
+        boolean(int(a, 0).and_then(objects::relation).is_none_or(|relation| rows::visible(relation.schema)))
+    }),
+    ("pg_function_is_visible", Returns::Bool, |_, _| boolean(true)),
+    ("pg_type_is_visible", Returns::Bool, |_, _| boolean(true)),
+    ("pg_operator_is_visible", Returns::Bool, |_, _| boolean(true)),
+    ("pg_collation_is_visible", Returns::Bool, |_, _| boolean(true)),
+    ("pg_conversion_is_visible", Returns::Bool, |_, _| boolean(true)),
+    ("pg_opclass_is_visible", Returns::Bool, |_, _| boolean(true)),
+    ("pg_ts_config_is_visible", Returns::Bool, |_, _| boolean(true)),
+    ("pg_relation_is_publishable", Returns::Bool, |_, _| boolean(false)),
+    ("format_type", Returns::Text, |_, a| {
+        string(int(a, 0).map(|oid| objects::format_type(oid, int(a, 1).unwrap_or(-1))))
+    }),
+    ("pg_get_userbyid", Returns::Name, user_by_id),
+    ("obj_description", Returns::Text, obj_description),
+    ("shobj_description", Returns::Text, nothing),
+    ("col_description", Returns::Text, col_description),
+    ("pg_get_expr", Returns::Text, nothing),
+    ("pg_get_indexdef", Returns::Text, nothing),
+    ("pg_get_constraintdef", Returns::Text, nothing),
+    ("pg_get_triggerdef", Returns::Text, nothing),
+    ("pg_get_ruledef", Returns::Text, nothing),
+    ("pg_get_partkeydef", Returns::Text, nothing),
+    ("pg_get_serial_sequence", Returns::Text, nothing),
+    ("pg_get_statisticsobjdef_columns", Returns::Text, nothing),
+    ("pg_get_functiondef", Returns::Text, nothing),
+    ("pg_get_viewdef", Returns::Text, |_, a| {
+        let relation = int(a, 0).or_else(|| relation_oid(&text(a, 0)?)).and_then(objects::relation);
+        string(relation.and_then(|relation| relation.view).map(str::to_owned))
+    }),
+    ("pg_get_function_result", Returns::Text, |_, a| string(function(int(a, 0)).map(|known| known.result.clone()))),
+    ("pg_get_function_arguments", Returns::Text, |_, a| {
+        string(function(int(a, 0)).map(|known| known.arguments.clone()))
+    }),
+    ("pg_get_function_identity_arguments", Returns::Text, |_, a| {
+        string(function(int(a, 0)).map(|known| known.arguments.replace(" DEFAULT NULL", "")))
+    }),
+    ("pg_get_function_sqlbody", Returns::Text, nothing),
+    ("pg_encoding_to_char", Returns::Name, |_, a| {
+        string(int(a, 0).map(|code| if code == 6 { "UTF8" } else { "" }.to_owned()))
+    }),
+    ("pg_char_to_encoding", Returns::Int4, |_, a| {
+        number(text(a, 0).map(|name| if name.eq_ignore_ascii_case("utf8") { 6 } else { -1 }))
+    }),
+    ("getdatabaseencoding", Returns::Name, |_, _| string("UTF8".to_owned())),
+    ("pg_client_encoding", Returns::Name, |_, _| string("UTF8".to_owned())),
+    ("pg_size_pretty", Returns::Text, size_pretty),
+    ("pg_database_size", Returns::Int8, nothing),
+    ("pg_table_size", Returns::Int8, nothing),
+    ("pg_relation_size", Returns::Int8, nothing),
+    ("pg_total_relation_size", Returns::Int8, nothing),
+    ("pg_tablespace_location", Returns::Text, |_, _| string(String::new())),
+    ("pg_relation_filenode", Returns::Oid, nothing),
+    ("pg_partition_ancestors", Returns::Oid, |_, a| number(int(a, 0))),
+    ("pg_advisory_unlock_all", Returns::Text, |_, _| string(String::new())),
+    ("pg_is_wal_replay_paused", Returns::Bool, |_, _| boolean(false)),
+    ("array_upper", Returns::Int4, |_, a| number(length(a))),
+    ("array_lower", Returns::Int4, |_, a| number(length(a).map(|_| 1))),
+    ("pg_stat_get_numscans", Returns::Int8, |_, _| number(0)),
+    ("array_to_string", Returns::Text, array_to_string),
+    ("quote_ident", Returns::Text, |_, a| string(text(a, 0).map(|name| quote(&name)))),
+    ("quote_literal", Returns::Text, |_, a| string(text(a, 0).map(|text| format!("'{}'", text.replace('\'', "''"))))),
+    ("has_table_privilege", Returns::Bool, |_, a| may(a)),
+    ("has_any_column_privilege", Returns::Bool, |_, a| may(a)),
+    ("has_column_privilege", Returns::Bool, |_, a| may(a)),
+    ("has_schema_privilege", Returns::Bool, |_, a| may(a)),
+    ("has_database_privilege", Returns::Bool, |_, a| may(a)),
+    ("has_function_privilege", Returns::Bool, |_, a| may(a)),
+    ("has_tablespace_privilege", Returns::Bool, |_, _| boolean(false)),
+    ("pg_has_role", Returns::Bool, |_, _| boolean(true)),
+    ("to_regclass", Returns::Text, |_, a| string(text(a, 0).and_then(|name| relation_oid(&name)).map(relation_name))),
+    ("to_regtype", Returns::Text, |_, a| {
+        string(text(a, 0).and_then(|name| objects::type_by_name(&name)).map(|oid| objects::format_type(oid, -1)))
+    }),
+    ("regclass_in", Returns::Oid, regclass_in),
+    ("regclass_out", Returns::Text, |_, a| string(int(a, 0).map(relation_name))),
+    ("regtype_in", Returns::Oid, regtype_in),
+    ("regtype_out", Returns::Text, |_, a| string(int(a, 0).map(|oid| objects::format_type(oid, -1)))),
+    ("regproc_in", Returns::Oid, regproc_in),
+    ("regproc_out", Returns::Text, |_, a| {
+        string(
+            int(a, 0)
+                .map(|oid| function(Some(oid)).map_or_else(|| oid.to_string(), |known| known.name.clone()))
+                .or_else(|| text(a, 0)),
+        )
+    }),
+    ("regnamespace_in", Returns::Oid, regnamespace_in),
+    ("regnamespace_out", Returns::Text, |_, a| {
+        string(int(a, 0).map(|oid| {
+            SCHEMAS
+                .iter()
+                .find(|(_, known, _)| *known == oid)
+                .map_or_else(|| oid.to_string(), |(name, ..)| (*name).to_owned())
+        }))
+    }),
+    ("regrole_in", Returns::Oid, |_, a| number(text(a, 0).map(|name| rows::user_oid(&name)))),
+    ("current_schemas", Returns::Texts, |_, a| {
+        let all = matches!(a.first(), Some(ScalarValue::Boolean(Some(true))));
+        let names = ["pg_catalog", "public"]
+            .into_iter()
+            .skip(usize::from(!all))
+            .map(|name| ScalarValue::Utf8(Some(name.to_owned())));
+        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&names.collect::<Vec<_>>(), &DataType::Utf8)))
+    }),
+];
+
+/// Make the functions known to a session.
+pub(super) fn register(registry: &mut dyn FunctionRegistry, client: &Arc<Client>) -> Result<()> {
+    for (name, returns, body) in FUNCTIONS_OF_CATALOG {
+        let function = RowFunction {
+            name,
+            returns: *returns,
+            body: *body,
+            client: Arc::clone(client),
+            signature: Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable),
+        };
+        registry.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! `pg_catalog`: the catalog as PostgreSQL's clients ask for it, made of what there really is.
+
+mod compatible;
+mod functions;
+mod objects;
+mod provider;
+mod rows;
+mod table;
+mod tables;
+
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::execution::SessionState;
+use datafusion::execution::context::SessionContext;
+
+use super::Client;
+use crate::error::Result;
+
+pub use compatible::compatible;
+
+/// Make the schema and its functions known to a session.
+///
+/// # Errors
+/// When the registry refuses one, which is a defect of ours.
+pub(super) fn register(
+    context: &SessionContext,
+    catalog: &MemoryCatalogProvider,
+    client: &Arc<Client>,
+    state: std::sync::Weak<parking_lot::RwLock<SessionState>>,
+) -> Result<()> {
+    catalog.register_schema("pg_catalog", Arc::new(provider::PgCatalog::new(client, state)))?;
+    let session = context.state_ref();
+    functions::register(&mut *session.write(), client)?;
+    Ok(())
+}

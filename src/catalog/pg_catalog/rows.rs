@@ -1,0 +1,328 @@
+//! The rows of the catalog's tables, from what there really is.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::TableType;
+
+use super::objects::{
+    DATABASE, FUNCTIONS, OWNER, OWNER_NAME, PUBLIC, RELATIONS, SCHEMAS, SYSTEM, TYPES, oid, type_modifier, type_oid,
+};
+use super::table::{Cell, Row};
+use crate::catalog::Client;
+use crate::catalog::settings::SETTINGS;
+
+/// A relation with its columns, whoever made it.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) oid: i64,
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) kind: &'static str,
+    pub(super) temporary: bool,
+    pub(super) definition: Option<String>,
+    pub(super) columns: Vec<SeenColumn>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct SeenColumn {
+    name: String,
+    type_oid: i64,
+    modifier: i64,
+}
+
+/// The columns of a schema.
+pub(super) fn columns_of(schema: &SchemaRef) -> Vec<SeenColumn> {
+    let column = |field: &Arc<datafusion::arrow::datatypes::Field>| SeenColumn {
+        name: field.name().clone(),
+        type_oid: crate::catalog::pg_type_of(field).map_or_else(|| type_oid(field.data_type()), i64::from),
+        modifier: type_modifier(field.data_type()),
+    };
+    schema.fields().iter().map(column).collect()
+}
+
+/// `relkind` of a kind of table.
+pub(super) fn relkind(kind: TableType) -> &'static str {
+    if kind == TableType::View { "v" } else { "r" }
+}
+
+fn schema_oid(name: &str) -> i64 {
+    SCHEMAS.iter().find(|(known, ..)| *known == name).map_or(0, |(_, oid, _)| *oid)
+}
+
+/// The rows of a table.
+pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row> {
+    match table {
+        "pg_namespace" => {
+            SCHEMAS.iter().map(|(name, oid, _)| vec![("oid", (*oid).into()), ("nspname", (*name).into())]).collect()
+        }
+        "pg_class" => relations.iter().map(class).collect(),
+        "pg_attribute" => relations.iter().flat_map(attributes).collect(),
+        "pg_type" => types(),
+        "pg_proc" => functions(),
+        "pg_description" => descriptions(relations),
+        "pg_database" => vec![vec![("oid", DATABASE.into()), ("datname", "ascribe".into())]],
+        "pg_shdescription" => vec![],
+        "pg_tablespace" => vec![
+            vec![("oid", 1663.into()), ("spcname", "pg_default".into())],
+            vec![("oid", 1664.into()), ("spcname", "pg_global".into())],
+        ],
+        "pg_roles" | "pg_authid" => roles(client)
+            .into_iter()
+            .map(|(oid, name, superuser)| {
+                vec![
+                    ("oid", oid.into()),
+                    ("rolname", name.into()),
+                    ("rolsuper", superuser.into()),
+                    ("rolpassword", "********".into()),
+                ]
+            })
+            .collect(),
+        "pg_user" => roles(client)
+            .into_iter()
+            .map(|(oid, name, superuser)| {
+                vec![("usesysid", oid.into()), ("usename", name.into()), ("usesuper", superuser.into())]
+            })
+            .collect(),
+        "pg_am" => vec![vec![("oid", 2.into()), ("amname", "delta".into()), ("amhandler", "-".into())]],
+        "pg_collation" => vec![
+            vec![("oid", 100.into()), ("collname", "default".into()), ("collprovider", "d".into())],
+            vec![
+                ("oid", 950.into()),
+                ("collname", "C".into()),
+                ("collprovider", "c".into()),
+                ("collcollate", "C".into()),
+                ("collctype", "C".into()),
+            ],
+        ],
+        "pg_language" => vec![vec![("oid", 12.into()), ("lanname", "internal".into())]],
+        "pg_settings" => settings(client),
+        "pg_stat_activity" => activity(client),
+        "pg_tables" => relations
+            .iter()
+            .filter(|relation| relation.kind == "r")
+            .map(|relation| {
+                vec![("schemaname", relation.schema.clone().into()), ("tablename", relation.name.clone().into())]
+            })
+            .collect(),
+        "pg_views" => relations
+            .iter()
+            .filter(|relation| relation.kind == "v")
+            .map(|relation| {
+                vec![
+                    ("schemaname", relation.schema.clone().into()),
+                    ("viewname", relation.name.clone().into()),
+                    ("definition", relation.definition.clone().into()),
+                ]
+            })
+            .collect(),
+        _ => vec![],
+    }
+}
+
+fn class(relation: &Seen) -> Row {
+    let count = i64::try_from(relation.columns.len()).unwrap_or(0);
+    let table = relation.kind == "r";
+    vec![
+        ("oid", relation.oid.into()),
+        ("relname", relation.name.clone().into()),
+        ("relnamespace", schema_oid(&relation.schema).into()),
+        ("relam", Cell::Int(if table { 2 } else { 0 })),
+        ("relkind", relation.kind.into()),
+        ("relnatts", count.into()),
+        ("relhasrules", (relation.kind == "v").into()),
+        ("relpersistence", if relation.temporary { "t" } else { "p" }.into()),
+        ("relreplident", if table { "d" } else { "n" }.into()),
+    ]
+}
+
+fn attributes(relation: &Seen) -> Vec<Row> {
+    let row = |(at, column): (usize, &SeenColumn)| -> Row {
+        let known = TYPES.iter().find(|known| known.oid == column.type_oid);
+        let length = known.map_or(-1, |known| known.length);
+        vec![
+            ("attrelid", relation.oid.into()),
+            ("attname", column.name.clone().into()),
+            ("atttypid", column.type_oid.into()),
+            ("attlen", length.into()),
+            ("attnum", i64::try_from(at + 1).unwrap_or(0).into()),
+            ("atttypmod", column.modifier.into()),
+            ("attndims", Cell::Int(i64::from(known.is_none()))),
+            ("attbyval", (1..=8).contains(&length).into()),
+            ("attstorage", if length > 0 { "p" } else { "x" }.into()),
+            ("attcollation", Cell::Int(if matches!(column.type_oid, 25 | 1009) { 100 } else { 0 })),
+        ]
+    };
+    relation.columns.iter().enumerate().map(row).collect()
+}
+
+fn types() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for known in TYPES {
+        let collation = if known.category == "S" { 100 } else { 0 };
+        let (input, output) = (format!("{}in", known.name), format!("{}out", known.name));
+        rows.push(vec![
+            ("oid", known.oid.into()),
+            ("typname", known.name.into()),
+            ("typlen", known.length.into()),
+            ("typbyval", (1..=8).contains(&known.length).into()),
+            ("typtype", if known.category == "P" { "p" } else { "b" }.into()),
+            ("typcategory", known.category.into()),
+            ("typarray", known.array.into()),
+            ("typcollation", Cell::Int(collation)),
+            ("typinput", input.into()),
+            ("typoutput", output.into()),
+            ("typreceive", format!("{}recv", known.name).into()),
+            ("typsend", format!("{}send", known.name).into()),
+        ]);
+        if known.array != 0 {
+            rows.push(vec![
+                ("oid", known.array.into()),
+                ("typname", format!("_{}", known.name).into()),
+                ("typlen", (-1).into()),
+                ("typcategory", "A".into()),
+                ("typelem", known.oid.into()),
+                ("typstorage", "x".into()),
+                ("typcollation", Cell::Int(collation)),
+                ("typsubscript", "array_subscript_handler".into()),
+                ("typinput", "array_in".into()),
+                ("typoutput", "array_out".into()),
+                ("typreceive", "array_recv".into()),
+                ("typsend", "array_send".into()),
+            ]);
+        }
+    }
+    rows
+}
+
+fn functions() -> Vec<Row> {
+    let row = |function: &super::objects::Function| -> Row {
+        vec![
+            ("oid", function.oid.into()),
+            ("proname", function.name.clone().into()),
+            ("pronamespace", PUBLIC.into()),
+            ("prokind", function.kind.into()),
+            ("proretset", function.returns_set.into()),
+            ("pronargs", function.argument_count.into()),
+            ("prorettype", 2249.into()),
+        ]
+    };
+    FUNCTIONS.iter().map(row).collect()
+}
+
+/// OIDs of the catalog tables that descriptions belong to.
+pub(super) const CLASSES: [(&str, i64); 5] =
+    [("pg_class", 1259), ("pg_proc", 1255), ("pg_namespace", 2615), ("pg_type", 1247), ("pg_database", 1262)];
+
+fn descriptions(relations: &[Seen]) -> Vec<Row> {
+    let row = |class: i64, object: i64, part: i64, text: &str| -> Row {
+        vec![
+            ("objoid", object.into()),
+            ("classoid", class.into()),
+            ("objsubid", part.into()),
+            ("description", text.into()),
+        ]
+    };
+    let mut rows: Vec<Row> = SCHEMAS.iter().map(|(_, oid, text)| row(2615, *oid, 0, text)).collect();
+    rows.extend(FUNCTIONS.iter().map(|function| row(1255, function.oid, 0, &function.comment)));
+    for relation in RELATIONS.iter().filter(|known| relations.iter().any(|seen| seen.oid == known.oid)) {
+        if !relation.comment.is_empty() {
+            rows.push(row(1259, relation.oid, 0, &relation.comment));
+        }
+        for (at, column) in relation.columns.iter().flatten().enumerate() {
+            rows.push(row(1259, relation.oid, i64::try_from(at + 1).unwrap_or(0), &column.comment()));
+        }
+    }
+    rows
+}
+
+fn roles(client: &Client) -> Vec<(i64, String, bool)> {
+    let mut roles = vec![(OWNER, OWNER_NAME.to_owned(), true)];
+    if client.user() != OWNER_NAME {
+        roles.push((user_oid(client.user()), client.user().to_owned(), false));
+    }
+    roles
+}
+
+/// The OID of a user.
+pub(super) fn user_oid(name: &str) -> i64 {
+    if name == OWNER_NAME { OWNER } else { oid("role", "", name) }
+}
+
+fn settings(client: &Client) -> Vec<Row> {
+    use crate::catalog::settings::Kind;
+    let row = |setting: &crate::catalog::settings::Setting| -> Row {
+        let value = client.settings.get(setting.name).unwrap_or_default();
+        let kind = match setting.kind {
+            Kind::Bool => "bool",
+            Kind::Int(..) | Kind::Millis => "integer",
+            Kind::OneOf(_) => "enum",
+            _ => "string",
+        };
+        vec![
+            ("name", setting.name.into()),
+            ("setting", value.into()),
+            ("unit", Cell::from((setting.kind == Kind::Millis).then_some("ms"))),
+            ("short_desc", setting.doc.into()),
+            ("context", if setting.kind == Kind::Fixed { "internal" } else { "user" }.into()),
+            ("vartype", kind.into()),
+            ("boot_val", setting.default.into()),
+            ("reset_val", setting.default.into()),
+        ]
+    };
+    SETTINGS.iter().map(row).collect()
+}
+
+fn activity(client: &Client) -> Vec<Row> {
+    let connections = client.connections.read();
+    let row = |(pid, activity): (&i32, &crate::catalog::client::Activity)| -> Row {
+        vec![
+            ("pid", i64::from(*pid).into()),
+            ("usesysid", user_oid(&activity.user).into()),
+            ("usename", activity.user.clone().into()),
+            ("application_name", activity.application.clone().into()),
+            ("client_addr", activity.address.clone().into()),
+            ("backend_start", activity.connected_at.into()),
+            ("query_start", activity.query_at.into()),
+            ("state_change", activity.query_at.into()),
+            ("state", activity.state.into()),
+            ("query", activity.query.clone().into()),
+        ]
+    };
+    connections.iter().map(row).collect()
+}
+
+/// The OID of a schema, for those who only know its name.
+pub(super) fn namespace(name: &str) -> Option<i64> {
+    Some(schema_oid(name)).filter(|oid| *oid != 0)
+}
+
+/// Whether an unqualified name means something of this schema.
+pub(super) fn visible(schema: &str) -> bool {
+    schema_oid(schema) != SYSTEM && schema != "information_schema"
+}
+
+/// Whether a table never has rows.
+pub(super) fn always_empty(table: &str) -> bool {
+    const SOME: [&str; 18] = [
+        "pg_namespace",
+        "pg_class",
+        "pg_attribute",
+        "pg_type",
+        "pg_proc",
+        "pg_description",
+        "pg_database",
+        "pg_tablespace",
+        "pg_roles",
+        "pg_user",
+        "pg_am",
+        "pg_collation",
+        "pg_language",
+        "pg_settings",
+        "pg_stat_activity",
+        "pg_tables",
+        "pg_views",
+        "pg_authid",
+    ];
+    !SOME.contains(&table)
+}

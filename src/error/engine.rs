@@ -1,0 +1,263 @@
+//! What the engine's errors mean to a user: SQLSTATE and the wording of PostgreSQL, which clients match on.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use super::{Error, UserError, sqlstate};
+
+/// An engine error in PostgreSQL's words.
+#[must_use]
+pub fn describe(error: &DataFusionError) -> UserError {
+    match root(error) {
+        Root::User(user) => user.clone(),
+        Root::Ours(ours) => ours.describe(),
+        Root::Arrow(error) => arrow(error),
+        Root::Engine(error) => engine(error),
+    }
+}
+
+enum Root<'a> {
+    User(&'a UserError),
+    Ours(&'a Error),
+    Arrow(&'a ArrowError),
+    Engine(&'a DataFusionError),
+}
+
+/// The error inside all wrappers: contexts, shared errors, Arrow's and the engine's boxes around each other.
+fn root(error: &DataFusionError) -> Root<'_> {
+    let mut error = error;
+    loop {
+        error = match error {
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => inner,
+            DataFusionError::Shared(inner) => inner,
+            DataFusionError::Collection(all) => match all.first() {
+                Some(first) => first,
+                None => return Root::Engine(error),
+            },
+            DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+                ArrowError::ExternalError(boxed) => match boxed.downcast_ref::<DataFusionError>() {
+                    Some(nested) => nested,
+                    None => match boxed.downcast_ref::<UserError>() {
+                        Some(user) => return Root::User(user),
+                        None => return Root::Arrow(inner),
+                    },
+                },
+                other => return Root::Arrow(other),
+            },
+            DataFusionError::External(boxed) => {
+                if let Some(user) = boxed.downcast_ref::<UserError>() {
+                    return Root::User(user);
+                }
+                if let Some(ours) = boxed.downcast_ref::<Error>() {
+                    return Root::Ours(ours);
+                }
+                if let Some(arrow) = boxed.downcast_ref::<ArrowError>() {
+                    return Root::Arrow(arrow);
+                }
+                match boxed.downcast_ref::<DataFusionError>() {
+                    Some(nested) => nested,
+                    None => return Root::Engine(error),
+                }
+            }
+            other => return Root::Engine(other),
+        };
+    }
+}
+
+fn engine(error: &DataFusionError) -> UserError {
+    match error {
+        DataFusionError::SQL(parser, _) => syntax(parser),
+        DataFusionError::SchemaError(schema, _) => schema_error(schema),
+        DataFusionError::Plan(message) => plan(first_line(message)),
+        DataFusionError::NotImplemented(message) => UserError::new(sqlstate::NOT_SUPPORTED, first_line(message)),
+        DataFusionError::ResourcesExhausted(message) => UserError::new(sqlstate::OUT_OF_MEMORY, "out of memory")
+            .detail(first_line(message))
+            .hint("let the query read less, or start the server with a higher memory limit"),
+        DataFusionError::ObjectStore(error) => UserError::new(sqlstate::IO, first_line(&error.to_string())),
+        DataFusionError::IoError(error) => UserError::new(sqlstate::IO, first_line(&error.to_string())),
+        DataFusionError::Execution(message) => execution(first_line(message)),
+        DataFusionError::External(inner) => UserError::new(sqlstate::INTERNAL, first_line(&inner.to_string())),
+        other => UserError::new(sqlstate::INTERNAL, first_line(&other.strip_backtrace())),
+    }
+}
+
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.split("\n\nbacktrace").next().unwrap_or_default();
+    let prefixes =
+        ["Error during planning: ", "Execution error: ", "This feature is not implemented: ", "External error: "];
+    let mut line = line.trim();
+    while let Some(rest) = prefixes.iter().find_map(|prefix| line.strip_prefix(prefix)) {
+        line = rest;
+    }
+    line.to_owned()
+}
+
+/// A parser's complaint; the position, if the message has one, is taken out by whoever knows the text.
+fn syntax(error: &ParserError) -> UserError {
+    let message = match error {
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.as_str(),
+        ParserError::RecursionLimitExceeded => {
+            return UserError::new("54001", "stack depth limit exceeded").hint("the statement is nested too deeply");
+        }
+    };
+    let message = message.split(" at Line:").next().unwrap_or(message);
+    if let Some((expected, found)) = message.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
+        let near = if found == "EOF" { "at end of input".to_owned() } else { format!("at or near \"{found}\"") };
+        return UserError::new(sqlstate::SYNTAX, format!("syntax error {near}")).detail(format!("expected {expected}"));
+    }
+    UserError::new(sqlstate::SYNTAX, format!("syntax error: {message}"))
+}
+
+fn schema_error(error: &SchemaError) -> UserError {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let name = match &field.relation {
+                Some(relation) => format!("{}.{}", relation.table(), field.name),
+                None => format!("\"{}\"", field.name),
+            };
+            let error = UserError::new(sqlstate::UNDEFINED_COLUMN, format!("column {name} does not exist"));
+            match nearest(&field.name, valid_fields.iter().map(|known| known.name.as_str())) {
+                Some(near) => error.hint(format!("Perhaps you meant to reference the column \"{near}\".")),
+                None => error,
+            }
+        }
+        SchemaError::AmbiguousReference { field } => {
+            UserError::new("42702", format!("column reference \"{}\" is ambiguous", field.name))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            UserError::new("42701", format!("column \"{name}\" specified more than once"))
+        }
+    }
+}
+
+/// The known name that differs in the fewest letters, if it differs in a third of them at most.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |other: &str| datafusion::common::utils::datafusion_strsim::levenshtein(name, other);
+    let (distance, best) = known.map(|other| (distance(other), other)).min()?;
+    (distance <= name.len().div_ceil(3)).then_some(best)
+}
+
+fn quoted(message: &str) -> Option<&str> {
+    message.split('\'').nth(1)
+}
+
+fn plan(message: String) -> UserError {
+    if message.starts_with("table '") && message.ends_with("not found") {
+        let name = quoted(&message).unwrap_or_default();
+        let name = name.strip_prefix("ascribe.").unwrap_or(name);
+        let name = name.strip_prefix("public.").unwrap_or(name);
+        return UserError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
+    }
+    if message.starts_with("Invalid function") || message.starts_with("table function") && message.contains("not found")
+    {
+        let name = quoted(&message).unwrap_or_default().to_owned();
+        return UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("function {name} does not exist"))
+            .hint("No function matches the given name. \\df lists the functions.");
+    }
+    if message.contains("No function matches the given name and argument types")
+        || message.contains("Failed to coerce arguments")
+    {
+        return UserError::new(sqlstate::UNDEFINED_FUNCTION, sql_types(&message))
+            .hint("No function matches the given name and argument types. You might need to add explicit type casts.");
+    }
+    if message.contains("Cannot coerce")
+        || message.contains("Cannot infer common argument type")
+        || message.contains("cannot be converted to")
+    {
+        return UserError::new(sqlstate::DATATYPE_MISMATCH, sql_types(&message))
+            .hint("You might need to add explicit type casts.");
+    }
+    if message.contains("must appear in the GROUP BY clause")
+        || message.contains("could not be resolved from available columns")
+    {
+        return UserError::new("42803", message);
+    }
+    UserError::new("42000", message)
+}
+
+/// Type names as SQL has them, in place of the engine's own.
+fn sql_types(message: &str) -> String {
+    const NAMES: [(&str, &str); 14] = [
+        ("Utf8View", "text"),
+        ("LargeUtf8", "text"),
+        ("Utf8", "text"),
+        ("Int64", "bigint"),
+        ("Int32", "integer"),
+        ("Int16", "smallint"),
+        ("UInt64", "numeric"),
+        ("Float64", "double precision"),
+        ("Float32", "real"),
+        ("Boolean", "boolean"),
+        ("Date32", "date"),
+        ("Timestamp(µs, \"UTC\")", "timestamptz"),
+        ("Timestamp(ns)", "timestamp"),
+        ("Interval(MonthDayNano)", "interval"),
+    ];
+    NAMES.iter().fold(message.to_owned(), |text, (ours, sql)| text.replace(ours, sql))
+}
+
+fn execution(message: String) -> UserError {
+    let lower = message.to_lowercase();
+    if let Some(name) = message.strip_prefix("relation \"").and_then(|rest| rest.strip_suffix("\" already exists")) {
+        return UserError::new("42P07", format!("relation \"{name}\" already exists"));
+    }
+    if lower.contains("overflow") || lower.contains("out of range") {
+        return UserError::new(sqlstate::OUT_OF_RANGE, message);
+    }
+    if lower.contains("divide by zero") || lower.contains("division by zero") {
+        return UserError::new(sqlstate::DIVISION_BY_ZERO, "division by zero");
+    }
+    if message.starts_with("Error parsing") || message.contains("Cannot cast") || message.contains("Invalid timestamp")
+    {
+        return invalid_text(&message);
+    }
+    UserError::new(sqlstate::INTERNAL, message)
+}
+
+fn arrow(error: &ArrowError) -> UserError {
+    match error {
+        ArrowError::DivideByZero => UserError::new(sqlstate::DIVISION_BY_ZERO, "division by zero"),
+        ArrowError::ArithmeticOverflow(message) => {
+            UserError::new(sqlstate::OUT_OF_RANGE, "value out of range").detail(first_line(message))
+        }
+        ArrowError::ParseError(message) => invalid_text(&first_line(message)),
+        ArrowError::CastError(message) => {
+            let message = first_line(message);
+            if message.starts_with("Can't cast value") || message.contains("overflow") {
+                return UserError::new(sqlstate::OUT_OF_RANGE, "value out of range").detail(sql_types(&message));
+            }
+            if message.contains("not supported") {
+                return UserError::new("42846", sql_types(&message));
+            }
+            invalid_text(&message)
+        }
+        ArrowError::InvalidArgumentError(message) if message.contains("precision") || message.contains("Overflow") => {
+            UserError::new(sqlstate::OUT_OF_RANGE, "numeric field overflow").detail(first_line(message))
+        }
+        ArrowError::ComputeError(message) | ArrowError::InvalidArgumentError(message) => execution(first_line(message)),
+        ArrowError::NotYetImplemented(message) => UserError::new(sqlstate::NOT_SUPPORTED, first_line(message)),
+        ArrowError::IoError(message, _) => UserError::new(sqlstate::IO, first_line(message)),
+        other => UserError::new(sqlstate::INTERNAL, first_line(&other.to_string())),
+    }
+}
+
+/// "Cannot cast string 'x' to value of Int64 type" and its kin.
+fn invalid_text(message: &str) -> UserError {
+    let named = sql_types(message);
+    if let Some(value) = message.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.split('\'').next())
+    {
+        return UserError::new("22007", format!("invalid input syntax for type timestamp: \"{value}\""));
+    }
+    let parts = named.strip_prefix("Cannot cast string '").and_then(|rest| rest.split_once("' to value of "));
+    if let Some((value, kind)) = parts {
+        let kind = kind.trim_end_matches(" type");
+        return UserError::new(sqlstate::INVALID_TEXT, format!("invalid input syntax for type {kind}: \"{value}\""));
+    }
+    if let Some(rest) = named.strip_prefix("Invalid input syntax for type interval") {
+        return UserError::new("22007", format!("invalid input syntax for type interval{rest}"));
+    }
+    UserError::new(sqlstate::INVALID_TEXT, named)
+}

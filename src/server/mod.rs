@@ -1,0 +1,160 @@
+//! Serving a database to clients over the network.
+
+pub mod pgwire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use self::pgwire::{Authenticate, Registry, Shared, Trust};
+use crate::config;
+use crate::database::Database;
+use crate::error::{Result, UserError, sqlstate};
+
+/// How a database is served.
+#[derive(Debug)]
+pub struct Serve {
+    /// Addresses to listen at, `host:port`; port 0 is any free one.
+    pub listen: Vec<String>,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// How clients prove who they are.
+    pub authentication: Box<dyn Authenticate>,
+    /// Listen beyond this machine although clients prove nothing.
+    pub allow_unauthenticated_remote: bool,
+    /// How long connections may take to end when the server does.
+    pub grace: Duration,
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        Self {
+            listen: vec![config::DEFAULT_LISTEN.to_owned()],
+            max_connections: 1000,
+            authentication: Box::new(Trust),
+            allow_unauthenticated_remote: false,
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A server that listens. It goes on until [`Server::shutdown`] or until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    accepting: Vec<JoinHandle<()>>,
+    registry: Arc<Registry>,
+    #[expect(dead_code, reason = "its threads end when it is dropped")]
+    cpu: Computing,
+}
+
+/// The threads that compute; they end with the server, without waiting for what runs on them.
+#[derive(Debug)]
+struct Computing(Option<tokio::runtime::Runtime>);
+
+impl Drop for Computing {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Serve a database over the Postgres protocol. Returns as soon as it listens.
+///
+/// # Errors
+/// When an address cannot be listened at, or is reachable from beyond this machine and clients prove nothing.
+pub async fn serve(database: Database, options: Serve) -> Result<Server> {
+    let mut listeners = Vec::new();
+    for address in &options.listen {
+        let listener = TcpListener::bind(address.as_str())
+            .await
+            .map_err(|error| UserError::new(sqlstate::IO, format!("cannot listen at {address}: {error}")))?;
+        let local = listener.local_addr()?;
+        if !local.ip().is_loopback() && !options.authentication.protects() && !options.allow_unauthenticated_remote {
+            return Err(UserError::new(
+                "28000",
+                format!("refusing to listen at {local}: clients would not have to prove who they are"),
+            )
+            .hint("listen at 127.0.0.1, or say explicitly that anybody who reaches this address may read everything")
+            .into());
+        }
+        listeners.push((listener, local));
+    }
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("ascribe-compute")
+        .enable_all()
+        .build()?;
+    let registry = Registry::new(options.max_connections, options.authentication);
+    let shared = Shared { database, registry: Arc::clone(&registry), cpu: runtime.handle().clone() };
+    let (stop, stopped) = watch::channel(false);
+    let addresses = listeners.iter().map(|(_, local)| *local).collect();
+    let accepting = listeners
+        .into_iter()
+        .map(|(listener, _)| tokio::spawn(accept(listener, shared.clone(), stopped.clone(), options.grace)))
+        .collect();
+    Ok(Server { addresses, stop, accepting, registry, cpu: Computing(Some(runtime)) })
+}
+
+impl Server {
+    /// The first address that it listens at.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Every address that it listens at.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Accept nobody any more, stop what runs, tell the clients, and end.
+    pub async fn shutdown(mut self) {
+        // Receivers are gone only if the tasks have ended by themselves.
+        let _ = self.stop.send(true).is_ok();
+        self.registry.close();
+        for task in self.accepting.drain(..) {
+            let _ = task.await.is_ok();
+        }
+        // Dropping the rest ends the threads that compute.
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.registry.close();
+        for task in &self.accepting {
+            task.abort();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Shared, mut stopped: watch::Receiver<bool>, grace: Duration) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((socket, address)) => {
+                    // Without it small answers wait for an acknowledgement; a socket that cannot do it works all the same.
+                    let _ = socket.set_nodelay(true).is_ok();
+                    connections.spawn(pgwire::handle(shared.clone(), Box::new(socket), Some(address.ip().to_string())));
+                }
+                // Out of file descriptors, most likely: those who are served already will give some back.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(grace, ended).await.is_ok();
+}

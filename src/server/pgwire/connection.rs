@@ -1,0 +1,283 @@
+//! One connection: what the client sends, in order, each answered before the next is looked at.
+
+use std::sync::Arc;
+
+use pgwire::messages::response::TransactionStatus;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::frame::{self, MAX_MESSAGE_BYTES, Message, Violation};
+use super::reply::Replies;
+use super::session::Session;
+use super::stop::{Reason, Stops, Watched};
+use crate::catalog::client::Activity;
+use crate::clock::Clock;
+use crate::error::{Error, Result, UserError};
+
+/// Messages that are read ahead of the one that is answered.
+const READ_AHEAD: usize = 64;
+
+/// What the reading half hands over: a message with the room that it takes.
+type Incoming = (Message, OwnedSemaphorePermit);
+
+/// A connection whose client is known.
+pub(super) struct Connection {
+    pub(super) session: Session,
+    pub(super) replies: Replies,
+    pub(super) stops: Arc<Stops>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// The text that is worked on, for the place of errors.
+    pub(super) text: String,
+    /// Characters of it before the statement.
+    pub(super) offset: usize,
+    /// Where the parser stopped.
+    pub(super) position: Option<usize>,
+    /// Messages are thrown away until the next Sync.
+    skipping: bool,
+}
+
+impl Connection {
+    pub(super) fn new(session: Session, replies: Replies, stops: Arc<Stops>, clock: Arc<dyn Clock>) -> Self {
+        let text = String::new();
+        Self { session, replies, stops, clock, text, offset: 0, position: None, skipping: false }
+    }
+
+    /// Answer until the client goes or the connection is ended.
+    pub(super) async fn serve(mut self, socket: impl AsyncRead + Send + Unpin + 'static) -> std::io::Result<()> {
+        let (sender, mut incoming) = mpsc::channel(READ_AHEAD);
+        let reader = tokio::spawn(read(socket, sender, Arc::clone(&self.stops)));
+        let _reader = AbortOnDrop(reader);
+        self.replies.ready(TransactionStatus::Idle)?;
+        self.replies.flush().await?;
+        loop {
+            let stops = Arc::clone(&self.stops);
+            let message = tokio::select! {
+                message = incoming.recv() => message,
+                () = stops.ended() => None,
+            };
+            let Some(message) = message else { break };
+            match message {
+                Ok((Message::Terminate, _)) => return Ok(()),
+                Ok((message, room)) => {
+                    let answered = self.answer(message).await;
+                    drop(room);
+                    answered?;
+                }
+                Err(violation) => {
+                    if let Violation::Malformed(what) = violation {
+                        self.replies.error("FATAL", &UserError::new("08P01", what), None)?;
+                        self.replies.flush().await?;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        if self.stops.reason() == Some(Reason::Terminated) {
+            let error = UserError::new("57P01", "terminating connection due to administrator command");
+            self.replies.error("FATAL", &error, None)?;
+            self.replies.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, message: Message) -> std::io::Result<()> {
+        if self.skipping && !matches!(message, Message::Sync) {
+            return Ok(());
+        }
+        match message {
+            Message::Query(sql) => {
+                if let Err(error) = self.simple(&sql).await {
+                    self.report(&error)?;
+                }
+                self.ready().await
+            }
+            Message::Sync => {
+                self.skipping = false;
+                if self.session.transaction.is_none() {
+                    self.session.portals.clear();
+                }
+                self.ready().await
+            }
+            Message::Flush => self.replies.flush().await,
+            Message::CopyData | Message::CopyDone | Message::CopyFail => Ok(()),
+            Message::Password | Message::Terminate => {
+                self.report(&UserError::new("08P01", "unexpected message").into())
+            }
+            extended => {
+                if let Err(error) = self.extended(extended).await {
+                    self.skipping = true;
+                    self.report(&error)?;
+                    self.replies.flush().await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn ready(&mut self) -> std::io::Result<()> {
+        let status = self.session.status();
+        self.activity(|activity| {
+            activity.state = match status {
+                TransactionStatus::Idle => "idle",
+                TransactionStatus::Transaction => "idle in transaction",
+                TransactionStatus::Error => "idle in transaction (aborted)",
+            };
+        });
+        self.replies.ready(status)?;
+        self.replies.flush().await
+    }
+
+    /// A statement begins: it can be stopped from now on.
+    fn watch(&mut self) -> Watched {
+        self.stops.begin();
+        Watched::new(Arc::clone(&self.stops), self.session.client.settings.statement_timeout())
+    }
+
+    async fn simple(&mut self, sql: &str) -> Result<()> {
+        self.begin_activity(sql);
+        self.session.portals.remove("");
+        self.session.statements.remove("");
+        let statements = self.parse(sql)?;
+        if statements.is_empty() {
+            self.replies.empty()?;
+        }
+        let count = statements.len();
+        for (at, statement) in statements.into_iter().enumerate() {
+            self.offset = statement.offset;
+            let watched = self.watch();
+            self.run_simple(statement.kind, at + 1 == count, &watched).await?;
+        }
+        Ok(())
+    }
+
+    async fn extended(&mut self, message: Message) -> Result<()> {
+        match message {
+            Message::Parse { name, query, kinds } => {
+                self.begin_activity(&query);
+                let watched = self.watch();
+                if name.is_empty() {
+                    self.session.statements.remove("");
+                }
+                let prepared = self.prepare(&query, &kinds, &watched).await?;
+                self.session.keep_statement(name, prepared)?;
+                self.replies.parse_complete()?;
+            }
+            Message::Bind(bind) => {
+                let watched = self.watch();
+                self.bind(bind, &watched).await?;
+                self.replies.bind_complete()?;
+            }
+            Message::Describe { portal: true, name } => self.describe_portal(&name)?,
+            Message::Describe { portal: false, name } => self.describe_statement(&name)?,
+            Message::Execute { portal, max_rows } => {
+                let text =
+                    self.session.portal(&portal)?.prepared.statement.as_ref().map(|statement| statement.text.clone());
+                self.begin_activity(text.as_deref().unwrap_or_default());
+                let watched = self.watch();
+                let most = usize::try_from(max_rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
+                self.run_portal(&portal, most, &watched).await?;
+            }
+            Message::Close { portal: true, name } => {
+                if self.session.portals.remove(&name).is_none() {
+                    self.session.cursors.remove(&name);
+                }
+                self.replies.close_complete()?;
+            }
+            Message::Close { portal: false, name } => {
+                self.session.statements.remove(&name);
+                self.replies.close_complete()?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, error: &Error) -> std::io::Result<()> {
+        self.session.fail_transaction();
+        let described = error.describe();
+        let position = self.position.take().or_else(|| place(&self.text, self.offset, &described));
+        self.replies.error("ERROR", &described, position)
+    }
+
+    fn begin_activity(&mut self, sql: &str) {
+        let (now, query) = (self.clock.now_micros(), sql.chars().take(1024).collect());
+        self.activity(|activity| {
+            activity.state = "active";
+            activity.query = query;
+            activity.query_at = Some(now);
+        });
+    }
+
+    /// Change what `pg_stat_activity` shows of this connection.
+    pub(super) fn activity(&self, change: impl FnOnce(&mut Activity)) {
+        let client = &self.session.client;
+        if let Some(activity) = client.connections.write().get_mut(&client.pid) {
+            change(activity);
+        }
+    }
+}
+
+/// Where the name that an error is about stands in the text, from one.
+fn place(text: &str, offset: usize, error: &UserError) -> Option<usize> {
+    if !matches!(error.code, "42P01" | "42703" | "42883" | "42702") {
+        return None;
+    }
+    let mut words = error.message.split_whitespace();
+    let kind = words.next()?;
+    let name = match error.message.split('"').nth(1) {
+        Some(name) => name,
+        None if matches!(kind, "column" | "function") => words.next()?.split('(').next()?,
+        None => return None,
+    };
+    let skipped: usize = text.chars().take(offset).map(char::len_utf8).sum();
+    let rest = text.get(skipped..)?;
+    let lower = rest.to_lowercase();
+    let part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let found = lower.match_indices(&name.to_lowercase()).find(|(at, _)| {
+        let before = lower.get(..*at).and_then(|before| before.chars().next_back());
+        let after = lower.get(at + name.len()..).and_then(|after| after.chars().next());
+        !before.is_some_and(part) && !after.is_some_and(part)
+    })?;
+    Some(offset + lower.get(..found.0)?.chars().count() + 1)
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Read messages ahead of their answers, as far as there is room, so that a client that goes is noticed at once.
+async fn read(
+    mut socket: impl AsyncRead + Send + Unpin,
+    sender: mpsc::Sender<Result<Incoming, Violation>>,
+    stops: Arc<Stops>,
+) {
+    let room = Arc::new(Semaphore::new(MAX_MESSAGE_BYTES));
+    loop {
+        let item = match frame::read_message(&mut socket, MAX_MESSAGE_BYTES).await {
+            Ok((message, bytes)) => {
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                let Ok(permit) = Arc::clone(&room).acquire_many_owned(bytes).await else { return };
+                Ok((message, permit))
+            }
+            Err(violation) => {
+                if matches!(violation, Violation::Gone) {
+                    stops.stop(Reason::Gone);
+                }
+                Err(violation)
+            }
+        };
+        let last = item.is_err() || matches!(item, Ok((Message::Terminate, _)));
+        if sender.send(item).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+/// A socket of either kind: plain, or with TLS over it.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for T {}

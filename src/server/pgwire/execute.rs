@@ -1,0 +1,414 @@
+//! Running statements: queries to the client row by row, everything else to its tag.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::sqlparser::ast::{self, Statement as Ast};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::copy::{CopyDone, CopyOutResponse};
+
+use super::connection::Connection;
+use super::encode::Format;
+use super::plan::{self, Planned};
+use super::running::{Item, Running, Shape, compute};
+use super::session::Cursor;
+use super::statement::Kind;
+use super::stop::Watched;
+use super::utility::{Count, Utility};
+use crate::catalog::settings;
+use crate::error::{Error, Result, UserError, sqlstate};
+
+/// Columns of the answer to SHOW and SHOW ALL.
+fn text_columns(names: &[&str]) -> SchemaRef {
+    Arc::new(Schema::new(names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>()))
+}
+
+impl Connection {
+    /// Plan a statement with the types that its parameters have.
+    pub(super) async fn plan(&self, ast: &Ast, types: &[Option<DataType>], watched: &Watched) -> Result<Planned> {
+        let (state, ast, types) = (self.session.context.state(), ast.clone(), types.to_vec());
+        let work = compute(&self.session.cpu, async move { plan::plan(&state, &ast, &types).await });
+        watched.run(work).await?
+    }
+
+    /// Start a plan; nothing is computed here.
+    fn start(&self, plan: LogicalPlan, shape: Shape) -> Running {
+        let context = self.session.context.clone();
+        Running::start(&self.session.cpu, shape, async move {
+            let state = context.state();
+            let physical = state.create_physical_plan(&plan).await?;
+            Ok(execute_stream(physical, context.task_ctx())?)
+        })
+    }
+
+    /// The columns of a statement that is not a query; none if it returns no rows.
+    pub(super) fn utility_schema(&self, utility: &Utility) -> Result<Option<SchemaRef>> {
+        Ok(match utility {
+            Utility::Show(name) => {
+                self.session.client.settings.get(name)?;
+                let name = settings::find(name).map_or(name.as_str(), |setting| setting.name);
+                Some(text_columns(&[name]))
+            }
+            Utility::ShowAll => Some(text_columns(&["name", "setting", "description"])),
+            Utility::Fetch { name, skip: false, .. } => Some(self.session.cursor_schema(name)?),
+            Utility::Execute { name, .. } => self.session.statement(name)?.schema.clone(),
+            _ => None,
+        })
+    }
+
+    /// Run a statement of the simple protocol. `alone` says whether no other statement follows it in its message.
+    pub(super) async fn run_simple(&mut self, kind: Kind, alone: bool, watched: &Watched) -> Result<()> {
+        if !matches!(kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
+            self.session.check_not_failed()?;
+        }
+        match kind {
+            Kind::Query(ast) => {
+                let planned = self.plan(&ast, &[], watched).await?;
+                if let Some(at) = planned.types.len().checked_sub(1) {
+                    return Err(UserError::new("42P02", format!("there is no parameter ${}", at + 1)).into());
+                }
+                let formats = vec![Format::Text; planned.schema.fields().len()];
+                let encoder = self.session.encoder(&planned.schema, &formats);
+                let mut running = self.start(planned.plan, Shape::Rows(encoder));
+                self.replies.rows(&planned.schema, &formats)?;
+                let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
+                self.replies.complete(tag_of(&ast, rows))?;
+            }
+            Kind::Utility(utility) => {
+                if let Some(schema) = self.utility_schema(&utility)?
+                    && !matches!(utility, Utility::Execute { .. })
+                {
+                    self.replies.rows(&schema, &vec![Format::Text; schema.fields().len()])?;
+                }
+                self.run_utility(utility, &[], true, watched).await?;
+            }
+            Kind::Insert(_) if !alone => {
+                let error =
+                    UserError::new(sqlstate::NOT_SUPPORTED, "INSERT has to be the last statement of its message");
+                return Err(error
+                    .detail(
+                        "the statements of a message are one transaction, and what it cannot take back is not written",
+                    )
+                    .into());
+            }
+            Kind::Insert(ast) => {
+                let planned = self.plan(&ast, &[], watched).await?;
+                self.insert(planned.plan, watched).await?;
+            }
+            Kind::View(ast) => self.view(&ast, watched).await?,
+            Kind::Copy(copy) => self.copy(copy, watched).await?,
+        }
+        Ok(())
+    }
+
+    /// Run a bound portal of the extended protocol.
+    pub(super) async fn run_portal(&mut self, name: &str, max_rows: usize, watched: &Watched) -> Result<()> {
+        let portal = self.session.portal(name)?;
+        let Some(statement) = portal.prepared.statement.clone() else {
+            self.replies.empty()?;
+            return Ok(());
+        };
+        if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
+            self.session.check_not_failed()?;
+        }
+        match statement.kind {
+            Kind::Query(ast) => {
+                let portal = self.session.portal(name)?;
+                let (plan, schema, formats) = (portal.plan.take(), portal.schema.clone(), portal.formats.clone());
+                if portal.finished {
+                    self.replies.complete(tag_of(&ast, 0))?;
+                    return Ok(());
+                }
+                let running = match (portal.running.take(), plan, schema) {
+                    (Some(running), ..) => Some(running),
+                    (None, Some(plan), Some(schema)) => {
+                        let encoder = self.session.encoder(&schema, &formats);
+                        Some(self.start(plan, Shape::Rows(encoder)))
+                    }
+                    _ => None,
+                };
+                let Some(mut running) = running else {
+                    return Err(UserError::new("55000", format!("portal \"{name}\" cannot be run anymore")).into());
+                };
+                let (rows, more) = self.send_rows(&mut running, max_rows, watched).await?;
+                let portal = self.session.portal(name)?;
+                portal.rows += rows;
+                if more {
+                    portal.running = Some(running);
+                    self.replies.suspended()?;
+                } else {
+                    portal.finished = true;
+                    self.replies.complete(tag_of(&ast, rows))?;
+                }
+            }
+            Kind::Insert(_) => {
+                let plan = self.session.portal(name)?.plan.take();
+                let plan =
+                    plan.ok_or_else(|| UserError::new("55000", format!("portal \"{name}\" cannot be run anymore")))?;
+                self.insert(plan, watched).await?;
+            }
+            Kind::Utility(utility) => {
+                let formats = self.session.portal(name)?.formats.clone();
+                self.run_utility(utility, &formats, false, watched).await?;
+            }
+            Kind::View(ast) => self.view(&ast, watched).await?,
+            Kind::Copy(copy) => self.copy(copy, watched).await?,
+        }
+        Ok(())
+    }
+
+    /// Send rows until there are no more or enough; gives back how many, and whether there may be more.
+    async fn send_rows(&mut self, running: &mut Running, most: usize, watched: &Watched) -> Result<(usize, bool)> {
+        let mut sent = 0;
+        loop {
+            let next = match futures::FutureExt::now_or_never(running.next()) {
+                Some(next) => next?,
+                None => {
+                    // Rows that are there are not kept from the client while the next ones are computed.
+                    self.replies.flush().await?;
+                    watched.run(running.next()).await??
+                }
+            };
+            let Some(item) = next else { return Ok((sent, false)) };
+            let Item::Chunk(mut chunk) = item else { continue };
+            let rows = chunk.rows().min(most - sent);
+            let bytes = chunk.split(rows);
+            self.replies.raw(bytes).await?;
+            sent += rows;
+            running.keep(chunk);
+            if sent >= most {
+                return Ok((sent, true));
+            }
+            watched.run(std::future::ready(())).await?;
+        }
+    }
+
+    async fn insert(&mut self, plan: LogicalPlan, watched: &Watched) -> Result<()> {
+        self.session.check_may_write()?;
+        let mut running = self.start(plan, Shape::Batches);
+        let mut rows = 0;
+        while let Some(item) = watched.run(running.next()).await?? {
+            if let Item::Batch(batch) = item {
+                let counts = batch.columns().first().and_then(|column| column.as_primitive_opt::<UInt64Type>());
+                rows += counts.map_or(0, |counts| counts.iter().flatten().sum::<u64>());
+            }
+        }
+        self.replies.complete(format!("INSERT 0 {rows}"))?;
+        Ok(())
+    }
+
+    async fn view(&mut self, ast: &Ast, watched: &Watched) -> Result<()> {
+        let (mut ast, mut tag) = (ast.clone(), "DROP VIEW");
+        if let Ast::CreateView(view) = &mut ast {
+            tag = "CREATE VIEW";
+            if !view.temporary {
+                let notice = UserError::new("01000", format!("view \"{}\" lasts as long as this session", view.name));
+                self.replies.notice("NOTICE", &notice)?;
+            }
+            view.temporary = false;
+        }
+        let planned = self.plan(&ast, &[], watched).await?;
+        let context = self.session.context.clone();
+        let work = compute(&self.session.cpu, async move {
+            context.execute_logical_plan(planned.plan).await?.collect().await.map_err(Error::from)
+        });
+        watched.run(work).await??;
+        self.replies.complete(tag)?;
+        Ok(())
+    }
+
+    async fn copy(&mut self, copy: super::statement::Copy, watched: &Watched) -> Result<()> {
+        let planned = self.plan(&copy.query, &[], watched).await?;
+        let width = planned.schema.fields().len();
+        let columns = i16::try_from(width).unwrap_or(i16::MAX);
+        let head = copy.options.head(&planned.schema);
+        let mut running = self.start(planned.plan, Shape::Copy(copy.options, self.session.style()));
+        let response = CopyOutResponse::new(0, columns, vec![0; width]);
+        self.replies.push(&PgWireBackendMessage::CopyOutResponse(response))?;
+        self.replies.raw(head.unwrap_or_else(Bytes::new)).await?;
+        let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
+        self.replies.push(&PgWireBackendMessage::CopyDone(CopyDone::new()))?;
+        self.replies.complete(format!("COPY {rows}"))?;
+        Ok(())
+    }
+
+    async fn run_utility(
+        &mut self,
+        utility: Utility,
+        formats: &[Format],
+        simple: bool,
+        watched: &Watched,
+    ) -> Result<()> {
+        match utility {
+            Utility::Show(name) => {
+                let value = self.session.client.settings.get(&name)?;
+                let schema = text_columns(&["setting"]);
+                self.send_texts(&schema, vec![vec![value]], formats).await?;
+                self.replies.complete("SHOW")?;
+            }
+            Utility::ShowAll => {
+                let settings = &self.session.client.settings;
+                let rows = settings::SETTINGS.iter().map(|setting| {
+                    Ok(vec![setting.name.to_owned(), settings.get(setting.name)?, setting.doc.to_owned()])
+                });
+                let rows = rows.collect::<Result<Vec<_>>>()?;
+                self.send_texts(&text_columns(&["name", "setting", "description"]), rows, formats).await?;
+                self.replies.complete("SHOW")?;
+            }
+            Utility::Declare { name, hold, query } => {
+                if self.session.transaction.is_none() && !hold {
+                    return Err(UserError::new("25P01", "DECLARE CURSOR can only be used in transaction blocks").into());
+                }
+                let planned = self.plan(&query, &[], watched).await?;
+                let running = self.start(planned.plan, Shape::Batches);
+                self.session.keep_cursor(name, Cursor { schema: planned.schema, running, left: None, hold })?;
+                self.replies.complete("DECLARE CURSOR")?;
+            }
+            Utility::Fetch { name, count, skip } => self.fetch(&name, count, skip, formats, watched).await?,
+            Utility::Execute { name, arguments } => {
+                self.execute_prepared(&name, &arguments, formats, simple, watched).await?
+            }
+            Utility::Prepare { name, query } => self.prepare_by_sql(name, &query, watched).await?,
+            other => self.run_session_statement(other)?,
+        }
+        Ok(())
+    }
+
+    async fn send_texts(&mut self, schema: &SchemaRef, rows: Vec<Vec<String>>, formats: &[Format]) -> Result<()> {
+        let column = |at: usize| -> ArrayRef { Arc::new(rows.iter().map(|row| row.get(at)).collect::<StringArray>()) };
+        let columns = (0..schema.fields().len()).map(column).collect();
+        let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
+        self.send_batch(schema, &batch, formats).await
+    }
+
+    async fn send_batch(&mut self, schema: &SchemaRef, batch: &RecordBatch, formats: &[Format]) -> Result<()> {
+        let encoder = self.session.encoder(schema, formats);
+        for chunk in encoder.chunks(batch, 64 << 10) {
+            self.replies.raw(chunk?.bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch(
+        &mut self,
+        name: &str,
+        count: Count,
+        skip: bool,
+        formats: &[Format],
+        watched: &Watched,
+    ) -> Result<()> {
+        let schema = self.session.cursor_schema(name)?;
+        let most = match count {
+            Count::All => usize::MAX,
+            Count::Rows(rows) => rows,
+        };
+        let mut rows = 0;
+        while rows < most {
+            let Some(cursor) = self.session.cursors.get_mut(name) else { break };
+            let batch = match cursor.left.take() {
+                Some(left) => left,
+                None => match watched.run(cursor.running.next()).await?? {
+                    Some(Item::Batch(batch)) => batch,
+                    Some(Item::Chunk(_)) => continue,
+                    None => break,
+                },
+            };
+            let taken = batch.num_rows().min(most - rows);
+            if taken < batch.num_rows() {
+                cursor.left = Some(batch.slice(taken, batch.num_rows() - taken));
+            }
+            rows += taken;
+            if !skip {
+                self.send_batch(&schema, &batch.slice(0, taken), formats).await?;
+            }
+        }
+        self.replies.complete(format!("{} {rows}", if skip { "MOVE" } else { "FETCH" }))?;
+        Ok(())
+    }
+
+    async fn prepare_by_sql(&mut self, name: String, query: &Ast, watched: &Watched) -> Result<()> {
+        let Ast::Prepare { data_types, statement, .. } = query else { return Ok(()) };
+        let text = statement.to_string();
+        let kinds = data_types.iter().map(super::extended::oid_of_sql_type).collect::<Result<Vec<_>>>()?;
+        let prepared = self.prepare(&text, &kinds, watched).await?;
+        self.session.keep_statement(name, prepared)?;
+        self.replies.complete("PREPARE")?;
+        Ok(())
+    }
+
+    async fn execute_prepared(
+        &mut self,
+        name: &str,
+        arguments: &[ast::Expr],
+        formats: &[Format],
+        simple: bool,
+        watched: &Watched,
+    ) -> Result<()> {
+        let prepared = self.session.statement(name)?;
+        if arguments.len() != prepared.kinds.len() {
+            let (given, wanted) = (arguments.len(), prepared.kinds.len());
+            return Err(UserError::new(
+                sqlstate::SYNTAX,
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .detail(format!("Expected {wanted} parameters but got {given}."))
+            .into());
+        }
+        let values = self.constants(arguments, watched).await?;
+        let Some(statement) = &prepared.statement else { return Ok(()) };
+        let (Kind::Query(ast) | Kind::Insert(ast)) = &statement.kind else {
+            return Box::pin(self.run_simple(statement.kind.clone(), true, watched)).await;
+        };
+        let planned = self.plan(ast, &prepared.types, watched).await?;
+        let schema = Arc::clone(&planned.schema);
+        let plan = plan::bind(planned, values)?;
+        if matches!(statement.kind, Kind::Insert(_)) {
+            return self.insert(plan, watched).await;
+        }
+        if simple {
+            self.replies.rows(&schema, &vec![Format::Text; schema.fields().len()])?;
+        }
+        let encoder = self.session.encoder(&schema, formats);
+        let mut running = self.start(plan, Shape::Rows(encoder));
+        let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
+        self.replies.complete(tag_of(ast, rows))?;
+        Ok(())
+    }
+
+    /// The values of expressions without columns.
+    async fn constants(&mut self, expressions: &[ast::Expr], watched: &Watched) -> Result<Vec<ScalarValue>> {
+        if expressions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shown: Vec<String> = expressions.iter().enumerate().map(|(at, expr)| format!("{expr} AS c{at}")).collect();
+        let statements =
+            super::statement::parse(&format!("SELECT {}", shown.join(", "))).map_err(|(error, _)| error)?;
+        let Some(Kind::Query(ast)) = statements.into_iter().next().map(|statement| statement.kind) else {
+            return Ok(Vec::new());
+        };
+        let planned = self.plan(&ast, &[], watched).await?;
+        let mut running = self.start(planned.plan, Shape::Batches);
+        let mut batches = Vec::new();
+        while let Some(item) = watched.run(running.next()).await?? {
+            if let Item::Batch(batch) = item {
+                batches.push(batch);
+            }
+        }
+        let Some(first) = batches.first() else { return Ok(Vec::new()) };
+        let row = concat_batches(&first.schema(), &batches)?;
+        Ok(row.columns().iter().map(|column| ScalarValue::try_from_array(column, 0)).collect::<Result<_, _>>()?)
+    }
+}
+
+fn tag_of(ast: &Ast, rows: usize) -> String {
+    match ast {
+        Ast::Explain { .. } => "EXPLAIN".to_owned(),
+        _ => format!("SELECT {rows}"),
+    }
+}

@@ -1,0 +1,215 @@
+//! The extended protocol: parse, bind, describe, execute, close.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, TimezoneInfo};
+
+use super::connection::Connection;
+use super::encode::{Format, array_of, of_data_type, oid};
+use super::frame::Bind;
+use super::session::{Portal, Prepared};
+use super::statement::{self, Kind};
+use super::stop::Watched;
+use super::utility::Utility;
+use super::{parameters, plan};
+use crate::error::{Result, UserError, sqlstate};
+
+/// OID of a type that a PREPARE names; 0 for one that is left to be inferred.
+pub(super) fn oid_of_sql_type(data_type: &SqlType) -> Result<u32> {
+    Ok(match data_type {
+        SqlType::Boolean | SqlType::Bool => oid::BOOL,
+        SqlType::SmallInt(_) | SqlType::Int2(_) => oid::INT2,
+        SqlType::Integer(_) | SqlType::Int(_) | SqlType::Int4(_) => oid::INT4,
+        SqlType::BigInt(_) | SqlType::Int8(_) => oid::INT8,
+        SqlType::Real | SqlType::Float4 => oid::FLOAT4,
+        SqlType::DoublePrecision | SqlType::Double(_) | SqlType::Float8 => oid::FLOAT8,
+        SqlType::Numeric(_) | SqlType::Decimal(_) => oid::NUMERIC,
+        SqlType::Text | SqlType::Varchar(_) | SqlType::CharacterVarying(_) => oid::TEXT,
+        SqlType::Bytea => oid::BYTEA,
+        SqlType::Date => oid::DATE,
+        SqlType::Time(..) => oid::TIME,
+        SqlType::Timestamp(_, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => oid::TIMESTAMPTZ,
+        SqlType::Timestamp(..) => oid::TIMESTAMP,
+        SqlType::Interval { .. } => oid::INTERVAL,
+        SqlType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => array_of(oid_of_sql_type(element)?).unwrap_or(0),
+        SqlType::Custom(name, _) if name.to_string().eq_ignore_ascii_case("unknown") => 0,
+        other => {
+            let error = UserError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{other}\" does not exist"));
+            return Err(error.into());
+        }
+    })
+}
+
+fn known(kind: u32) -> bool {
+    !matches!(kind, 0 | oid::UNKNOWN)
+}
+
+impl Connection {
+    /// Parse a statement and find out its parameters and columns. `kinds` are the types that the client says, 0 unsaid.
+    pub(super) async fn prepare(&mut self, sql: &str, kinds: &[u32], watched: &Watched) -> Result<Prepared> {
+        let mut statements = self.parse(sql)?;
+        if statements.len() > 1 {
+            let message = "cannot insert multiple commands into a prepared statement";
+            return Err(UserError::new(sqlstate::SYNTAX, message).into());
+        }
+        let Some(statement) = statements.pop() else {
+            return Ok(Prepared { statement: None, kinds: Vec::new(), types: Vec::new(), schema: None });
+        };
+        self.offset = statement.offset;
+        if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
+            self.session.check_not_failed()?;
+        }
+        let declared =
+            kinds.iter().map(|kind| if known(*kind) { parameters::data_type(*kind).map(Some) } else { Ok(None) });
+        let declared = declared.collect::<Result<Vec<_>>>()?;
+        let (types, schema) = match &statement.kind {
+            Kind::Query(ast) | Kind::Insert(ast) => {
+                let planned = self.plan(ast, &declared, watched).await?;
+                let rows = matches!(statement.kind, Kind::Query(_));
+                (planned.types, rows.then_some(planned.schema))
+            }
+            Kind::Utility(utility) => (Vec::new(), self.utility_schema(utility)?),
+            Kind::View(_) | Kind::Copy(_) => (Vec::new(), None),
+        };
+        let kind_of = |at: usize, data_type: &Option<DataType>| match kinds.get(at).copied().filter(|kind| known(*kind))
+        {
+            Some(kind) => kind,
+            None => data_type.as_ref().map_or(oid::TEXT, |data_type| of_data_type(data_type).oid),
+        };
+        let mut all: Vec<u32> = types.iter().enumerate().map(|(at, data_type)| kind_of(at, data_type)).collect();
+        // A client may declare more parameters than the statement uses, and will send them all.
+        all.extend(kinds.iter().skip(all.len()).map(|kind| if known(*kind) { *kind } else { oid::TEXT }));
+        Ok(Prepared { statement: Some(statement), kinds: all, types, schema })
+    }
+
+    /// Bind values to a statement; the plan is made anew, so that it sees the newest rows.
+    pub(super) async fn bind(&mut self, bind: Bind, watched: &Watched) -> Result<()> {
+        let prepared = self.session.statement(&bind.statement)?;
+        self.text = prepared.statement.as_ref().map(|statement| statement.text.clone()).unwrap_or_default();
+        self.offset = 0;
+        if bind.values.len() != prepared.kinds.len() {
+            let message = format!(
+                "bind message supplies {} parameters, but prepared statement \"{}\" requires {}",
+                bind.values.len(),
+                bind.statement,
+                prepared.kinds.len()
+            );
+            return Err(UserError::new("08P01", message).into());
+        }
+        let values = self.values(&bind, &prepared)?;
+        let mut portal = Portal {
+            prepared: Arc::clone(&prepared),
+            plan: None,
+            schema: prepared.schema.clone(),
+            formats: Vec::new(),
+            running: None,
+            rows: 0,
+            finished: false,
+        };
+        if let Some(statement) = &prepared.statement
+            && let Kind::Query(ast) | Kind::Insert(ast) = &statement.kind
+        {
+            self.session.check_not_failed()?;
+            let types: Vec<Option<DataType>> = prepared
+                .types
+                .iter()
+                .zip(&values)
+                .map(|(known, value)| match (known, value) {
+                    // A number's scale is that of the value.
+                    (Some(DataType::Decimal128(..)), Some(value)) if !value.is_null() => Some(value.data_type()),
+                    _ => known.clone(),
+                })
+                .collect();
+            let planned = self.plan(ast, &types, watched).await?;
+            if matches!(statement.kind, Kind::Query(_)) {
+                portal.schema = Some(Arc::clone(&planned.schema));
+            }
+            let nulls = types.iter().zip(values).map(|(data_type, value)| match (value, data_type) {
+                (Some(value), _) => Ok(value),
+                (None, Some(data_type)) => Ok(ScalarValue::try_from(data_type)?),
+                (None, None) => Ok(ScalarValue::Null),
+            });
+            portal.plan = Some(plan::bind(planned, nulls.collect::<Result<Vec<_>>>()?)?);
+        }
+        portal.formats = result_formats(&bind.result_formats, portal.schema.as_ref())?;
+        if bind.portal.is_empty() {
+            self.session.portals.remove("");
+        }
+        self.session.keep_portal(bind.portal, portal)?;
+        Ok(())
+    }
+
+    /// The values of a Bind; none is null.
+    fn values(&self, bind: &Bind, prepared: &Prepared) -> Result<Vec<Option<ScalarValue>>> {
+        let zone = self.session.client.settings.zone();
+        let values = bind.values.iter().zip(&prepared.kinds).enumerate().map(|(at, (value, kind))| {
+            let format = match bind.formats.as_slice() {
+                [] => Format::Text,
+                [all] => format(*all)?,
+                each => format(each.get(at).copied().unwrap_or(0))?,
+            };
+            value.as_ref().map(|bytes| parameters::decode(bytes, format, *kind, zone)).transpose()
+        });
+        values.collect()
+    }
+
+    pub(super) fn describe_statement(&mut self, name: &str) -> Result<()> {
+        let prepared = self.session.statement(name)?;
+        self.replies.parameters(prepared.kinds.clone())?;
+        self.describe(prepared.schema.as_ref(), &[])
+    }
+
+    pub(super) fn describe_portal(&mut self, name: &str) -> Result<()> {
+        // A declared cursor is a portal of that name; psycopg asks for its columns before it fetches.
+        if !self.session.portals.contains_key(name)
+            && let Ok(schema) = self.session.cursor_schema(name)
+        {
+            return self.describe(Some(&schema), &[]);
+        }
+        let portal = self.session.portal(name)?;
+        let (schema, formats) = (portal.schema.clone(), portal.formats.clone());
+        self.describe(schema.as_ref(), &formats)
+    }
+
+    fn describe(&mut self, schema: Option<&SchemaRef>, formats: &[Format]) -> Result<()> {
+        match schema {
+            Some(schema) => self.replies.rows(schema, formats)?,
+            None => self.replies.no_data()?,
+        }
+        Ok(())
+    }
+
+    /// The statements of a text, with the place of an error remembered.
+    pub(super) fn parse(&mut self, sql: &str) -> Result<Vec<statement::Statement>> {
+        self.text = sql.to_owned();
+        self.offset = 0;
+        self.position = None;
+        statement::parse(sql).map_err(|(error, position)| {
+            self.position = position;
+            error.into()
+        })
+    }
+}
+
+fn format(code: i16) -> Result<Format> {
+    match code {
+        0 => Ok(Format::Text),
+        1 => Ok(Format::Binary),
+        other => Err(UserError::new("08P01", format!("unsupported format code: {other}")).into()),
+    }
+}
+
+fn result_formats(codes: &[i16], schema: Option<&SchemaRef>) -> Result<Vec<Format>> {
+    let width = schema.map_or(0, |schema| schema.fields().len());
+    match codes {
+        [] => Ok(vec![Format::Text; width]),
+        [all] => Ok(vec![format(*all)?; width]),
+        each if each.len() == width => each.iter().map(|code| format(*code)).collect(),
+        each => {
+            let message = format!("bind message has {} result formats but query has {width} columns", each.len());
+            Err(UserError::new("08P01", message).into())
+        }
+    }
+}

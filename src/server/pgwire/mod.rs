@@ -1,0 +1,25 @@
+//! The Postgres protocol, version 3: `accept` begins a connection, `connection` answers its messages, `execute` runs
+//! statements, `encode` writes rows.
+
+mod accept;
+mod connection;
+mod control;
+mod copy;
+mod encode;
+mod execute;
+mod extended;
+mod frame;
+mod parameters;
+mod plan;
+mod registry;
+mod reply;
+mod running;
+mod session;
+mod statement;
+mod stop;
+mod utility;
+
+pub use accept::Login;
+pub(super) use accept::{Shared, handle};
+pub(super) use registry::Registry;
+pub use registry::{Authenticate, Trust};

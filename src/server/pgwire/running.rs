@@ -1,0 +1,155 @@
+//! A query that runs: its plan on the threads that compute, its rows through a short queue to the connection.
+
+use std::pin::Pin;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::copy;
+use super::encode::{Chunk, RowEncoder, Style};
+use crate::error::{Error, Result, UserError, sqlstate};
+
+/// Chunks between the plan and the connection.
+const QUEUE: usize = 3;
+
+/// Bytes of a chunk, about.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Rows that a batch on its way to a cursor has at most.
+const CURSOR_ROWS: usize = 1024;
+
+/// What the rows become.
+#[derive(Debug, Clone)]
+pub(super) enum Shape {
+    /// `DataRow` messages.
+    Rows(RowEncoder),
+    /// `CopyData` messages.
+    Copy(copy::Options, Style),
+    /// Batches, for a cursor whose format is known when it is fetched from.
+    Batches,
+}
+
+#[derive(Debug)]
+pub(super) enum Item {
+    Chunk(Chunk),
+    Batch(RecordBatch),
+}
+
+/// Work on other threads that ends when nobody waits for it any more.
+#[derive(Debug)]
+pub(super) struct Owned<T>(JoinHandle<T>);
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Run something on the threads that compute.
+pub(super) async fn compute<T: Send + 'static>(
+    cpu: &Handle,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let mut owned = Owned(cpu.spawn(work));
+    match Pin::new(&mut owned.0).await {
+        Ok(result) => result,
+        Err(_) => Err(broken().into()),
+    }
+}
+
+fn broken() -> UserError {
+    UserError::new(sqlstate::INTERNAL, "the statement failed by a defect of the server")
+}
+
+/// A query that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    queue: mpsc::Receiver<Result<Item>>,
+    task: Owned<()>,
+    left: Option<Chunk>,
+}
+
+impl Running {
+    /// Start it. `open` makes the stream, on the threads that compute.
+    pub(super) fn start(
+        cpu: &Handle,
+        shape: Shape,
+        open: impl Future<Output = Result<SendableRecordBatchStream>> + Send + 'static,
+    ) -> Self {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let task = cpu.spawn(async move {
+            if let Err(error) = pump(&sender, shape, open).await {
+                // Nobody listens any more if this fails.
+                let _ = sender.send(Err(error)).await.is_ok();
+            }
+        });
+        Self { queue, task: Owned(task), left: None }
+    }
+
+    /// The next rows; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Item>> {
+        if let Some(left) = self.left.take() {
+            return Ok(Some(Item::Chunk(left)));
+        }
+        match self.queue.recv().await {
+            Some(item) => item.map(Some),
+            None => match Pin::new(&mut self.task.0).await {
+                Ok(()) => Ok(None),
+                Err(_) => Err(broken().into()),
+            },
+        }
+    }
+
+    /// Give rows back that were not asked for yet.
+    pub(super) fn keep(&mut self, rest: Chunk) {
+        if rest.rows() > 0 {
+            self.left = Some(rest);
+        }
+    }
+}
+
+async fn pump(
+    sender: &mpsc::Sender<Result<Item>>,
+    shape: Shape,
+    open: impl Future<Output = Result<SendableRecordBatchStream>>,
+) -> Result<()> {
+    let mut stream = open.await?;
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(Error::from)?;
+        let sent = match &shape {
+            Shape::Rows(encoder) => {
+                let mut sent = true;
+                for chunk in encoder.chunks(&batch, CHUNK_BYTES) {
+                    sent = sender.send(Ok(Item::Chunk(chunk?))).await.is_ok();
+                    if !sent {
+                        break;
+                    }
+                }
+                sent
+            }
+            Shape::Copy(..) | Shape::Batches => slices(sender, &shape, &batch).await?,
+        };
+        if !sent {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+async fn slices(sender: &mpsc::Sender<Result<Item>>, shape: &Shape, batch: &RecordBatch) -> Result<bool> {
+    for from in (0..batch.num_rows()).step_by(CURSOR_ROWS) {
+        let slice = batch.slice(from, CURSOR_ROWS.min(batch.num_rows() - from));
+        let item = match shape {
+            Shape::Copy(options, style) => Item::Chunk(options.chunk(&slice, *style)?),
+            _ => Item::Batch(slice),
+        };
+        if sender.send(Ok(item)).await.is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

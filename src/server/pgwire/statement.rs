@@ -1,0 +1,225 @@
+//! From text to statements: what may be asked for is listed here, everything else is refused.
+
+use datafusion::sql::sqlparser::ast::{self, Statement as Ast};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use super::utility::{self, Utility};
+use crate::error::{UserError, sqlstate};
+
+/// How deep a statement may be nested.
+const DEPTH: usize = 100;
+
+/// An error and where in the text it is: characters from one.
+pub(super) type Located<T> = Result<T, (UserError, Option<usize>)>;
+
+/// One statement.
+#[derive(Debug, Clone)]
+pub(super) struct Statement {
+    pub(super) text: String,
+    /// Characters of the message before the text.
+    pub(super) offset: usize,
+    pub(super) kind: Kind,
+}
+
+/// What kind of statement it is.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    /// It returns rows and changes nothing.
+    Query(Box<Ast>),
+    /// It adds rows to a table.
+    Insert(Box<Ast>),
+    /// It makes or removes a view of the session.
+    View(Box<Ast>),
+    /// It is about the session.
+    Utility(Utility),
+    Copy(Copy),
+}
+
+/// `COPY (query) TO STDOUT`.
+#[derive(Debug, Clone)]
+pub(super) struct Copy {
+    pub(super) query: Box<Ast>,
+    pub(super) options: super::copy::Options,
+}
+
+/// The statements of a message; none if it is empty.
+pub(super) fn parse(sql: &str) -> Located<Vec<Statement>> {
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
+        let what = if error.message.starts_with("Unterminated string") {
+            "unterminated quoted string"
+        } else {
+            "syntax error"
+        };
+        let error_at = position(sql, error.location);
+        (UserError::new(sqlstate::SYNTAX, what).detail(error.message), error_at)
+    })?;
+    let mut statements = Vec::new();
+    for tokens in tokens.split(|token| token.token == Token::SemiColon) {
+        let blank = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_) | Token::EOF);
+        let (Some(first), Some(last)) =
+            (tokens.iter().find(|token| !blank(token)), tokens.iter().rfind(|token| !blank(token)))
+        else {
+            continue;
+        };
+        let from = position(sql, first.span.start).map_or(0, |at| at - 1);
+        let to = position(sql, last.span.end).map_or(usize::MAX, |at| at - 1);
+        let text: String = sql.chars().skip(from).take(to.saturating_sub(from)).collect();
+        let kind = classify(sql, tokens)?;
+        statements.push(Statement { text, offset: from, kind });
+    }
+    Ok(statements)
+}
+
+/// Characters from one; none if the location is unknown.
+fn position(sql: &str, location: Location) -> Option<usize> {
+    let line = usize::try_from(location.line).ok()?.checked_sub(1)?;
+    let column = usize::try_from(location.column).ok()?;
+    let before: usize = sql.split_inclusive('\n').take(line).map(|line| line.chars().count()).sum();
+    Some(before + column)
+}
+
+fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
+    let pieces = utility::pieces(tokens);
+    if let Some(found) =
+        utility::parse(&pieces, |rest| parse_one(sql, tokens.get(utility::token_of(tokens, rest)..).unwrap_or(&[])))
+    {
+        return found.map(Kind::Utility);
+    }
+    let refuse = |error: UserError| Err((error, None));
+    let ast = parse_one(sql, tokens)?;
+    match &ast {
+        Ast::Query(query) if query.locks.is_empty() => {
+            if writes(query) {
+                return refuse(UserError::new(
+                    sqlstate::NOT_SUPPORTED,
+                    "a query with a data-modifying part is not supported",
+                ));
+            }
+            Ok(Kind::Query(Box::new(ast)))
+        }
+        Ast::Query(_) => refuse(
+            UserError::new(sqlstate::NOT_SUPPORTED, "SELECT … FOR UPDATE or SHARE is not supported")
+                .hint("nothing here locks rows"),
+        ),
+        Ast::Explain { statement, .. } if matches!(statement.as_ref(), Ast::Query(query) if !writes(query)) => {
+            Ok(Kind::Query(Box::new(ast)))
+        }
+        Ast::Insert(insert) if insert.returning.is_none() && insert.on.is_none() => Ok(Kind::Insert(Box::new(ast))),
+        Ast::Insert(_) => {
+            refuse(UserError::new(sqlstate::NOT_SUPPORTED, "INSERT with RETURNING or ON CONFLICT is not supported"))
+        }
+        Ast::CreateView(view) if !view.materialized => Ok(Kind::View(Box::new(ast))),
+        Ast::Drop { object_type: ast::ObjectType::View, .. } => Ok(Kind::View(Box::new(ast))),
+        Ast::Copy { .. } => super::copy::options(ast).map(Kind::Copy).map_err(|error| (error, None)),
+        _ => {
+            let verb = sql_verb(&pieces);
+            refuse(UserError::new(sqlstate::NOT_SUPPORTED, format!("{verb} is not supported")).hint(
+                "queries, EXPLAIN, INSERT, CREATE VIEW, COPY … TO STDOUT, transactions, cursors and settings are",
+            ))
+        }
+    }
+}
+
+/// Whether a query is not only a query: `SELECT INTO`, `WITH x AS (INSERT …)`.
+fn writes(query: &ast::Query) -> bool {
+    let mut visitor = Writes(false);
+    let _ = ast::Visit::visit(query, &mut visitor);
+    visitor.0
+}
+
+struct Writes(bool);
+
+impl ast::Visitor for Writes {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> std::ops::ControlFlow<()> {
+        self.0 |= match query.body.as_ref() {
+            ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_) | ast::SetExpr::Merge(_) => {
+                true
+            }
+            ast::SetExpr::Select(select) => select.into.is_some(),
+            _ => false,
+        };
+        std::ops::ControlFlow::Continue(())
+    }
+}
+
+fn sql_verb(pieces: &[utility::Piece]) -> String {
+    let words = pieces.iter().take(2).map_while(|piece| piece.word()).map(str::to_uppercase);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn parse_one(sql: &str, tokens: &[TokenWithSpan]) -> Located<Ast> {
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).with_recursion_limit(DEPTH).with_tokens_with_locations(tokens.to_vec());
+    let parsed = parser.parse_statement().and_then(|statement| match parser.peek_token().token {
+        Token::EOF => Ok(statement),
+        _ => parser.expected("end of statement", parser.peek_token()),
+    });
+    parsed.map_err(|error| {
+        let shown = error.to_string();
+        let at = shown.rsplit_once("at Line: ").and_then(|(_, rest)| {
+            let (line, column) = rest.split_once(", Column: ")?;
+            Some(Location { line: line.parse().ok()?, column: column.trim().parse().ok()? })
+        });
+        let at = at.and_then(|at| position(sql, at)).or_else(|| Some(sql.chars().count() + 1));
+        let error = datafusion::error::DataFusionError::SQL(Box::new(error), None);
+        (crate::error::Error::from(error).describe(), at)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(sql: &str) -> (UserError, Option<usize>) {
+        parse(sql).unwrap_err()
+    }
+
+    #[test]
+    fn statements_are_split_at_semicolons_outside_of_strings() {
+        let statements = parse(" select ';' ; ; select 2 -- ;\n").unwrap();
+        let texts: Vec<_> = statements.iter().map(|statement| (statement.offset, statement.text.as_str())).collect();
+        assert_eq!(texts, [(1, "select ';'"), (16, "select 2")]);
+        assert!(parse(" ; -- nothing").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_syntax_error_says_where() {
+        let (error, at) = refused("select 1;\nselect * form x");
+        assert_eq!((error.code, at), ("42601", Some(25)));
+        assert_eq!(error.message, "syntax error at or near \"x\"");
+        let (error, at) = refused("select 'a");
+        assert_eq!((error.code, error.message.as_str(), at), ("42601", "unterminated quoted string", Some(8)));
+        assert_eq!(refused("select (").0.message, "syntax error at end of input");
+        let deep = format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+        assert_eq!(refused(&deep).0.code, "54001");
+    }
+
+    #[test]
+    fn what_is_not_on_the_list_is_refused() {
+        for sql in [
+            "create table t (a int)",
+            "drop table spans",
+            "delete from spans",
+            "update spans set a = 1",
+            "copy spans to '/tmp/x'",
+            "copy spans from stdin",
+            "create external table t stored as csv location '/etc/passwd'",
+            "explain delete from spans",
+            "with x as (insert into spans select 1) select 1",
+            "select 1 into t",
+            "explain analyze insert into spans values (1)",
+            "select 1 for update",
+            "truncate spans",
+            "merge into a using b on true when matched then delete",
+            "vacuum",
+        ] {
+            let code = refused(sql).0.code;
+            assert!(code == "0A000" || code == "42601", "{sql}: {code}");
+        }
+    }
+}

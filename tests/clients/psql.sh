@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# What psql prints, against what it has to print.
+set -uo pipefail
+failed=0
+
+check() {
+    local expected=$1
+    shift
+    local actual
+    actual=$(psql -X -A -t "$@" 2>&1)
+    if [ "$actual" != "$expected" ]; then
+        printf 'FAILED psql %q\n  expected: %s\n  actual:   %s\n' "$*" "$expected" "$actual" >&2
+        failed=1
+    fi
+}
+
+check '1|x|' -c "SELECT 1, 'x', NULL"
+check '2026-03-01 11:00:00+01' -c "SET TimeZone = 'Europe/Paris'" -c "SELECT timestamptz '2026-03-01 10:00:00+00'" -q
+check 'INSERT 0 2' -c "INSERT INTO changes (change_id, kind) VALUES ('p1', 'deploy'), ('p2', 'flag')"
+check $'p1|deploy\np2|flag' -c "SELECT change_id, kind FROM changes WHERE change_id LIKE 'p_' ORDER BY 1"
+check $'change_id,kind\np1,deploy\np2,flag' -c "COPY (SELECT change_id, kind FROM changes WHERE change_id LIKE 'p_' ORDER BY 1) TO STDOUT (FORMAT csv, HEADER)"
+check $'public|ascribe\nsystem|ascribe' -c '\dn'
+check 'public|changes|table|ascribe' -c '\dt changes'
+check 'Did not find any relation named "nothing".' -c '\d nothing'
+check $'ERROR:  relation "nothing" does not exist\nLINE 1: SELECT * FROM nothing\n                      ^' -c 'SELECT * FROM nothing'
+check $'ERROR:  division by zero' -c 'SELECT 1/0'
+check $'1\n2\n3' -v FETCH_COUNT=2 -c 'SELECT value FROM generate_series(1, 3) ORDER BY 1'
+[ $failed -eq 0 ] && echo "psql: passed"
+exit $failed

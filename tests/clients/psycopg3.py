@@ -1,0 +1,64 @@
+"""psycopg 3 against a server that the environment's PG* variables name."""
+
+import datetime
+import decimal
+import sys
+import threading
+import time
+
+import psycopg
+
+failures = []
+
+
+def check(what, actual, expected):
+    if actual != expected:
+        failures.append(f"{what}: expected {expected!r}, got {actual!r}")
+
+
+def state_of(connection, sql):
+    try:
+        connection.execute(sql)
+    except psycopg.Error as error:
+        return error.sqlstate
+    return None
+
+
+utc = datetime.timezone.utc
+with psycopg.connect(autocommit=True) as connection:
+    when = datetime.datetime(2026, 3, 1, 10, 0, tzinfo=utc)
+    values = [True, 7, 2**40, 1.5, decimal.Decimal("12.340"), "text", b"\0\xff", datetime.date(2026, 3, 1), when]
+    kinds = ["bool", "int4", "int8", "float8", "numeric(38,3)", "text", "bytea", "date", "timestamptz"]
+    for binary in (False, True):
+        for value, kind in zip(values, kinds):
+            row = connection.execute(f"SELECT %s::{kind}", [value], binary=binary).fetchone()
+            check(f"{kind} binary={binary}", row[0], value)
+        row = connection.execute("SELECT ARRAY['a', NULL, 'b c'], NULL::int4", binary=binary).fetchone()
+        check(f"array binary={binary}", row, (["a", None, "b c"], None))
+
+    connection.execute("INSERT INTO changes (change_id, service_name) VALUES (%s, %s)", ["py1", "cart"])
+    found = connection.execute("SELECT change_id FROM changes WHERE service_name = ANY(%s)", [["cart", "x"]]).fetchall()
+    check("any", found, [("py1",)])
+
+    check("undefined table", state_of(connection, "SELECT * FROM nothing"), "42P01")
+    check("syntax", state_of(connection, "SELEC"), "42601")
+    check("setting", state_of(connection, "SHOW nothing"), "42704")
+
+    with connection.transaction():
+        with connection.cursor(name="named") as cursor:
+            cursor.itersize = 100
+            cursor.execute("SELECT value FROM generate_series(1, 1000) ORDER BY 1")
+            check("named cursor", sum(row[0] for row in cursor), 500500)
+
+    threading.Timer(0.5, connection.cancel).start()
+    begin = time.monotonic()
+    slow = "SELECT count(*) FROM generate_series(1, 300000) a CROSS JOIN generate_series(1, 300000) b WHERE a.value % 7 = b.value % 11"
+    check("cancel", state_of(connection, slow), "57014")
+    check("cancelled soon", time.monotonic() - begin < 5, True)
+    check("alive", connection.execute("SELECT 1").fetchone()[0], 1)
+
+for failure in failures:
+    print("FAILED psycopg", failure, file=sys.stderr)
+if not failures:
+    print("psycopg: passed")
+sys.exit(bool(failures))

@@ -1,0 +1,143 @@
+//! The catalog as tools ask for it.
+
+use std::process::Command;
+
+use ascribe::Database;
+use ascribe::server::{Serve, Server, serve};
+use tokio_postgres::NoTls;
+
+async fn start(folder: &tempfile::TempDir) -> Server {
+    let database = Database::open(&folder.path().display().to_string()).await.unwrap();
+    serve(database, Serve { listen: vec!["127.0.0.1:0".to_owned()], ..Serve::default() }).await.unwrap()
+}
+
+/// What psql prints for a command; none where psql is not installed.
+fn psql(server: &Server, command: &str) -> Option<String> {
+    let url = format!("postgresql://ada@127.0.0.1:{}/ascribe", server.local_addr().port());
+    let output = match Command::new("psql").args(["-X", "-A", "-t", "-F", "|", "-c", command, &url]).output() {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("SKIPPED: psql cannot be run: {error}");
+            return None;
+        }
+    };
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let harmless = errors.is_empty() || errors.starts_with("Did not find any");
+    assert!(harmless, "{command}: {errors}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_shows_tables_columns_and_their_descriptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&folder).await;
+    let Some(tables) = psql(&server, r"\dt") else { return };
+    assert!(tables.lines().any(|line| line == "public|spans|table|ascribe"), "{tables}");
+    assert!(!tables.contains("pg_class"), "{tables}");
+
+    let described = psql(&server, r"\dt+ costs").unwrap();
+    let comment = ascribe::model::table("costs").unwrap().comment();
+    assert!(described.contains("public|costs|table|ascribe|permanent|delta"), "{described}");
+    assert!(described.contains(&comment), "{described}");
+
+    let columns = psql(&server, r"\d costs").unwrap();
+    assert!(columns.lines().any(|line| line == "billed_cost|numeric(38,12)|||"), "{columns}");
+    let documented = psql(&server, r"\d+ spans").unwrap();
+    let table = ascribe::model::table("spans").unwrap();
+    assert_eq!(documented.lines().filter(|line| line.contains('|')).count(), table.all_columns().len(), "{documented}");
+    for column in table.columns {
+        assert!(documented.contains(&column.comment()), "{}", column.name);
+    }
+    assert_eq!(psql(&server, r"\d nothing_like_it").map(|shown| shown.contains("costs")), Some(false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_shows_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&folder).await;
+    let Some(schemas) = psql(&server, r"\dn") else { return };
+    assert_eq!(schemas, "public|ascribe\nsystem|ascribe\n");
+    let roles = psql(&server, r"\du").unwrap();
+    assert!(roles.contains("ada|") && roles.contains("ascribe|Superuser"), "{roles}");
+    assert!(psql(&server, r"\l").unwrap().starts_with("ascribe|ascribe|UTF8|"));
+    assert!(psql(&server, r"\conninfo").unwrap().contains("database \"ascribe\" as user \"ada\""));
+    let functions = psql(&server, r"\df").unwrap();
+    for function in ascribe::table_functions::all() {
+        let signature = function.signature();
+        assert!(functions.contains(&format!("public|{}|TABLE(", signature.name)), "{functions}");
+        assert!(functions.contains(&signature.argument_list()), "{functions}");
+    }
+    for command in [
+        r"\d", r"\dv", r"\df+", r"\dT", r"\di", r"\dp", r"\dx", r"\db", r"\dm", r"\ds", r"\da", r"\dD", r"\dn+",
+        r"\l+", r"\du+", r"\ddp",
+    ] {
+        psql(&server, command).unwrap();
+    }
+}
+
+/// The real clients of `tests/clients`, those that are installed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "installs Python packages; tests/clients/run does the same with a server process"]
+async fn clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&folder).await;
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/run");
+    let address = server.local_addr().to_string();
+    let ended =
+        tokio::task::spawn_blocking(move || Command::new(script).env("ASCRIBE_ADDRESS", address).status().unwrap())
+            .await
+            .unwrap();
+    assert!(ended.success());
+}
+
+/// The statements of a recorded file, each ending with a semicolon at the end of a line.
+fn statements(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("--")).collect();
+    lines
+        .join("\n")
+        .split(";\n")
+        .map(|part| part.trim().trim_end_matches(';').to_owned())
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+/// Counts how many of the recorded statements are answered: `ASCRIBE_REPLAY=folder`, one `.sql` file a tool.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement, not a test: needs recorded statements"]
+async fn replay() {
+    let Ok(queries) = std::env::var("ASCRIBE_REPLAY") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&folder).await;
+    let url = format!("postgresql://ada@127.0.0.1:{}/ascribe", server.local_addr().port());
+    let mut files: Vec<_> = std::fs::read_dir(queries).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let all = statements(&std::fs::read_to_string(&file).unwrap());
+        let mut good = 0;
+        for sql in &all {
+            let outcome = if sql.contains("$1") {
+                client.prepare(sql).await.map(drop)
+            } else {
+                client.simple_query(sql).await.map(drop)
+            };
+            match outcome {
+                Ok(()) => good += 1,
+                Err(error) => {
+                    let shown: String =
+                        sql.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(240).collect();
+                    eprintln!(
+                        "{} | {} | {shown}",
+                        file.file_name().unwrap().display(),
+                        error
+                            .as_db_error()
+                            .map_or_else(|| format!("{error:?}"), |e| format!("{} {}", e.code().code(), e.message()))
+                    );
+                    client.simple_query("ROLLBACK").await.unwrap();
+                }
+            }
+        }
+        eprintln!("REPLAY {} {good} of {}", file.file_name().unwrap().display(), all.len());
+    }
+}
