@@ -1,0 +1,7 @@
+//! The algorithms of attribution: plain rows in, plain rows out. No SQL, no I/O.
+
+pub mod anomaly;
+pub mod detectors;
+pub mod stats;
+pub mod templates;
+pub mod visits;
