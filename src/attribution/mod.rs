@@ -5,3 +5,6 @@ pub mod detectors;
 pub mod stats;
 pub mod templates;
 pub mod visits;
+
+#[cfg(test)]
+mod trainticket_tests;
