@@ -2,6 +2,10 @@
 //!
 //! A source is one folder with one line in [`all`].
 
+mod files;
+mod import;
+mod ownership;
+
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
@@ -9,6 +13,8 @@ use datafusion::arrow::array::RecordBatch;
 
 use crate::error::Result;
 use crate::model::{self, RowBuilder, Table};
+
+pub use import::{Progress, Summary, import};
 
 /// Rows that one builder collects before they are handed on.
 pub const ROWS_PER_BATCH: usize = 16_384;
@@ -22,6 +28,10 @@ pub trait Source: std::fmt::Debug + Sync {
     fn name(&self) -> &'static str;
     /// One line for people: what it reads and where it lands.
     fn doc(&self) -> &'static str;
+    /// Whether a delivery takes the place of what the same export delivered before for the same billing period.
+    fn replaces(&self) -> bool {
+        false
+    }
     /// Decode one file. A record that cannot be understood is rejected with [`Output::reject`] and the rest lands;
     /// an error is only for input that cannot be read at all.
     ///
@@ -199,4 +209,10 @@ impl<B> std::fmt::Debug for Rows<B> {
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
     vec![]
+}
+
+/// The source of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn Source> {
+    all().into_iter().find(|source| source.name() == name)
 }

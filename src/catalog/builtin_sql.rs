@@ -1,0 +1,25 @@
+//! The SQL that is built in: one file of `sql/views/` a view. Its leading `--` lines are its documentation.
+
+/// A built-in view.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// SQL name.
+    pub name: &'static str,
+    /// The file: comments, then one query.
+    pub sql: &'static str,
+}
+
+impl View {
+    /// The leading comment as one line.
+    #[must_use]
+    pub fn comment(&self) -> String {
+        let lines = self.sql.lines().map_while(|line| line.strip_prefix("--"));
+        lines.map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Every built-in view, in the order of the documentation.
+#[must_use]
+pub fn views() -> Vec<View> {
+    vec![]
+}

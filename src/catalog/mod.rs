@@ -1,0 +1,32 @@
+//! What names mean: the canonical tables, the built-in views, the system tables.
+
+mod builtin_sql;
+mod lake_schema;
+mod lake_table;
+mod system;
+
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::execution::context::SessionContext;
+
+use crate::error::Result;
+use crate::model;
+use crate::storage::Lake;
+
+pub use builtin_sql::{View, views};
+
+/// Make the lake's tables, the built-in views and the system tables known to a session.
+///
+/// # Errors
+/// When a schema cannot be registered, which is a defect of ours.
+pub fn register(context: &SessionContext, lake: &Arc<Lake>) -> Result<()> {
+    let catalog = MemoryCatalogProvider::new();
+    let state = context.state_weak_ref();
+    let public = lake_schema::LakeSchema::new(lake, model::tables(), views(), Vec::new(), state.clone());
+    catalog.register_schema("public", Arc::new(public))?;
+    let system = lake_schema::LakeSchema::new(lake, model::system_tables(), Vec::new(), system::all(), state);
+    catalog.register_schema("system", Arc::new(system))?;
+    context.register_catalog("ascribe", Arc::new(catalog));
+    Ok(())
+}

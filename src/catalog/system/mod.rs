@@ -1,0 +1,54 @@
+//! Tables of schema `system` that are computed when they are read: one file each, one line in [`all`].
+
+mod functions;
+mod tables;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::catalog::{MemTable, TableProvider};
+
+use crate::error::Result;
+use crate::model::{Column, RowBuilder, Table};
+use crate::storage::Lake;
+
+/// A table that is computed when it is read.
+#[async_trait]
+pub trait SystemTable: std::fmt::Debug + Send + Sync {
+    /// Name, columns and documentation, as for a stored table.
+    fn table(&self) -> &'static Table;
+
+    /// Its rows, as a batch of its own columns.
+    ///
+    /// # Errors
+    /// When the object store cannot be read.
+    async fn rows(&self, lake: &Lake) -> Result<RecordBatch>;
+
+    /// SQL name.
+    fn name(&self) -> &'static str {
+        self.table().name
+    }
+
+    /// The rows as a table.
+    ///
+    /// # Errors
+    /// As [`SystemTable::rows`].
+    async fn provider(&self, lake: &Lake) -> Result<Arc<dyn TableProvider>> {
+        let rows = self.rows(lake).await?;
+        Ok(Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?))
+    }
+}
+
+/// Every computed table, in the order of the documentation.
+#[must_use]
+pub fn all() -> Vec<&'static dyn SystemTable> {
+    vec![&functions::Functions, &tables::Tables]
+}
+
+/// The batch of a builder without the columns that only stored tables have.
+fn own_columns<B: RowBuilder>(mut builder: B) -> Result<RecordBatch> {
+    let own: &'static [Column] = B::table().columns;
+    let batch = builder.finish("", 0);
+    Ok(batch.project(&(0..own.len()).collect::<Vec<_>>())?)
+}

@@ -1,0 +1,114 @@
+//! `ascribe import SOURCE PATH…`
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ascribe::config::Config;
+use ascribe::error::{Result, UserError};
+use ascribe::ingest::{self, Options, Progress, Source, Summary};
+use ascribe::storage::Lake;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Ended, LakeArgument};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = sources_help())]
+pub(super) struct Import {
+    /// What kind of input it is: see the list below
+    source: String,
+    /// Files, globs, directories, object store URLs, or - for standard input; .gz and .zst are read as they are
+    #[arg(required = true)]
+    paths: Vec<String>,
+    #[command(flatten)]
+    lake: LakeArgument,
+    /// Canonical table that csv and parquet files land in
+    #[arg(long)]
+    table: Option<String>,
+    /// Column of the table and the column of the file that fills it; may be given many times
+    #[arg(long, value_name = "TARGET=SOURCE")]
+    map: Vec<String>,
+    /// Exit with status 0 even if records were rejected
+    #[arg(long)]
+    accept_rejections: bool,
+}
+
+fn sources_help() -> String {
+    let lines = ingest::all().into_iter().map(|source| format!("  {:<12} {}", source.name(), source.doc()));
+    format!("Sources:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+impl Import {
+    pub(super) async fn run(self) -> Ended {
+        let source = ingest::find(&self.source).ok_or_else(|| unknown(&self.source))?;
+        let lake = Lake::open(&self.lake.url(), &Config::default())?;
+        let options = Options { table: self.table.clone(), map: self.mapping()? };
+        let summary = watched(&lake, source, &self.paths, &options).await?;
+        print_summary(&summary);
+        let failed = summary.rejections() > 0 && !self.accept_rejections;
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    fn mapping(&self) -> Result<Vec<(String, String)>> {
+        let pairs = self.map.iter().map(|pair| match pair.split_once('=') {
+            Some((target, source)) if !target.is_empty() && !source.is_empty() => {
+                Ok((target.to_owned(), source.to_owned()))
+            }
+            _ => Err(UserError::invalid(format!("--map {pair}: it is not TARGET=SOURCE")).into()),
+        });
+        pairs.collect()
+    }
+}
+
+fn unknown(name: &str) -> UserError {
+    let names: Vec<&str> = ingest::all().into_iter().map(Source::name).collect();
+    UserError::invalid(format!("\"{name}\" is not a source")).hint(format!("the sources are: {}", names.join(", ")))
+}
+
+/// Import with a progress bar on a terminal.
+pub(super) async fn watched(
+    lake: &Arc<Lake>,
+    source: &'static dyn Source,
+    paths: &[String],
+    options: &Options,
+) -> Result<Summary> {
+    let progress = Arc::<Progress>::default();
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let shown = Arc::clone(&progress);
+    let painter = tokio::spawn({
+        let bar = bar.clone();
+        async move {
+            loop {
+                bar.set_length(shown.total.load(Ordering::Relaxed));
+                bar.set_position(shown.read.load(Ordering::Relaxed));
+                bar.set_message(format!("{} rows", shown.rows.load(Ordering::Relaxed)));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    });
+    let summary = ingest::import(lake, source, paths, options, &progress).await;
+    painter.abort();
+    bar.finish_and_clear();
+    summary
+}
+
+/// Rows landed by table, records rejected by reason, files skipped.
+pub(super) fn print_summary(summary: &Summary) {
+    for (table, rows) in &summary.rows {
+        println!("{rows:>12} rows landed in {table}");
+    }
+    if summary.rows.is_empty() {
+        println!("{:>12} rows landed", 0);
+    }
+    if !summary.skipped.is_empty() {
+        println!("{:>12} files skipped as already imported", summary.skipped.len());
+    }
+    for (reason, rejections) in &summary.rejected {
+        println!("{:>12} records rejected: {reason}", rejections.count);
+        println!("{:>12}   such as {}", "", rejections.sample.replace('\n', " "));
+    }
+}

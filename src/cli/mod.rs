@@ -1,0 +1,76 @@
+//! The commands, one file each.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod completion;
+mod format;
+mod import;
+mod prompt;
+mod sql;
+
+use std::process::ExitCode;
+
+use ascribe::config;
+use ascribe::error::{Error, Result};
+use clap::{Parser, Subcommand};
+
+/// Ascribe: who or what caused it, who owns it, and how sure we are.
+#[derive(Debug, Parser)]
+#[command(name = "ascribe", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the lake is.
+#[derive(Debug, Clone, clap::Args)]
+struct LakeArgument {
+    /// A directory, or an s3://, gs:// or az:// URL [default: $ASCRIBE_LAKE, else ./lake]
+    #[arg(long, value_name = "URL")]
+    lake: Option<String>,
+}
+
+impl LakeArgument {
+    fn url(&self) -> String {
+        self.lake.clone().unwrap_or_else(config::lake_url)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Land files in the lake: traces, logs, metrics, changes, costs, audit events, ownership, objectives
+    Import(import::Import),
+    /// Ask in SQL: one statement, a file, or at a prompt
+    Sql(sql::Sql),
+}
+
+/// Run the command that the arguments name.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let done = runtime.block_on(async {
+        match arguments.command {
+            Command::Import(command) => command.run().await,
+            Command::Sql(command) => command.run().await,
+        }
+    });
+    match done {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    // A reader that has seen enough, such as `head`, is not an error.
+    if let Error::Io(io) = error
+        && io.kind() == std::io::ErrorKind::BrokenPipe
+    {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("ERROR: {error}");
+    ExitCode::FAILURE
+}
+
+type Ended = Result<ExitCode>;

@@ -1,0 +1,69 @@
+//! `ascribe sql`
+
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ascribe::Database;
+use ascribe::error::{Result, UserError, sqlstate};
+use datafusion::execution::context::SessionContext;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+
+use super::format::{Format, write};
+use super::{Ended, LakeArgument, prompt};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Sql {
+    /// Statements to run
+    #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file")]
+    command: Option<String>,
+    /// File of statements to run; - is standard input
+    #[arg(short = 'f', long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// How rows are shown
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    #[command(flatten)]
+    lake: LakeArgument,
+}
+
+impl Sql {
+    pub(super) async fn run(self) -> Ended {
+        let database = Database::open(&self.lake.url()).await?;
+        let session = database.new_session()?;
+        let text = match (&self.command, &self.file) {
+            (Some(command), _) => command.clone(),
+            (None, Some(file)) if file.as_os_str() == "-" => stdin()?,
+            (None, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
+                UserError::new(sqlstate::IO, format!("cannot read {}", file.display())).detail(error.to_string())
+            })?,
+            (None, None) if std::io::stdin().is_terminal() => return prompt::run(&session, self.format).await,
+            (None, None) => stdin()?,
+        };
+        run_all(&session, &text, self.format).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn stdin() -> Result<String> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Run statements in order and show what each returns; the first that fails ends it.
+pub(super) async fn run_all(session: &SessionContext, text: &str, format: Format) -> Result<()> {
+    let dialect = PostgreSqlDialect {};
+    let statements = DFParserBuilder::new(text).with_dialect(&dialect).build()?.parse_statements()?;
+    for statement in statements {
+        run_one(session, statement, format).await?;
+    }
+    Ok(())
+}
+
+async fn run_one(session: &SessionContext, statement: Statement, format: Format) -> Result<()> {
+    let plan = session.state().statement_to_plan(statement).await?;
+    let rows = session.execute_logical_plan(plan).await?.execute_stream().await?;
+    write(rows, format).await
+}

@@ -1,0 +1,85 @@
+//! Every setting: its name, default, unit and limit. The only reader of the environment.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// Where the lake is when nobody says otherwise: a directory below the current one.
+pub const DEFAULT_LAKE: &str = "./lake";
+
+/// Environment variable that names the lake.
+pub const LAKE_VARIABLE: &str = "ASCRIBE_LAKE";
+
+/// Where the server listens when nobody says otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:5433";
+
+/// Rows that a Parquet row group holds at most.
+pub const ROW_GROUP_ROWS: usize = 131_072;
+
+/// Rows that a writer collects for one partition before it writes them out as a file.
+pub const ROWS_PER_FILE: usize = 1_048_576;
+
+/// Bytes that a writer collects over all partitions before it writes the largest out as a file.
+pub const WRITE_BUFFER_BYTES: usize = 512 << 20;
+
+/// Batches under way between a decoder and the writer.
+pub const IMPORT_CHANNEL_BATCHES: usize = 4;
+
+/// Bytes of files that share the commits of an import.
+pub const IMPORT_GROUP_BYTES: u64 = 256 << 20;
+
+/// Files that share the commits of an import.
+pub const IMPORT_GROUP_FILES: usize = 1000;
+
+/// Commits that are retried when other writers were faster.
+pub const COMMIT_RETRIES: usize = 100;
+
+/// Memory that all queries of one process share, bytes, when nobody says otherwise.
+pub const DEFAULT_MEMORY_LIMIT: usize = 4 << 30;
+
+/// How far outside its window a trace function reads, so that a trace that straddles the edge is whole. Microseconds.
+pub const TRACE_MARGIN_MICROS: i64 = 3_600_000_000;
+
+/// Settings of one engine.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Memory that queries share, bytes.
+    pub memory_limit: usize,
+    /// Threads that one query uses; 0 is one a core.
+    pub target_partitions: usize,
+    /// Rows in a batch between operators.
+    pub batch_size: usize,
+    /// Options of the object store, as `object_store` names them, over those of the environment.
+    pub storage_options: HashMap<String, String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            memory_limit: DEFAULT_MEMORY_LIMIT,
+            target_partitions: 0,
+            batch_size: 8192,
+            storage_options: HashMap::new(),
+        }
+    }
+}
+
+/// The value of an environment variable, if it is set and not empty.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The lake that the environment or the default names.
+#[must_use]
+pub fn lake_url() -> String {
+    variable(LAKE_VARIABLE).unwrap_or_else(|| DEFAULT_LAKE.to_owned())
+}
+
+/// The file that keeps what was typed at the interactive prompt.
+#[must_use]
+pub fn history_file() -> Option<PathBuf> {
+    let state = variable("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local").join("state")));
+    state.map(|folder| folder.join("ascribe").join("history"))
+}

@@ -1,0 +1,217 @@
+//! From what the user names — paths, globs, directories, URLs, standard input — to local files, and from files to
+//! plain bytes.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::StreamExt;
+use object_store::ObjectStoreExt;
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::error::{Result, UserError, sqlstate};
+
+/// A file to import.
+#[derive(Debug)]
+pub(super) struct InputFile {
+    /// As the user would name it.
+    pub origin: String,
+    /// Where it can be read.
+    pub path: PathBuf,
+    /// Bytes as delivered.
+    pub size: u64,
+    /// Keeps a spooled copy alive.
+    spool: Option<NamedTempFile>,
+}
+
+/// Every file that the arguments name, sorted within each argument.
+pub(super) async fn expand(arguments: &[String]) -> Result<Vec<InputFile>> {
+    let mut files = Vec::new();
+    for argument in arguments {
+        if argument == "-" {
+            files.push(spool_stdin().await?);
+        } else if argument.contains("://") && !argument.starts_with("file://") {
+            files.extend(fetch(argument).await?);
+        } else {
+            let plain = argument.strip_prefix("file://").unwrap_or(argument);
+            files.extend(local(plain)?);
+        }
+    }
+    Ok(files)
+}
+
+fn local(argument: &str) -> Result<Vec<InputFile>> {
+    let mut paths = Vec::new();
+    if Path::new(argument).exists() {
+        collect(Path::new(argument), &mut paths)?;
+    } else {
+        let pattern = glob::glob(argument)
+            .map_err(|error| UserError::invalid(format!("\"{argument}\" is not a pattern: {error}")))?;
+        for found in pattern {
+            let found = found.map_err(|error| UserError::new(sqlstate::IO, error.to_string()))?;
+            collect(&found, &mut paths)?;
+        }
+    }
+    if paths.is_empty() {
+        return Err(UserError::invalid(format!("there is no file at \"{argument}\"")).into());
+    }
+    paths.sort();
+    paths.into_iter().map(|path| opened(path.display().to_string(), path, None)).collect()
+}
+
+/// The files below a directory, hidden ones and what documents a folder aside.
+fn collect(root: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let mut pending = vec![root.to_owned()];
+    while let Some(path) = pending.pop() {
+        if !path.is_dir() {
+            paths.push(path);
+            continue;
+        }
+        for entry in std::fs::read_dir(&path)? {
+            let entry = entry?.path();
+            let name = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let documents = ["README", "LICENSE", "NOTICE"].iter().any(|known| name.starts_with(known));
+            if !name.starts_with('.') && !documents {
+                pending.push(entry);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn opened(origin: String, path: PathBuf, spool: Option<NamedTempFile>) -> Result<InputFile> {
+    let size = std::fs::metadata(&path)
+        .map_err(|error| UserError::new(sqlstate::IO, format!("cannot read {origin}")).detail(error.to_string()))?
+        .len();
+    Ok(InputFile { origin, path, size, spool })
+}
+
+async fn spool_stdin() -> Result<InputFile> {
+    let spooled = tokio::task::spawn_blocking(|| -> Result<NamedTempFile> {
+        let mut spool = NamedTempFile::new()?;
+        std::io::copy(&mut std::io::stdin().lock(), &mut spool)?;
+        spool.flush()?;
+        Ok(spool)
+    });
+    let spool = spooled.await.map_err(|error| UserError::new(sqlstate::INTERNAL, error.to_string()))??;
+    opened("-".to_owned(), spool.path().to_owned(), Some(spool))
+}
+
+/// The objects below a URL, copied to local files.
+async fn fetch(argument: &str) -> Result<Vec<InputFile>> {
+    let url = url::Url::parse(argument)
+        .map_err(|error| UserError::invalid(format!("\"{argument}\" is not a URL: {error}")))?;
+    let (store, prefix) = crate::storage::open_store(&url)?;
+    let mut keys = Vec::new();
+    if store.head(&prefix).await.is_ok() {
+        keys.push(prefix);
+    } else {
+        let mut listing = store.list(Some(&prefix));
+        while let Some(found) = listing.next().await {
+            keys.push(found?.location);
+        }
+    }
+    if keys.is_empty() {
+        return Err(UserError::invalid(format!("there is no object at \"{argument}\"")).into());
+    }
+    keys.sort();
+    let mut files = Vec::new();
+    for key in keys {
+        let mut spool = NamedTempFile::new()?;
+        let mut body = store.get(&key).await?.into_stream();
+        while let Some(bytes) = body.next().await {
+            spool.write_all(&bytes?)?;
+        }
+        spool.flush()?;
+        let origin = format!("{}://{}/{key}", url.scheme(), url.host_str().unwrap_or_default());
+        files.push(opened(origin, spool.path().to_owned(), Some(spool))?);
+    }
+    Ok(files)
+}
+
+impl InputFile {
+    /// SHA-256 of the file as delivered, lowercase hex.
+    pub(super) fn hash(&self) -> Result<String> {
+        let mut file = self.file()?;
+        let mut digest = Sha256::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(hex::encode(digest.finalize()));
+            }
+            digest.update(buffer.get(..read).unwrap_or_default());
+        }
+    }
+
+    fn file(&self) -> Result<File> {
+        let path = self.spool.as_ref().map_or(self.path.as_path(), NamedTempFile::path);
+        Ok(File::open(path).map_err(|error| {
+            UserError::new(sqlstate::IO, format!("cannot read {}", self.origin)).detail(error.to_string())
+        })?)
+    }
+
+    /// The content, decompressed where its first bytes say gzip or Zstandard; `read` counts delivered bytes.
+    pub(super) fn reader(&self, read: Arc<AtomicU64>) -> Result<Box<dyn BufRead>> {
+        let mut file = self.file()?;
+        let mut magic = Vec::new();
+        (&mut file).take(4).read_to_end(&mut magic)?;
+        file.seek(SeekFrom::Start(0))?;
+        let counted = BufReader::with_capacity(1 << 16, Counted { inner: file, read });
+        Ok(match magic.as_slice() {
+            [0x1f, 0x8b, ..] => {
+                Box::new(BufReader::with_capacity(1 << 16, flate2::bufread::MultiGzDecoder::new(counted)))
+            }
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                Box::new(BufReader::with_capacity(1 << 16, zstd::stream::read::Decoder::with_buffer(counted)?))
+            }
+            _ => Box::new(counted),
+        })
+    }
+}
+
+struct Counted {
+    inner: File,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn directories_globs_and_compression() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = folder.path().join("b/plain.json");
+        std::fs::create_dir_all(plain.parent().unwrap()).unwrap();
+        std::fs::write(&plain, b"hello").unwrap();
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(b"hello").unwrap();
+        std::fs::write(folder.path().join("a.gz"), gz.finish().unwrap()).unwrap();
+        std::fs::write(folder.path().join("c.zst"), zstd::encode_all(&b"hello"[..], 1).unwrap()).unwrap();
+        std::fs::write(folder.path().join("README.md"), b"not data").unwrap();
+        let root = folder.path().display().to_string();
+        let files = expand(std::slice::from_ref(&root)).await.unwrap();
+        assert_eq!(files.len(), 3);
+        for file in &files {
+            let mut text = String::new();
+            file.reader(Arc::default()).unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(text, "hello", "{}", file.origin);
+        }
+        assert_eq!(expand(&[format!("{root}/*.gz")]).await.unwrap().len(), 1);
+        assert_eq!(expand(&[format!("{root}/none*")]).await.unwrap_err().sqlstate(), "22023");
+        let hash = files.iter().find(|file| file.origin.ends_with("plain.json")).unwrap().hash().unwrap();
+        assert!(hash.starts_with("2cf24dba5fb0a30e26e83b2ac5b9e29e"));
+    }
+}

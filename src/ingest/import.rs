@@ -1,0 +1,349 @@
+//! Importing files: each lands exactly once, however often the import is run or interrupted.
+//!
+//! Every file has a transaction id made of its source and content. The commits that hold its rows carry the id, the
+//! row in `system.ingests` is committed last. Files of one import share commits, up to a bound.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::Date32Type;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::files::{self, InputFile};
+use super::{Input, Options, Output, Rejections, Source, ownership};
+use crate::config;
+use crate::error::{Result, UserError, sqlstate};
+use crate::model::system::{INGESTS, IngestBuilder, IngestRow};
+use crate::model::{self, RowBuilder, Table};
+use crate::storage::{Commit, Lake, Outcome, Replace, TableWriter};
+
+/// How far an import is; safe to read while it runs.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes of all files, as delivered.
+    pub total: AtomicU64,
+    /// Bytes read so far.
+    pub read: Arc<AtomicU64>,
+    /// Rows decoded so far.
+    pub rows: AtomicU64,
+}
+
+/// What an import did.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Files that were landed.
+    pub files: u64,
+    /// Files that had been landed before.
+    pub skipped: Vec<String>,
+    /// Rows landed, by table.
+    pub rows: BTreeMap<&'static str, u64>,
+    /// Records that did not land, by reason.
+    pub rejected: BTreeMap<String, Rejections>,
+}
+
+impl Summary {
+    /// How many records did not land.
+    #[must_use]
+    pub fn rejections(&self) -> u64 {
+        self.rejected.values().map(|rejections| rejections.count).sum()
+    }
+
+    fn absorb(&mut self, rejected: BTreeMap<String, Rejections>) {
+        for (reason, found) in rejected {
+            self.rejected.entry(reason).and_modify(|known| known.count += found.count).or_insert(found);
+        }
+    }
+}
+
+/// Import files: paths, globs, directories, URLs, `-`.
+///
+/// # Errors
+/// When a file cannot be read, is not what the source reads, or the lake cannot be written. What was committed before
+/// stays, and the same import run again lands the rest.
+pub async fn import(
+    lake: &Arc<Lake>,
+    source: &'static dyn Source,
+    arguments: &[String],
+    options: &Options,
+    progress: &Arc<Progress>,
+) -> Result<Summary> {
+    let files = files::expand(arguments).await?;
+    progress.total.store(files.iter().map(|file| file.size).sum(), Ordering::Relaxed);
+    let mut summary = Summary::default();
+    let mut pending: Vec<Pending> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for file in files {
+        let hash = file.hash()?;
+        let id = transaction_id(source, &hash, options);
+        let known = !source.replaces() && lake.has_transaction(&INGESTS, &id).await?;
+        if known || !seen.insert(id.clone()) {
+            progress.read.fetch_add(file.size, Ordering::Relaxed);
+            summary.skipped.push(file.origin);
+            continue;
+        }
+        pending.push(Pending { file, hash, id });
+    }
+    // A restated billing period is one commit, so all of its files are one group.
+    for group in groups(pending, source.replaces()) {
+        let run = Run { lake, source, options, progress, summary: &mut summary };
+        run.land(group).await?;
+    }
+    Ok(summary)
+}
+
+fn transaction_id(source: &dyn Source, hash: &str, options: &Options) -> String {
+    let table = options.table.as_deref().unwrap_or_default();
+    format!("import/{}/{table}/{hash}", source.name())
+}
+
+struct Pending {
+    file: InputFile,
+    hash: String,
+    id: String,
+}
+
+/// Files that share commits.
+fn groups(pending: Vec<Pending>, all: bool) -> Vec<Vec<Pending>> {
+    let mut groups: Vec<Vec<Pending>> = Vec::new();
+    let mut bytes = 0;
+    for file in pending {
+        let fits = bytes + file.file.size <= config::IMPORT_GROUP_BYTES;
+        bytes = if fits { bytes + file.file.size } else { file.file.size };
+        match groups.last_mut() {
+            Some(group) if all || (fits && group.len() < config::IMPORT_GROUP_FILES) => group.push(file),
+            _ => {
+                bytes = file.file.size;
+                groups.push(vec![file]);
+            }
+        }
+    }
+    groups
+}
+
+struct Run<'a> {
+    lake: &'a Arc<Lake>,
+    source: &'static dyn Source,
+    options: &'a Options,
+    progress: &'a Arc<Progress>,
+    summary: &'a mut Summary,
+}
+
+/// What the decoding of a group gave.
+#[derive(Default)]
+struct Landed {
+    writers: BTreeMap<&'static str, TableWriter>,
+    owners: Vec<RecordBatch>,
+    exports: BTreeMap<String, BTreeSet<i32>>,
+    ingests: Vec<Ingest>,
+}
+
+struct Ingest {
+    origin: String,
+    hash: String,
+    bytes: u64,
+    rows: u64,
+    rejected: BTreeMap<String, Rejections>,
+}
+
+impl Run<'_> {
+    async fn land(mut self, group: Vec<Pending>) -> Result<()> {
+        let started = self.lake.clock().now_micros();
+        let ids: Vec<String> = group.iter().map(|pending| pending.id.clone()).collect();
+        let partly = group.len() > 1 && self.any_known(&ids).await?;
+        if partly {
+            // An interrupted import left some rows of this group: each file decides for itself what is missing.
+            for pending in group {
+                let run = Run {
+                    lake: self.lake,
+                    source: self.source,
+                    options: self.options,
+                    progress: self.progress,
+                    summary: self.summary,
+                };
+                Box::pin(run.land(vec![pending])).await?;
+            }
+            return Ok(());
+        }
+        let mut landed = Landed::default();
+        for pending in group {
+            self.decode(pending, &mut landed).await?;
+        }
+        self.commit(landed, ids, started).await
+    }
+
+    async fn any_known(&self, ids: &[String]) -> Result<bool> {
+        for table in model::tables() {
+            for id in ids {
+                if self.lake.has_transaction(table, id).await? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn decode(&mut self, pending: Pending, landed: &mut Landed) -> Result<()> {
+        let (sender, mut receiver) = mpsc::channel::<(&'static Table, RecordBatch)>(config::IMPORT_CHANNEL_BATCHES);
+        let (source, options, now) = (self.source, self.options.clone(), self.lake.clock().now_micros());
+        let read = Arc::clone(&self.progress.read);
+        let (origin, hash, bytes) = (pending.file.origin.clone(), pending.hash.clone(), pending.file.size);
+        let decoder = tokio::task::spawn_blocking(move || -> Result<BTreeMap<String, Rejections>> {
+            let mut reader = pending.file.reader(read)?;
+            let mut flush = |table, batch| {
+                let gone = |_| UserError::new(sqlstate::IO, "the writer of the import stopped");
+                sender.blocking_send((table, batch)).map_err(gone)?;
+                Ok(())
+            };
+            let mut output = Output::new(source.name(), now, &mut flush);
+            let (origin, content_hash) = (pending.file.origin.as_str(), pending.hash.as_str());
+            source
+                .decode(Input { origin, content_hash, reader: reader.as_mut(), options: &options, now }, &mut output)?;
+            output.finish()
+        });
+        let mut rows = 0;
+        while let Some((table, batch)) = receiver.recv().await {
+            rows += batch.num_rows() as u64;
+            self.progress.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            if let Err(error) = self.take(table, batch, landed).await {
+                drop(receiver);
+                // The decoder's own error only says that nobody listens any more.
+                decoder.await.ok();
+                return Err(error);
+            }
+        }
+        let decoded = decoder.await.map_err(|error| UserError::new(sqlstate::INTERNAL, error.to_string()))?;
+        let rejected = decoded.map_err(|error| in_file(error, &origin))?;
+        landed.ingests.push(Ingest { origin, hash, bytes, rows, rejected });
+        Ok(())
+    }
+
+    async fn take(&self, table: &'static Table, batch: RecordBatch, landed: &mut Landed) -> Result<()> {
+        if std::ptr::eq(table, &raw const model::ownership::OWNERSHIP) {
+            landed.owners.push(batch);
+            return Ok(());
+        }
+        if table.name == model::cost::COSTS.name {
+            note_exports(&batch, &mut landed.exports);
+        }
+        if !landed.writers.contains_key(table.name) {
+            landed.writers.insert(table.name, self.lake.writer(table).await?);
+        }
+        match landed.writers.get_mut(table.name) {
+            Some(writer) => writer.write(batch).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn commit(&mut self, mut landed: Landed, ids: Vec<String>, started: i64) -> Result<()> {
+        if let Some(rows) = ownership::land(self.lake, std::mem::take(&mut landed.owners), &ids).await? {
+            *self.summary.rows.entry("ownership").or_default() += rows;
+        }
+        let fingerprint = fingerprint(&ids);
+        let mut unchanged = !landed.exports.is_empty();
+        for (name, writer) in landed.writers {
+            let rows = writer.rows();
+            let commit = if name == model::cost::COSTS.name {
+                restatement(&landed.exports, fingerprint)
+            } else {
+                Commit { transactions: ids.clone(), ..Commit::default() }
+            };
+            if let Outcome::Committed(_) = writer.commit(commit).await? {
+                *self.summary.rows.entry(name).or_default() += rows;
+                unchanged = false;
+            }
+        }
+        if unchanged {
+            self.summary.skipped.extend(landed.ingests.into_iter().map(|ingest| ingest.origin));
+            return Ok(());
+        }
+        self.record(landed.ingests, ids, started).await
+    }
+
+    async fn record(&mut self, ingests: Vec<Ingest>, ids: Vec<String>, started: i64) -> Result<()> {
+        let finished = self.lake.clock().now_micros();
+        let mut builder = IngestBuilder::default();
+        for ingest in ingests {
+            let rejected: u64 = ingest.rejected.values().map(|rejections| rejections.count).sum();
+            builder.append(&IngestRow {
+                ingest_id: Some(uuid::Uuid::now_v7().to_string().into()),
+                importer: Some(self.source.name().into()),
+                origin: Some(ingest.origin.into()),
+                content_hash: Some(ingest.hash.into()),
+                started_at: Some(started),
+                finished_at: Some(finished),
+                bytes: i64::try_from(ingest.bytes).ok(),
+                rows_landed: i64::try_from(ingest.rows).ok(),
+                rows_rejected: i64::try_from(rejected).ok(),
+                rejections: (!ingest.rejected.is_empty()).then(|| as_json(&ingest.rejected).into()),
+                ..IngestRow::default()
+            });
+            self.summary.files += 1;
+            self.summary.absorb(ingest.rejected);
+        }
+        let mut writer = self.lake.writer(&INGESTS).await?;
+        writer.write(builder.finish(self.source.name(), finished)).await?;
+        let transactions = if self.source.replaces() { Vec::new() } else { ids };
+        writer.commit(Commit { transactions, ..Commit::default() }).await?;
+        Ok(())
+    }
+}
+
+fn as_json(rejected: &BTreeMap<String, Rejections>) -> String {
+    let entries = rejected
+        .iter()
+        .map(|(reason, found)| serde_json::json!({ "reason": reason, "count": found.count, "sample": found.sample }));
+    serde_json::Value::from_iter(entries).to_string()
+}
+
+fn in_file(error: crate::error::Error, origin: &str) -> crate::error::Error {
+    match error {
+        crate::error::Error::User(mut user) => {
+            user.message = format!("{origin}: {}", user.message);
+            user.into()
+        }
+        other => other,
+    }
+}
+
+/// Which months of which export a batch of charges covers.
+fn note_exports(batch: &RecordBatch, exports: &mut BTreeMap<String, BTreeSet<i32>>) {
+    let (Some(ids), Some(months)) = (batch.column_by_name("export_id"), batch.column_by_name("billing_month")) else {
+        return;
+    };
+    let (Some(ids), Some(months)) = (ids.as_string_opt::<i32>(), months.as_primitive_opt::<Date32Type>()) else {
+        return;
+    };
+    for row in 0..batch.num_rows() {
+        if ids.is_valid(row) && months.is_valid(row) {
+            exports.entry(ids.value(row).to_owned()).or_default().insert(months.value(row));
+        }
+    }
+}
+
+/// A number that stands for the files of an import, for comparing it with the last one of the same export.
+fn fingerprint(ids: &[String]) -> i64 {
+    let sorted: BTreeSet<&String> = ids.iter().collect();
+    let mut digest = Sha256::new();
+    for id in sorted {
+        digest.update(id.as_bytes());
+    }
+    let bytes = digest.finalize();
+    let low = bytes.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    i64::try_from(low >> 1).unwrap_or_default()
+}
+
+/// The commit that puts charges in the place of those of the same export and month.
+fn restatement(exports: &BTreeMap<String, BTreeSet<i32>>, fingerprint: i64) -> Commit {
+    let replace = exports.iter().map(|(id, months)| Replace::Matching {
+        column: "export_id",
+        value: id.clone(),
+        partitions: months.clone(),
+    });
+    let latest = exports
+        .iter()
+        .flat_map(|(id, months)| months.iter().map(move |month| (format!("export/{id}/{month}"), fingerprint)));
+    Commit { transactions: Vec::new(), replace: replace.collect(), latest: latest.collect() }
+}

@@ -1,0 +1,66 @@
+//! The only builder of a `SessionContext`: the lake's tables, our functions, our rules, PostgreSQL's dialect.
+
+use std::sync::Arc;
+
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::optimizer::Optimizer;
+use datafusion::prelude::SessionConfig;
+
+use crate::catalog;
+use crate::config::Config;
+use crate::error::Result;
+use crate::optimizer;
+use crate::storage::Lake;
+use crate::table_functions::FunctionPlanner;
+
+/// The name of the one database.
+pub const DATABASE: &str = "ascribe";
+
+/// The schema that unqualified names mean.
+pub const SCHEMA: &str = "public";
+
+/// What all sessions of one engine share: memory, spill files, caches.
+///
+/// # Errors
+/// When the spill directory cannot be made.
+pub fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
+    let pool = Arc::new(FairSpillPool::new(config.memory_limit));
+    Ok(Arc::new(RuntimeEnvBuilder::new().with_memory_pool(pool).build()?))
+}
+
+/// A new session: its settings, views and prepared statements are its own.
+///
+/// # Errors
+/// When a built-in definition is broken, which is a defect of ours.
+pub fn new(lake: &Arc<Lake>, runtime: &Arc<RuntimeEnv>, config: &Config) -> Result<SessionContext> {
+    let mut settings = SessionConfig::new()
+        .with_default_catalog_and_schema(DATABASE, SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true)
+        .with_batch_size(config.batch_size)
+        .with_extension(Arc::clone(lake))
+        .set_str("datafusion.sql_parser.dialect", "PostgreSQL")
+        .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+        .set_bool("datafusion.execution.parquet.reorder_filters", true)
+        .set_str("datafusion.execution.time_zone", "UTC");
+    if config.target_partitions > 0 {
+        settings = settings.with_target_partitions(config.target_partitions);
+    }
+    let mut rules = optimizer::rules();
+    rules.extend(Optimizer::new().rules);
+    let state = SessionStateBuilder::new()
+        .with_config(settings)
+        .with_runtime_env(Arc::clone(runtime))
+        .with_default_features()
+        .with_optimizer_rules(rules)
+        .with_relation_planners(vec![Arc::new(FunctionPlanner)])
+        .build();
+    #[expect(clippy::disallowed_methods, reason = "the one place that builds a session")]
+    let context = SessionContext::new_with_state(state);
+    catalog::register(&context, lake)?;
+    ascribe_udfs::register_all(&context)?;
+    Ok(context)
+}

@@ -1,0 +1,217 @@
+//! The lake: canonical tables as Delta tables in an object store. Knows no query engine beyond a table provider.
+//!
+//! A table is made by its first write. A write is one Delta commit: all of its rows are there, or none.
+
+mod location;
+mod stats;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
+use deltalake::kernel::StructType;
+use deltalake::protocol::SaveMode;
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::StreamExt;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::error::{Result, UserError, sqlstate};
+use crate::model::{self, Table};
+
+pub use write::{Commit, DataFile, Outcome, Replace, TableWriter};
+
+/// The object store of a URL, and the path inside it. Credentials are read from the provider's own variables.
+///
+/// # Errors
+/// When the URL names a kind of store that is not supported, or the store cannot be set up.
+pub fn open_store(url: &Url) -> Result<(Arc<dyn ObjectStore>, Path)> {
+    location::register_stores();
+    let mut root = url.clone();
+    root.set_path("/");
+    let store = DeltaTableBuilder::from_url(root)?
+        .build_storage()
+        .map_err(|error| location::unreachable(url.as_str(), &error))?
+        .object_store(None);
+    let path = Path::from_url_path(url.path())
+        .map_err(|error| UserError::invalid(format!("{url} is not the URL of an object: {error}")))?;
+    Ok((store, path))
+}
+
+/// A lake, opened. Cheap to share; every method sees the newest committed state.
+#[derive(Debug)]
+pub struct Lake {
+    root: Url,
+    options: HashMap<String, String>,
+    tables: HashMap<&'static str, Mutex<Option<DeltaTable>>>,
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Lake {
+    /// Open the lake at a directory or an `s3://`, `gs://`, `az://` URL. Nothing is created before the first write.
+    ///
+    /// # Errors
+    /// When the URL cannot be understood or names a kind of store that is not supported.
+    pub fn open(url: &str, config: &Config) -> Result<Arc<Self>> {
+        Self::open_with_clock(url, config, Arc::new(SystemClock))
+    }
+
+    /// The same with a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub fn open_with_clock(url: &str, config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
+        location::register_stores();
+        let root = location::parse(url)?;
+        let options = config.storage_options.clone();
+        let store = DeltaTableBuilder::from_url(root.clone())?
+            .with_storage_options(options.clone())
+            .build_storage()
+            .map_err(|error| location::unreachable(url, &error))?
+            .object_store(None);
+        let all = model::tables().into_iter().chain(model::system_tables());
+        let tables = all.map(|table| (table.name, Mutex::new(None))).collect();
+        Ok(Arc::new(Self { root, options, tables, store, clock }))
+    }
+
+    /// The URL of the lake, with a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.root
+    }
+
+    /// The object store, with the lake as its root.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// The clock of the lake.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The newest committed state of a table; none before its first write.
+    ///
+    /// # Errors
+    /// When the object store cannot be read.
+    pub async fn snapshot(&self, table: &'static Table) -> Result<Option<DeltaTable>> {
+        let mut known = self.slot(table)?.lock().await;
+        self.refresh(table, &mut known).await?;
+        Ok(known.clone())
+    }
+
+    fn slot(&self, table: &'static Table) -> Result<&Mutex<Option<DeltaTable>>> {
+        self.tables.get(table.name).ok_or_else(|| {
+            UserError::new(sqlstate::UNDEFINED_TABLE, format!("the lake has no table {}", table.name)).into()
+        })
+    }
+
+    async fn refresh(&self, table: &'static Table, known: &mut Option<DeltaTable>) -> Result<()> {
+        if let Some(delta) = known {
+            delta.update_state().await?;
+            return Ok(());
+        }
+        let log = Path::from(format!("tables/{}/_delta_log", table.name));
+        if self.store.list(Some(&log)).next().await.transpose()?.is_none() {
+            return Ok(());
+        }
+        let builder = DeltaTableBuilder::from_url(self.table_url(table)?)?.with_storage_options(self.options.clone());
+        *known = Some(builder.load().await?);
+        Ok(())
+    }
+
+    fn table_url(&self, table: &Table) -> Result<Url> {
+        let path = format!("tables/{}/", table.name);
+        self.root.join(&path).map_err(|error| UserError::invalid(format!("lake URL {}: {error}", self.root)).into())
+    }
+
+    /// A provider of the rows of the newest committed state.
+    ///
+    /// # Errors
+    /// When the object store cannot be read.
+    pub async fn provider(&self, table: &'static Table) -> Result<Arc<dyn TableProvider>> {
+        let Some(delta) = self.snapshot(table).await? else {
+            return Ok(Arc::new(EmptyTable::new(table.schema())));
+        };
+        let scan = delta.table_provider().build().await?;
+        Ok(Arc::new(scan))
+    }
+
+    /// The version of a table's newest state; none before its first write.
+    ///
+    /// # Errors
+    /// When the object store cannot be read.
+    pub async fn version(&self, table: &'static Table) -> Result<Option<u64>> {
+        Ok(self.snapshot(table).await?.and_then(|delta| delta.version()))
+    }
+
+    /// Whether a commit to the table carried this transaction id, so that its rows are there already.
+    ///
+    /// # Errors
+    /// When the object store cannot be read.
+    pub async fn has_transaction(&self, table: &'static Table, id: &str) -> Result<bool> {
+        let Some(delta) = self.snapshot(table).await? else { return Ok(false) };
+        let version = delta.snapshot()?.transaction_version(delta.log_store().as_ref(), id).await?;
+        Ok(version.is_some())
+    }
+
+    /// The files of the newest state, with their statistics.
+    ///
+    /// # Errors
+    /// When the object store cannot be read.
+    pub async fn files(&self, table: &'static Table) -> Result<Vec<DataFile>> {
+        let Some(delta) = self.snapshot(table).await? else { return Ok(Vec::new()) };
+        write::active_files(&delta)
+    }
+
+    /// Begin a write to a table. Nothing is visible before [`TableWriter::commit`].
+    ///
+    /// # Errors
+    /// When the object store cannot be written.
+    pub async fn writer(self: &Arc<Self>, table: &'static Table) -> Result<TableWriter> {
+        let mut known = self.slot(table)?.lock().await;
+        self.refresh(table, &mut known).await?;
+        if known.is_none() {
+            *known = Some(self.create(table).await?);
+        }
+        let store = known.as_ref().map(|delta| delta.log_store().object_store(None));
+        let store = store.ok_or_else(|| UserError::new(sqlstate::INTERNAL, "a table vanished while it was opened"))?;
+        Ok(TableWriter::new(Arc::clone(self), table, store))
+    }
+
+    async fn create(&self, table: &'static Table) -> Result<DeltaTable> {
+        let url = self.table_url(table)?;
+        if let Ok(folder) = url.to_file_path() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let delta = DeltaTableBuilder::from_url(url)?.with_storage_options(self.options.clone()).build()?;
+        let schema: StructType =
+            deltalake::kernel::engine::arrow_conversion::TryIntoKernel::try_into_kernel(table.schema().as_ref())?;
+        let created = delta
+            .create()
+            .with_table_name(table.name)
+            .with_comment(table.comment())
+            .with_columns(schema.fields().cloned())
+            .with_partition_columns(table.partition.column())
+            .with_save_mode(SaveMode::Ignore)
+            .await;
+        match created {
+            Ok(delta) => Ok(delta),
+            // Another writer created it between our look and our commit.
+            Err(DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::Transaction { .. }) => {
+                let builder = DeltaTableBuilder::from_url(self.table_url(table)?)?;
+                Ok(builder.with_storage_options(self.options.clone()).load().await?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A call as a table: its rows are computed when the plan runs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::{Call, TableFunction};
+use crate::error::Error;
+
+/// A call with constant arguments, as the query engine sees it.
+#[derive(Debug)]
+pub(super) struct CallTable {
+    pub(super) function: &'static dyn TableFunction,
+    pub(super) arguments: Vec<ScalarValue>,
+}
+
+#[async_trait]
+impl TableProvider for CallTable {
+    fn schema(&self) -> SchemaRef {
+        self.function.signature().schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(state) = state.as_any().downcast_ref::<SessionState>() else {
+            return internal_err!("a table function runs in a session of its own kind only");
+        };
+        let schema = match projection {
+            Some(columns) => Arc::new(self.schema().project(columns)?),
+            None => self.schema(),
+        };
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Ok(Arc::new(CallExec {
+            function: self.function,
+            arguments: self.arguments.clone(),
+            state: state.clone(),
+            projection: projection.cloned(),
+            properties: Arc::new(properties),
+        }))
+    }
+}
+
+/// Runs a table function.
+pub(super) struct CallExec {
+    function: &'static dyn TableFunction,
+    arguments: Vec<ScalarValue>,
+    state: SessionState,
+    projection: Option<Vec<usize>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl fmt::Debug for CallExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallExec").field("function", &self.function.signature().name).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for CallExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signature = self.function.signature();
+        write!(f, "TableFunctionExec: {}(", signature.name)?;
+        let named = signature.arguments.iter().zip(&self.arguments);
+        for (at, (argument, value)) in named.filter(|(_, value)| !value.is_null()).enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{} => {value}", argument.names.first().unwrap_or(&""))?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl ExecutionPlan for CallExec {
+    fn name(&self) -> &'static str {
+        "TableFunctionExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a table function has no children") }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return exec_err!("a table function has one partition, not {}", partition + 1);
+        }
+        let call = Call {
+            signature: self.function.signature(),
+            arguments: self.arguments.clone(),
+            state: self.state.clone(),
+            task: context,
+            projection: self.projection.clone(),
+        };
+        let (function, projection) = (self.function, self.projection.clone());
+        let started = stream::once(async move { function.run(call).await.map_err(engine_error) });
+        let rows = started.try_flatten().map(move |batch| match (&projection, batch) {
+            (Some(columns), Ok(batch)) => Ok(batch.project(columns)?),
+            (_, batch) => batch,
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+    }
+}
+
+/// An error of ours in the engine's clothes; the session takes them off again.
+fn engine_error(error: Error) -> datafusion::error::DataFusionError {
+    match error {
+        Error::Engine(inner) => inner,
+        Error::User(inner) => inner.into(),
+        other => datafusion::error::DataFusionError::External(Box::new(other)),
+    }
+}
