@@ -16,6 +16,11 @@ use crate::model::{self, RowBuilder, Table};
 
 pub use import::{Progress, Summary, import};
 
+pub mod jaeger;
+pub mod otlp;
+pub mod telemetry;
+pub mod zipkin;
+
 /// Rows that one builder collects before they are handed on.
 pub const ROWS_PER_BATCH: usize = 16_384;
 
@@ -208,7 +213,7 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![]
+    vec![&otlp::Otlp]
 }
 
 /// The source of that name.
