@@ -4,8 +4,11 @@
 //! runs when the query does, not when it is planned. Arguments may be given by name or position, as literals,
 //! expressions or `$1` parameters; they are constant by the time `run` sees them.
 
+mod attribute_incident;
 mod call;
+mod evidence;
 mod exec;
+mod incidents;
 mod planner;
 
 use std::fmt::Debug;
@@ -132,7 +135,7 @@ pub trait TableFunction: Debug + Send + Sync {
 /// Every table function, in the order in which documentation shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn TableFunction> {
-    vec![]
+    vec![&attribute_incident::AttributeIncident, &evidence::EvidenceOf]
 }
 
 /// The table function of that name.
