@@ -36,6 +36,18 @@ pub const COMMIT_RETRIES: usize = 100;
 /// Memory that all queries of one process share, bytes, when nobody says otherwise.
 pub const DEFAULT_MEMORY_LIMIT: usize = 4 << 30;
 
+/// Missed runs of one report that are made up for after downtime.
+pub const REPORT_CATCH_UP_RUNS: usize = 12;
+
+/// Attempts at a run before it counts as failed.
+pub const REPORT_ATTEMPTS: i64 = 3;
+
+/// Wait before the second attempt at a run, microseconds; doubled for each further one.
+pub const REPORT_RETRY_MICROS: i64 = 60_000_000;
+
+/// Seconds between two looks at what is due.
+pub const REPORT_TICK_SECONDS: u64 = 15;
+
 /// How far outside its window a trace function reads, so that a trace that straddles the edge is whole. Microseconds.
 pub const TRACE_MARGIN_MICROS: i64 = 3_600_000_000;
 

@@ -36,4 +36,6 @@ pub mod session;
 
 mod database;
 
+pub mod reports;
+
 pub use database::Database;

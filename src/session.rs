@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 
 use crate::catalog;
 use crate::config::Config;
 use crate::error::Result;
-use crate::optimizer;
+use crate::optimizer::{self, MapOperators};
 use crate::storage::Lake;
 use crate::table_functions::FunctionPlanner;
 
@@ -51,10 +53,13 @@ pub fn new(lake: &Arc<Lake>, runtime: &Arc<RuntimeEnv>, config: &Config) -> Resu
     }
     let mut rules = optimizer::rules();
     rules.extend(Optimizer::new().rules);
+    let mut expressions: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(MapOperators)];
+    expressions.extend(SessionStateDefaults::default_expr_planners());
     let state = SessionStateBuilder::new()
         .with_config(settings)
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
+        .with_expr_planners(expressions)
         .with_optimizer_rules(rules)
         .with_relation_planners(vec![Arc::new(FunctionPlanner)])
         .build();

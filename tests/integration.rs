@@ -1,4 +1,5 @@
 //! The one integration-test binary: everything that needs more than one module.
 
 mod lake;
+mod reports;
 mod slt;

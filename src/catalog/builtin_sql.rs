@@ -1,4 +1,4 @@
-//! The SQL that is built in: one file of `sql/views/` a view. Its leading `--` lines are its documentation.
+//! The SQL that is built in: one file of `sql/views/` a view, one of `sql/reports/` a report; see `sql/README.md`.
 
 /// A built-in view.
 #[derive(Debug, Clone, Copy)]
@@ -21,5 +21,20 @@ impl View {
 /// Every built-in view, in the order of the documentation.
 #[must_use]
 pub fn views() -> Vec<View> {
+    vec![]
+}
+
+/// A built-in report file.
+#[derive(Debug, Clone, Copy)]
+pub struct ReportFile {
+    /// Name of the report.
+    pub name: &'static str,
+    /// The file.
+    pub sql: &'static str,
+}
+
+/// Every built-in report, in the order of the documentation.
+#[must_use]
+pub fn report_files() -> Vec<ReportFile> {
     vec![]
 }

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::model;
 use crate::storage::Lake;
 
-pub use builtin_sql::{View, views};
+pub use builtin_sql::{ReportFile, View, report_files, views};
 
 /// Make the lake's tables, the built-in views and the system tables known to a session.
 ///

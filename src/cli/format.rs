@@ -7,7 +7,8 @@ use ascribe::error::{Result, UserError};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::csv::WriterBuilder;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::arrow::json::LineDelimitedWriter;
+use datafusion::arrow::json::WriterBuilder as JsonWriter;
+use datafusion::arrow::json::writer::LineDelimited;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::arrow::util::pretty::pretty_format_batches_with_options;
 use datafusion::execution::SendableRecordBatchStream;
@@ -66,7 +67,7 @@ pub(super) async fn write(mut rows: SendableRecordBatchStream, format: Format) -
             }
         }
         Format::Json => {
-            let mut writer = LineDelimitedWriter::new(&mut out);
+            let mut writer = JsonWriter::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut out);
             while let Some(batch) = rows.next().await {
                 writer.write(&batch?)?;
             }

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 
 use ascribe::Database;
 use ascribe::error::{Result, UserError, sqlstate};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::UInt64Type;
 use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
@@ -64,6 +67,13 @@ pub(super) async fn run_all(session: &SessionContext, text: &str, format: Format
 
 async fn run_one(session: &SessionContext, statement: Statement, format: Format) -> Result<()> {
     let plan = session.state().statement_to_plan(statement).await?;
-    let rows = session.execute_logical_plan(plan).await?.execute_stream().await?;
-    write(rows, format).await
+    let inserts = matches!(&plan, LogicalPlan::Dml(_));
+    let frame = session.execute_logical_plan(plan).await?;
+    if inserts {
+        let rows = frame.collect().await?;
+        let count = rows.first().and_then(|batch| batch.column(0).as_primitive_opt::<UInt64Type>().map(|n| n.value(0)));
+        println!("INSERT 0 {}", count.unwrap_or_default());
+        return Ok(());
+    }
+    write(frame.execute_stream().await?, format).await
 }
