@@ -115,11 +115,11 @@ impl TableFunction for AttributeIncident {
 }
 
 fn parse_signal(text: Option<&str>) -> Result<Signal> {
-    match text.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("" | "any" | "cost" | "security") => Ok(Signal::Any),
-        Some("latency") => Ok(Signal::Latency),
-        Some("errors" | "error" | "availability") => Ok(Signal::Errors),
-        Some(other) => {
+    match text.unwrap_or_default().to_ascii_lowercase().as_str() {
+        "" | "any" | "cost" | "security" => Ok(Signal::Any),
+        "latency" => Ok(Signal::Latency),
+        "errors" | "error" | "availability" => Ok(Signal::Errors),
+        other => {
             Err(UserError::invalid(format!("attribute_incident: unknown signal {other}")).hint("latency or errors").into())
         }
     }

@@ -16,10 +16,10 @@ use crate::model;
 use crate::table_functions::Call;
 
 /// Version of the method: part of every attribution's id.
-pub(super) const METHOD_VERSION: &str = "1";
+pub(in crate::table_functions) const METHOD_VERSION: &str = "1";
 
 /// Name of the method.
-pub(super) const METHOD: &str = "blame-and-changes";
+pub(in crate::table_functions) const METHOD: &str = "blame-and-changes";
 
 /// Namespace of attribution ids.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8a6d_5b6f_0f5e_4c0c_9d5e_2f0b_7a31_44c1);
@@ -32,7 +32,7 @@ const EXPLAINED: usize = 12;
 
 /// A candidate as it is returned and stored.
 #[derive(Debug, Clone)]
-pub(super) struct Row {
+pub(in crate::table_functions) struct Row {
     pub attribution_id: String,
     pub role: &'static str,
     pub cause_kind: String,
@@ -48,14 +48,14 @@ pub(super) struct Row {
 
 /// The answer to a question.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(in crate::table_functions) struct Answer {
     /// Id of the answer as a whole: the same question over the same data has the same.
     pub id: Uuid,
     pub rows: Vec<Row>,
 }
 
 /// Answer a question. `subject` is what the answer is filed under.
-pub(super) async fn answer(call: &Call, question: &Question, signal: Signal, subject: &str) -> Result<Answer> {
+pub(in crate::table_functions) async fn answer(call: &Call, question: &Question, signal: Signal, subject: &str) -> Result<Answer> {
     let id = answer_id(call, question, signal, subject).await?;
     let start = load::baseline_start(call, question).await?;
     // Without any data before the incident, the first quarter of it has to stand for what is usual.
@@ -168,6 +168,6 @@ fn name(candidate: &Candidate, changes: &[Change], loaded: &Loaded, service: Opt
 }
 
 /// What the findings say about a service.
-pub(super) fn suspect_of(findings: &Findings, service: u32) -> Option<&detectors::Suspect> {
+pub(in crate::table_functions) fn suspect_of(findings: &Findings, service: u32) -> Option<&detectors::Suspect> {
     findings.suspects.iter().find(|suspect| suspect.service == service)
 }

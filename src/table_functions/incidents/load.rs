@@ -18,11 +18,11 @@ use crate::error::Result;
 use crate::table_functions::{Call, timestamp};
 
 /// Microseconds in a second.
-pub(super) const SECOND: i64 = 1_000_000;
+pub(in crate::table_functions) const SECOND: i64 = 1_000_000;
 
 /// What is asked about.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
+pub(in crate::table_functions) struct Question {
     /// Service that alerted.
     pub service: String,
     /// Its environment, if the incident names one.
@@ -35,7 +35,7 @@ pub(super) struct Question {
 
 /// Everything that was read.
 #[derive(Debug, Default)]
-pub(super) struct Loaded {
+pub(in crate::table_functions) struct Loaded {
     pub vocabulary: Vocabulary,
     pub spans: Vec<Span>,
     pub logs: Vec<LogLine>,
@@ -71,7 +71,7 @@ impl Question {
 
 /// Where what is usual begins: far enough back for enough requests, not across a silence once there are enough, not
 /// further than the settings say. None when there is nothing before the incident.
-pub(super) async fn baseline_start(call: &Call, question: &Question) -> Result<Option<i64>> {
+pub(in crate::table_functions) async fn baseline_start(call: &Call, question: &Question) -> Result<Option<i64>> {
     let length = question.to.saturating_sub(question.from);
     let furthest = config::BASELINE_MAX_MICROS.min(config::BASELINE_MIN_MICROS.max(length.saturating_mul(4)));
     let sql = format!(
@@ -107,7 +107,7 @@ fn walk_back(bins: &[(i64, i64)]) -> Option<i64> {
 }
 
 /// Read spans and logs from `from` to the end of the question, whole traces of a sample if there are too many.
-pub(super) async fn telemetry(call: &Call, question: &Question, from: i64) -> Result<Loaded> {
+pub(in crate::table_functions) async fn telemetry(call: &Call, question: &Question, from: i64) -> Result<Loaded> {
     let mut loaded = Loaded { sampled: 1, ..Loaded::default() };
     let count = format!(
         "SELECT count(*) FROM spans WHERE start_time >= $from AND start_time < $to{}",
@@ -201,7 +201,7 @@ impl Loaded {
 }
 
 /// Gauges of processors, memory and the like of all services, from an hour before the incident to its end.
-pub(super) async fn resources(call: &Call, question: &Question, loaded: &mut Loaded) -> Result<()> {
+pub(in crate::table_functions) async fn resources(call: &Call, question: &Question, loaded: &mut Loaded) -> Result<()> {
     let sql = format!(
         "SELECT service_name, metric_name, time, value FROM metric_points \
          WHERE time >= $from AND time < $to AND value IS NOT NULL AND service_name IS NOT NULL \
@@ -236,7 +236,7 @@ pub(super) async fn resources(call: &Call, question: &Question, loaded: &mut Loa
 }
 
 /// Recorded changes that were complete or begun before the end of the incident, and versions that changed unrecorded.
-pub(super) async fn changes(call: &Call, question: &Question, loaded: &mut Loaded) -> Result<Vec<Change>> {
+pub(in crate::table_functions) async fn changes(call: &Call, question: &Question, loaded: &mut Loaded) -> Result<Vec<Change>> {
     let sql = format!(
         "SELECT change_id, min(kind), min(service_name), min(version), min(coalesce(started_at, finished_at)) AS began, \
          bool_or(status = 'succeeded' OR status IS NULL OR status = 'started') \
@@ -309,7 +309,7 @@ fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
 }
 
 /// Traces a second by service and tenant, before and during, of everything that was read.
-pub(super) fn traffic(visits: &Visits, window: &Window) -> HashMap<u32, Traffic> {
+pub(in crate::table_functions) fn traffic(visits: &Visits, window: &Window) -> HashMap<u32, Traffic> {
     let mut seen: std::collections::HashSet<(u32, u64)> = std::collections::HashSet::new();
     let mut traffic: HashMap<u32, Traffic> = HashMap::new();
     let (mut first, mut last) = (i64::MAX, i64::MIN);
@@ -346,7 +346,7 @@ pub(super) fn traffic(visits: &Visits, window: &Window) -> HashMap<u32, Traffic>
 }
 
 /// Who owned each service at a time: the primary owner with the largest weight.
-pub(super) async fn owners(call: &Call, at: i64) -> Result<HashMap<String, String>> {
+pub(in crate::table_functions) async fn owners(call: &Call, at: i64) -> Result<HashMap<String, String>> {
     let sql = "SELECT entity, owner FROM ownership WHERE entity_kind = 'service' AND valid_from <= $at \
                AND (valid_to IS NULL OR valid_to > $at) AND owner IS NOT NULL \
                ORDER BY entity, CASE WHEN role = 'secondary' THEN 1 ELSE 0 END, weight DESC NULLS LAST, owner";

@@ -15,7 +15,7 @@ const REASONS: usize = 4;
 
 /// One row of evidence before its rows were counted.
 #[derive(Debug, Clone)]
-pub(super) struct Draft {
+pub(in crate::table_functions) struct Draft {
     pub kind: &'static str,
     pub statement: String,
     pub table: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct Draft {
 
 /// Everything that statements are made from.
 #[derive(Debug)]
-pub(super) struct Reasoner<'a> {
+pub(in crate::table_functions) struct Reasoner<'a> {
     pub question: &'a Question,
     pub window: &'a Window,
     pub loaded: &'a Loaded,
