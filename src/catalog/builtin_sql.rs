@@ -36,5 +36,11 @@ pub struct ReportFile {
 /// Every built-in report, in the order of the documentation.
 #[must_use]
 pub fn report_files() -> Vec<ReportFile> {
-    vec![]
+    vec![
+        ReportFile {
+            name: "weekly_cost_allocation",
+            sql: include_str!("../../sql/reports/weekly_cost_allocation.sql"),
+        },
+        ReportFile { name: "monthly_chargeback", sql: include_str!("../../sql/reports/monthly_chargeback.sql") },
+    ]
 }

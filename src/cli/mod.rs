@@ -5,6 +5,7 @@ mod completion;
 mod format;
 mod import;
 mod prompt;
+mod report;
 mod sql;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ enum Command {
     Import(import::Import),
     /// Ask in SQL: one statement, a file, or at a prompt
     Sql(sql::Sql),
+    /// List the reports, or run one
+    Report(report::Report),
 }
 
 /// Run the command that the arguments name.
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         match arguments.command {
             Command::Import(command) => command.run().await,
             Command::Sql(command) => command.run().await,
+            Command::Report(command) => command.run().await,
         }
     });
     match done {

@@ -14,12 +14,12 @@ use datafusion::arrow::array::RecordBatch;
 use crate::error::Result;
 use crate::model::{self, RowBuilder, Table};
 
-pub use import::{Progress, Summary, import};
-
 pub mod jaeger;
 pub mod otlp;
 pub mod telemetry;
 pub mod zipkin;
+
+pub use import::{Progress, Summary, import};
 
 /// Rows that one builder collects before they are handed on.
 pub const ROWS_PER_BATCH: usize = 16_384;
@@ -213,7 +213,7 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![&otlp::Otlp]
+    vec![&otlp::Otlp, &jaeger::Jaeger, &zipkin::Zipkin]
 }
 
 /// The source of that name.

@@ -1,13 +1,72 @@
-//! Scalar, aggregate and window functions for attribution queries.
+//! Scalar, aggregate and window functions for attribution queries: identifiers, exact splits of money, and the
+//! statistics that tell an effect from noise. They work in any `DataFusion` program:
+//!
+//! ```
+//! # fn main() -> datafusion::error::Result<()> {
+//! use datafusion::prelude::{SessionConfig, SessionContext};
+//!
+//! let ctx = SessionContext::new_with_config(SessionConfig::new());
+//! ascribe_udfs::register_all(&ctx)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `FUNCTIONS.md` describes every function with examples; the same text is in each function's
+//! [`Documentation`](datafusion::logical_expr::Documentation).
 
-use datafusion::common::Result;
+mod about;
+mod aggregate;
+mod apportion;
+mod args;
+mod config;
+mod docs;
+mod scalar;
+mod stats;
+mod window;
+
+use std::sync::Arc;
+
+use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
+use datafusion::prelude::SessionContext;
 
-/// Register every function of this crate.
+pub use aggregate::all_aggregate;
+pub use config::PseudonymOptions;
+pub use docs::functions_markdown;
+pub use scalar::all_scalar;
+pub use window::all_window;
+
+/// Registers every function with `ctx`, and the options that they read (see [`PseudonymOptions`]) unless the
+/// program has set those already.
 ///
 /// # Errors
-/// When the registry refuses a function.
-pub fn register_all(registry: &dyn FunctionRegistry) -> Result<()> {
-    let _ = registry;
+///
+/// Those of the registry; a [`SessionContext`] has none.
+pub fn register_all(ctx: &SessionContext) -> Result<()> {
+    let state = ctx.state_ref();
+    let mut state = state.write();
+    let extensions = &mut state.config_mut().options_mut().extensions;
+    if extensions.get::<PseudonymOptions>().is_none() {
+        extensions.insert(PseudonymOptions::default());
+    }
+    register_functions(&mut *state)
+}
+
+/// Registers every function with a registry. The program adds [`PseudonymOptions`] to its configuration itself if it
+/// wants `pseudonymize` to work.
+///
+/// # Errors
+///
+/// Those of the registry, for example that it is read-only.
+pub fn register_functions(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    for function in all_scalar() {
+        registry.register_udf(Arc::new(function))?;
+    }
+    for function in all_aggregate() {
+        registry.register_udaf(Arc::new(function))?;
+    }
+    for function in all_window() {
+        registry.register_udwf(Arc::new(function))?;
+    }
     Ok(())
 }

@@ -65,7 +65,11 @@ fn request(text: &[u8], output: &mut Output<'_>) -> Result<()> {
 }
 
 /// Go through a list, which may be null; what is no list is rejected.
-fn each(text: &[u8], output: &mut Output<'_>, mut take: impl FnMut(&[u8], &mut Output<'_>) -> Result<()>) -> Result<()> {
+fn each(
+    text: &[u8],
+    output: &mut Output<'_>,
+    mut take: impl FnMut(&[u8], &mut Output<'_>) -> Result<()>,
+) -> Result<()> {
     if is_null(text) {
         return Ok(());
     }

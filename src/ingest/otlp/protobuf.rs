@@ -194,10 +194,7 @@ fn element_length(reader: &mut dyn BufRead) -> Result<Number> {
             Number::Value(key) => key,
             end => return Ok(end),
         };
-        let length = match (key & 7, varint(reader)?) {
-            (2, Number::Value(length)) => length,
-            _ => return Ok(Number::Malformed),
-        };
+        let (2, Number::Value(length)) = (key & 7, varint(reader)?) else { return Ok(Number::Malformed) };
         if key >> 3 == u64::from(CONTAINERS) {
             return Ok(Number::Value(length));
         }

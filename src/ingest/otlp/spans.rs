@@ -41,8 +41,10 @@ fn head(id: &[u8]) -> &[u8] {
 }
 
 fn land(span: &Span, resource: &Sorted<'_>, scope: &Scope<'_>, output: &mut Output<'_>) -> Result<(), Reason> {
-    let trace_id = id_of(&span.trace_id, TRACE_ID_BYTES).ok_or("span without a trace id of 16 bytes that are not all zero")?;
-    let span_id = id_of(&span.span_id, SPAN_ID_BYTES).ok_or("span without a span id of 8 bytes that are not all zero")?;
+    let trace_id =
+        id_of(&span.trace_id, TRACE_ID_BYTES).ok_or("span without a trace id of 16 bytes that are not all zero")?;
+    let span_id =
+        id_of(&span.span_id, SPAN_ID_BYTES).ok_or("span without a span id of 8 bytes that are not all zero")?;
     let parent = parent_of(&span.parent_span_id)?;
     let (start, duration) = times(span)?;
     let mut sorted = Sorted::new(SPAN, span.attributes.len() + scope.attributes.len());
@@ -203,7 +205,9 @@ mod tests {
 
     #[test]
     fn malformed_and_absent_thresholds_are_unknown() {
-        for state in ["", "ot=", "ot=th:", "ot=th:xyz", "ot=th:C", "ot=th:+8", "ot=th:123456789012345", "other=th:8", "ot=p:8"] {
+        for state in
+            ["", "ot=", "ot=th:", "ot=th:xyz", "ot=th:C", "ot=th:+8", "ot=th:123456789012345", "other=th:8", "ot=p:8"]
+        {
             assert_eq!(adjusted_count(state), None, "{state}");
         }
     }

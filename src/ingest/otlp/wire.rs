@@ -76,8 +76,7 @@ mod tests {
     fn fields_come_in_order_until_the_first_malformed_one() {
         let message = [0x0A, 2, b'h', b'i', 0x10, 0x96, 0x01, 0x0D, 1, 2, 3, 4, 0x22, 9, 1];
         let found: Vec<_> = fields(&message).collect();
-        let expected =
-            [Ok((1, Field::Bytes(b"hi"))), Ok((2, Field::Varint)), Ok((1, Field::Fixed32)), Err(Malformed)];
+        let expected = [Ok((1, Field::Bytes(b"hi"))), Ok((2, Field::Varint)), Ok((1, Field::Fixed32)), Err(Malformed)];
         assert_eq!(found, expected);
         assert_eq!(fields(&[0x0B]).collect::<Vec<_>>(), [Err(Malformed)]);
         assert_eq!(fields(&[0x09, 1, 2, 3, 4, 5, 6, 7]).collect::<Vec<_>>(), [Err(Malformed)]);

@@ -29,7 +29,7 @@ pub enum Column {
     Peer,
     /// http.route.
     Route,
-    /// http.response.status_code, http.status_code.
+    /// `http.response.status_code`, `http.status_code`.
     HttpStatus,
     /// error.type.
     ErrorType,
@@ -72,14 +72,8 @@ pub const SPAN_RESOURCE: ColumnSet = ColumnSet::of(&[
 ]);
 
 /// Columns that the attributes of a span fill.
-pub const SPAN: ColumnSet = ColumnSet::of(&[
-    Column::Tenant,
-    Column::User,
-    Column::Peer,
-    Column::Route,
-    Column::HttpStatus,
-    Column::ErrorType,
-]);
+pub const SPAN: ColumnSet =
+    ColumnSet::of(&[Column::Tenant, Column::User, Column::Peer, Column::Route, Column::HttpStatus, Column::ErrorType]);
 
 /// Columns that the resource of logs fills.
 pub const LOG_RESOURCE: ColumnSet =

@@ -32,11 +32,13 @@ impl Landed {
     }
 
     /// Rejected records.
+    #[must_use]
     pub fn rejections(&self) -> u64 {
         self.rejected.values().map(|rejections| rejections.count).sum()
     }
 
     /// A cell as text; null is none. Maps are `key=value` pairs in order, joined by `|`.
+    #[must_use]
     pub fn cell(&self, table: &str, column: &str, row: usize) -> Option<String> {
         let array = self.tables[table].column_by_name(column).unwrap_or_else(|| panic!("no column {column}"));
         if array.is_null(row) {
@@ -64,6 +66,7 @@ impl Landed {
     }
 
     /// The row whose column has that value.
+    #[must_use]
     pub fn row_of(&self, table: &str, column: &str, value: &str) -> usize {
         (0..self.rows(table))
             .find(|row| self.cell(table, column, *row).as_deref() == Some(value))
