@@ -32,6 +32,8 @@ pub mod catalog;
 
 pub mod ingest;
 
+pub mod simulate;
+
 pub mod session;
 
 mod database;
