@@ -2,9 +2,27 @@
 //!
 //! A source is one folder with one line in [`all`].
 
+pub mod backstage;
+pub mod cdevents;
+pub mod cloudtrail;
+pub mod decimal;
+pub mod delimited;
 mod files;
+pub mod focus;
+pub mod github;
 mod import;
+pub mod json;
+pub mod json_records;
+pub mod openslo;
 mod ownership;
+pub mod parquet_file;
+#[cfg(test)]
+mod survey;
+pub mod tabular;
+#[cfg(test)]
+pub mod testing;
+pub mod times;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -213,7 +231,17 @@ impl<B> std::fmt::Debug for Rows<B> {
 /// Every source, in the order in which help shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
-    vec![&otlp::Otlp, &jaeger::Jaeger, &zipkin::Zipkin]
+    vec![
+        &otlp::Otlp, &jaeger::Jaeger, &zipkin::Zipkin,
+        &cloudtrail::CloudTrail,
+        &focus::Focus,
+        &github::GitHub,
+        &cdevents::CdEvents,
+        &backstage::Backstage,
+        &openslo::OpenSlo,
+        &tabular::Csv,
+        &tabular::Parquet,
+    ]
 }
 
 /// The source of that name.

@@ -10,6 +10,8 @@ mod evidence;
 mod exec;
 mod incidents;
 mod planner;
+mod recent_changes;
+mod version_changes;
 
 use std::fmt::Debug;
 

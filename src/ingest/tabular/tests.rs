@@ -1,0 +1,136 @@
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Float64Array, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use datafusion::parquet::arrow::ArrowWriter;
+use proptest::prelude::*;
+
+use super::{Csv, Parquet};
+use crate::error::Result;
+use crate::ingest::testing::{Decoded, try_decode};
+use crate::ingest::{Options, all};
+
+fn options(table: &str, map: &[(&str, &str)]) -> Options {
+    let map = map.iter().map(|(target, source)| ((*target).to_owned(), (*source).to_owned())).collect();
+    Options { table: Some(table.to_owned()), map }
+}
+
+fn csv(table: &str, map: &[(&str, &str)], text: &str) -> Result<Decoded> {
+    try_decode(&Csv, text.as_bytes(), &options(table, map))
+}
+
+#[test]
+fn columns_land_by_name_by_mapping_and_in_the_map() {
+    let text =
+        "id,kind,started_at,attributes.region,who,note\nc1,deploy,2024-08-01T09:00:00Z,eu,bob,x\nc2,config,,us,,\n";
+    let decoded = csv("changes", &[("change_id", "id"), ("actor", "who")], text).unwrap();
+    assert_eq!(decoded.column("changes", "change_id"), ["c1"]);
+    assert_eq!(decoded.column("changes", "actor"), ["bob"]);
+    assert_eq!(decoded.column("changes", "attributes"), ["{region: eu, note: x}"]);
+    assert_eq!(decoded.column("changes", "date"), ["2024-08-01"]);
+    assert_eq!(decoded.column("changes", "source"), ["csv"]);
+    assert_eq!(decoded.column("changes", "ingested_at"), ["2026-11-22T12:00:00Z"]);
+    assert_eq!(decoded.reasons(), [("started_at is empty", 1)]);
+}
+
+#[test]
+fn every_type_converts_exactly_or_rejects_its_row() {
+    let text = concat!(
+        "trace_id,span_id,start_time,duration_nano,http_route,http_response_status_code,adjusted_count,attributes,events\n",
+        "t1,s1,2024-08-01T09:00:00.5Z,1e3,/a,200,2.5,\"{\"\"a\"\":1}\",\"[{\"\"time_unix_nano\"\":7,\"\"name\"\":\"\"e\"\"}]\"\n",
+        "t1,s2,noon,1,,,,,\n",
+        "t1,s3,2024-08-01,1.5,,,,,\n",
+        "t1,s4,2024-08-01,1,,,,{,\n",
+        "t1,s5,2024-08-01,1,,,,,[7]\n",
+        "t1,,2024-08-01,1,,,,,\n",
+        "t1,s6\n",
+        "t1,s7,2024-08-01,,,,,,\n",
+    );
+    let decoded = csv("spans", &[], text).unwrap();
+    assert_eq!(decoded.column("spans", "span_id"), ["s1", "s7"]);
+    assert_eq!(decoded.column("spans", "start_unix_nano"), ["1722502800500000000", "1722470400000000000"]);
+    assert_eq!(decoded.column("spans", "duration_nano"), ["1000", ""]);
+    assert_eq!(decoded.column("spans", "adjusted_count"), ["2.5", ""]);
+    assert_eq!(decoded.column("spans", "attributes"), ["{a: 1}", "{}"]);
+    assert_eq!(decoded.column("spans", "events"), ["[{time_unix_nano: 7, name: e, attributes: {}}]", "[]"]);
+    assert_eq!(
+        decoded.reasons(),
+        [
+            ("attributes: not a map of texts", 1),
+            ("duration_nano: not a bigint", 1),
+            ("events: not a list", 1),
+            ("span_id is empty", 1),
+            ("start_time: not a timestamptz", 1),
+            ("the row has another number of fields than the header", 1),
+        ]
+    );
+}
+
+#[test]
+fn ownership_and_costs_have_their_defaults() {
+    let decoded =
+        csv("ownership", &[], "entity_kind,entity,owner,weight\nservice,a,team-a,\nservice,b,team-b,0.25\n").unwrap();
+    assert_eq!(decoded.column("ownership", "weight"), ["1.000000000000", "0.250000000000"]);
+    assert_eq!(decoded.column("ownership", "role"), ["primary", "primary"]);
+    assert_eq!(decoded.column("ownership", "valid_from"), ["2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z"]);
+    let text =
+        "billed_cost,billing_period_start,service_provider_name\n0.000000000001,2024-09-15,AWS\n1e-13,2024-09-15,AWS\n";
+    let decoded = csv("costs", &[], text).unwrap();
+    assert_eq!(decoded.column("costs", "billed_cost"), ["0.000000000001"]);
+    assert_eq!(decoded.column("costs", "export_id"), ["AWS/unknown"]);
+    assert_eq!(decoded.column("costs", "billing_month"), ["2024-09-01"]);
+    assert_eq!(decoded.reasons(), [("billed_cost: not a numeric(38,12)", 1)]);
+}
+
+#[test]
+fn wrong_options_are_explained() {
+    let message = |table: &str, map: &[(&str, &str)]| csv(table, map, "a,b\n1,2\n").unwrap_err().to_string();
+    assert!(message("nothing", &[]).contains("Tables are spans, logs"));
+    assert!(message("slos", &[("slo", "c")]).contains("Its columns are a, b."));
+    assert!(message("slos", &[("goal", "a")]).contains("Its columns are slo, service_name"));
+    assert!(message("slos", &[]).contains("no column for slo of table slos"));
+    let error = try_decode(&Csv, b"a\n1\n", &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("--table is missing"), "{error}");
+}
+
+#[test]
+fn parquet_columns_are_converted_by_their_type() {
+    let batch = RecordBatch::try_from_iter([
+        ("time", Arc::new(TimestampNanosecondArray::from(vec![1_722_502_800_123_456_789; 2])) as _),
+        ("target", Arc::new(StringArray::from(vec!["web", "db"])) as _),
+        ("from_replicas", Arc::new(Int32Array::from(vec![2, 3])) as _),
+        ("to_replicas", Arc::new(Float64Array::from(vec![4.0, 4.5])) as _),
+    ])
+    .unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let decoded = try_decode(&Parquet, &bytes, &options("scaling_events", &[])).unwrap();
+    assert_eq!(decoded.column("scaling_events", "time"), ["2024-08-01T09:00:00.123456Z"]);
+    assert_eq!(decoded.column("scaling_events", "from_replicas"), ["2"]);
+    assert_eq!(decoded.column("scaling_events", "to_replicas"), ["4"]);
+    assert_eq!(decoded.column("scaling_events", "date"), ["2024-08-01"]);
+    assert_eq!(decoded.reasons(), [("to_replicas: not a bigint", 1)]);
+    assert!(try_decode(&Parquet, b"PAR1", &options("slos", &[])).is_err());
+}
+
+#[test]
+fn what_lands_from_every_source_has_a_name_of_its_own() {
+    let mut names: Vec<_> = all().iter().map(|source| source.name()).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "[ -~\\n]{0,200}") {
+        for table in ["spans", "costs", "ownership", "slos"] {
+            let _answer = try_decode(&Csv, &bytes, &options(table, &[]));
+            let headed = format!("slo,trace_id,span_id,start_time,events,labels\n{text}");
+            let _answer = try_decode(&Csv, headed.as_bytes(), &options(table, &[]));
+        }
+        let _answer = try_decode(&Parquet, &bytes, &options("spans", &[]));
+    }
+}
