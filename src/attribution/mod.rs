@@ -9,6 +9,3 @@ pub mod stats;
 pub mod templates;
 pub mod version_changes;
 pub mod visits;
-
-#[cfg(test)]
-mod trainticket_tests;

@@ -137,7 +137,12 @@ pub trait TableFunction: Debug + Send + Sync {
 /// Every table function, in the order in which documentation shows them.
 #[must_use]
 pub fn all() -> Vec<&'static dyn TableFunction> {
-    vec![&attribute_incident::AttributeIncident, &evidence::EvidenceOf]
+    vec![
+        &version_changes::VersionChanges,
+        &recent_changes::RecentChanges,
+        &attribute_incident::AttributeIncident,
+        &evidence::EvidenceOf,
+    ]
 }
 
 /// The table function of that name.

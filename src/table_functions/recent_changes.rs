@@ -105,8 +105,8 @@ impl TableFunction for RecentChanges {
                 rows.clone().map(|row| column.and_then(|column| text_at(column, row)).map(str::to_owned)).collect::<Vec<_>>()
             };
             let services = of(0);
-            let hop = |service: &Option<String>| service.as_ref().and_then(|service| distance.get(service)).copied();
-            let owner = |service: &Option<String>| service.as_ref().and_then(|service| owners.get(service)).cloned();
+            let hop = |service: &Option<String>| distance.get(service.as_ref()?).copied();
+            let owner = |service: &Option<String>| owners.get(service.as_ref()?).map(String::clone);
             let columns = vec![
                 time_column(rows.clone().map(|row| time_at(&began, row)).collect()),
                 time_column(rows.clone().map(|row| time_at(&finished, row)).collect()),

@@ -6,4 +6,4 @@ mod reasons;
 pub(super) mod rows;
 
 pub(super) use answer::{METHOD, METHOD_VERSION, Answer, Row, answer};
-pub(super) use load::{Question, SECOND};
+pub(super) use load::{Question, SECOND, owners};
