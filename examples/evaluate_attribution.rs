@@ -99,6 +99,10 @@ async fn trainticket(directory: &Path) -> Outcome<()> {
         let rank = services.iter().position(|service| *service == wanted);
         println!("{case}: {wanted} at {:?} in {:.1} s", rank.map(|at| at + 1), started.elapsed().as_secs_f64());
         show(&rows);
+        let why = "SELECT a.rank, a.service_name, round(e.weight, 3), e.row_count, e.statement FROM attributions a \
+                   JOIN attribution_evidence e ON e.attribution_id = a.attribution_id WHERE a.rank <= 3 ORDER BY 1, e.seq";
+        let why = database.sql(why).await?;
+        println!("{}", datafusion::arrow::util::pretty::pretty_format_batches(&why)?);
         for (hit, within) in hits.iter_mut().zip([1, 3, 5]) {
             *hit += usize::from(rank.is_some_and(|rank| rank < within));
         }

@@ -128,3 +128,6 @@ pub const CHANGE_MATCH_MICROS: i64 = 1_800_000_000;
 
 /// Time right before an incident that is neither usual nor surely part of it: onsets are never exact. Microseconds.
 pub const ONSET_GUARD_MICROS: i64 = 60_000_000;
+
+/// How late a gauge may be reported that stands for the time before it. Microseconds.
+pub const RESOURCE_LAG_MICROS: i64 = 60_000_000;

@@ -111,7 +111,7 @@ pub struct Evidence<'a> {
     pub changes: &'a [Change],
     /// When the trouble began, microseconds since the epoch.
     pub onset: i64,
-    /// Traffic by service.
+    /// Traffic by service; under [`NONE`] that of the whole system, if it is known.
     pub traffic: &'a HashMap<u32, Traffic>,
 }
 
@@ -249,6 +249,15 @@ fn load(traffic: Option<&Traffic>) -> f64 {
     (growth.ln() / 2.0_f64.ln()).clamp(0.0, LOAD_CAP)
 }
 
+/// How far growth of traffic explains what is odd about a service: more load makes it slow, it breaks nothing; and a
+/// shift between services, with the whole system as busy as before, is no load.
+fn own_load(evidence: &Evidence<'_>, suspect: &Suspect) -> f64 {
+    let slow = suspect.latency.effect + suspect.gap.effect;
+    let share = if slow > 0.0 { slow / (slow + suspect.structure.effect) } else { 0.0 };
+    let system = evidence.traffic.get(&NONE).map_or(LOAD_CAP, |system| 2.0 * load(Some(system)));
+    share * load(evidence.traffic.get(&suspect.service)).min(system)
+}
+
 /// The tenant that most of the growth came from, if there is one.
 fn tenant(traffic: &Traffic) -> Option<u32> {
     let grown = traffic.during - traffic.before;
@@ -265,10 +274,16 @@ fn without_change(evidence: &Evidence<'_>) -> Vec<(f64, Candidate)> {
     let suspects: Vec<&Suspect> =
         evidence.findings.suspects.iter().filter(|suspect| suspect.strength > 0.0).take(MAX_SERVICES).collect();
     let squares: f64 = suspects.iter().map(|suspect| suspect.blame * suspect.blame).sum();
+    // The bonus is for "no change" as a whole: which service it was is for the blame alone to say.
+    let shared: f64 = suspects
+        .iter()
+        .filter(|suspect| !suspect.external)
+        .map(|suspect| suspect.blame * suspect.blame / squares.max(1e-12) * own_load(evidence, suspect))
+        .sum();
     let mut rows = Vec::new();
     for suspect in suspects {
         let traffic = evidence.traffic.get(&suspect.service);
-        let load = if suspect.external { 0.0 } else { load(traffic) };
+        let load = if suspect.external { 0.0 } else { own_load(evidence, suspect) };
         let cause = match traffic.filter(|_| load > 0.0).map(tenant) {
             Some(Some(tenant)) => Cause::Tenant(tenant),
             Some(None) => Cause::Load,
@@ -278,7 +293,7 @@ fn without_change(evidence: &Evidence<'_>) -> Vec<(f64, Candidate)> {
         let parts = vec![
             (Part::Prior, NO_CHANGE),
             (Part::Blame, (suspect.blame * suspect.blame / squares.max(1e-12)).ln()),
-            (Part::Load, LOAD_WEIGHT * load),
+            (Part::Load, LOAD_WEIGHT * shared),
         ];
         let score = parts.iter().map(|part| part.1).sum();
         rows.push((
@@ -301,10 +316,11 @@ mod tests {
     const SECOND: i64 = 1_000_000;
 
     fn findings(blames: &[f64]) -> Findings {
+        let slow = super::super::detectors::Finding { effect: 1.0, consistency: 1.0 };
         let suspects = blames
             .iter()
             .zip(0..)
-            .map(|(&blame, service)| Suspect { service, blame, strength: blame, ..Suspect::default() })
+            .map(|(&blame, service)| Suspect { service, blame, strength: blame, latency: slow, ..Suspect::default() })
             .collect();
         Findings { suspects, ..Findings::default() }
     }

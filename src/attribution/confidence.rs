@@ -64,7 +64,7 @@ pub fn apply(curve: Calibration, mixed: f64) -> f64 {
 #[must_use]
 pub fn fit(cases: &[(f64, bool)]) -> Calibration {
     let mut curve = Calibration { intercept: 0.0, slope: 1.0 };
-    for _ in 0..50 {
+    for _ in 0..100 {
         let (mut g0, mut g1) = (-1e-3 * curve.intercept, -1e-3 * (curve.slope - 1.0));
         let (mut h00, mut h01, mut h11) = (1e-3, 0.0, 1e-3);
         for &(x, right) in cases {
@@ -80,8 +80,9 @@ pub fn fit(cases: &[(f64, bool)]) -> Calibration {
         if determinant.abs() < 1e-12 {
             break;
         }
-        curve.intercept += (h11 * g0 - h01 * g1) / determinant;
-        curve.slope += (h00 * g1 - h01 * g0) / determinant;
+        // A full Newton step can overshoot where the curve is flat; short ones cannot.
+        curve.intercept += ((h11 * g0 - h01 * g1) / determinant).clamp(-0.5, 0.5);
+        curve.slope += ((h00 * g1 - h01 * g0) / determinant).clamp(-0.25, 0.25);
     }
     curve
 }

@@ -133,7 +133,7 @@ pub struct Outcome {
     pub requests_before: f64,
     /// Requests during it.
     pub requests_during: f64,
-    /// Requests a second before, over the time that has data.
+    /// Requests a second before, over the time that has requests.
     pub rate_before: f64,
     /// Requests a second during.
     pub rate_during: f64,
@@ -421,6 +421,25 @@ fn note(
     }
 }
 
+/// Time with traffic: a system that was idle for a while did not have less traffic when it had some.
+#[derive(Debug, Default)]
+pub struct ActiveTime(std::collections::HashSet<i64>);
+
+impl ActiveTime {
+    const BIN: i64 = 10_000_000_000;
+
+    /// Something happened at this time, nanoseconds.
+    pub fn add(&mut self, at: i64) {
+        self.0.insert(at.div_euclid(Self::BIN));
+    }
+
+    /// Seconds in which something happened, at least one.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        (self.0.len() as f64 * Self::BIN as f64 / 1e9).max(1.0)
+    }
+}
+
 /// Seconds in a bin of the onset search.
 const ONSET_BIN: i64 = 5_000_000_000;
 
@@ -428,7 +447,7 @@ fn outcome(visits: &Visits, window: &Window, odds: &[Odd]) -> Outcome {
     let mut outcome = Outcome::default();
     let (mut before, mut during): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
     let mut tenants: HashMap<u32, (f64, f64)> = HashMap::new();
-    let (mut first, mut last) = (i64::MAX, i64::MIN);
+    let mut active = (ActiveTime::default(), ActiveTime::default());
     for visit in &visits.all {
         let above = visit.caller.and_then(|up| visits.all.get(up as usize)).is_some_and(|up| up.in_scope);
         if !visit.in_scope || above {
@@ -440,10 +459,10 @@ fn outcome(visits: &Visits, window: &Window, odds: &[Odd]) -> Outcome {
                 outcome.errors_before += f64::from(visit.error) * visit.weight;
                 before.push(visit.duration);
                 tenants.entry(visit.tenant).or_default().0 += visit.weight;
-                first = first.min(visit.start);
-                last = last.max(visit.start);
+                active.0.add(visit.start);
             }
             Phase::During => {
+                active.1.add(visit.start);
                 outcome.requests_during += visit.weight;
                 outcome.errors_during += f64::from(visit.error) * visit.weight;
                 during.push(visit.duration);
@@ -452,9 +471,8 @@ fn outcome(visits: &Visits, window: &Window, odds: &[Odd]) -> Outcome {
             Phase::Outside => {}
         }
     }
-    let seconds = |nanos: i64| (nanos as f64 / 1e9).max(1.0);
-    outcome.rate_before = outcome.requests_before / seconds(last.saturating_sub(first).max(0));
-    outcome.rate_during = outcome.requests_during / seconds(window.to.saturating_sub(window.from));
+    outcome.rate_before = outcome.requests_before / active.0.seconds();
+    outcome.rate_during = outcome.requests_during / active.1.seconds();
     outcome.errors_before /= outcome.requests_before.max(1.0);
     outcome.errors_during /= outcome.requests_during.max(1.0);
     outcome.median_before = quantile(&before, 0.5);

@@ -15,12 +15,16 @@ const SIMILAR: f64 = 0.6;
 /// Templates kept a group; a group with more takes the most similar one there is.
 const MAX_TEMPLATES: usize = 500;
 
+/// Words that logging frameworks put into every line, whatever it says.
+const BOILERPLATE: [&str; 11] =
+    ["traceid", "spanid", "trace_id", "span_id", "trace", "info", "debug", "warn", "warning", "error", "fatal"];
+
 fn words(line: &str) -> Vec<&str> {
     let end = line.char_indices().nth(CHARS).map_or(line.len(), |(at, _)| at);
     line[..end]
         .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.' || c == '#'))
         .filter(|word| !word.is_empty() && !word.chars().any(|c| c.is_ascii_digit()))
-        .filter(|word| word.len() < 40)
+        .filter(|word| word.len() < 40 && !BOILERPLATE.iter().any(|known| word.eq_ignore_ascii_case(known)))
         .take(WORDS)
         .collect()
 }

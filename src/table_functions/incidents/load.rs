@@ -10,7 +10,7 @@ use futures::StreamExt;
 use super::rows::{doubles, ints, text_at, texts, time_at, times};
 use crate::attribution::anomaly::ResourceSeries;
 use crate::attribution::change_scoring::{Change, Traffic};
-use crate::attribution::detectors::Window;
+use crate::attribution::detectors::{ActiveTime, Window};
 use crate::attribution::version_changes::{Kind, Sighting, version_changes};
 use crate::attribution::visits::{LogLine, NONE, Side, Span, Visits, Vocabulary};
 use crate::config;
@@ -211,7 +211,8 @@ pub(in crate::table_functions) async fn resources(call: &Call, question: &Questi
     );
     let from = question.from.saturating_sub(config::RESOURCE_BASELINE_MICROS);
     let mut known: HashMap<(u32, String), ResourceSeries> = HashMap::new();
-    let mut stream = call.query(&sql, question.parameters(from, question.to)).await?;
+    let to = question.to.saturating_add(config::RESOURCE_LAG_MICROS);
+    let mut stream = call.query(&sql, question.parameters(from, to)).await?;
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         let (services, metrics) = (texts(&batch, 0)?, texts(&batch, 1)?);
@@ -272,7 +273,7 @@ pub(in crate::table_functions) async fn changes(call: &Call, question: &Question
 
 /// Versions that came up in the spans with no recorded change to explain them.
 fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
-    const BIN: i64 = 10_000_000_000;
+    const BIN: i64 = 30_000_000_000;
     let mut seen: HashMap<(u32, i64, u32), (i64, i64, f64)> = HashMap::new();
     for span in loaded.spans.iter().filter(|span| span.version != NONE) {
         let sighting = seen.entry((span.service, span.start.div_euclid(BIN), span.version)).or_insert((i64::MAX, i64::MIN, 0.0));
@@ -290,12 +291,12 @@ fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
             let version = words.versions.find(&change.to_version).unwrap_or(NONE);
             let known = recorded.iter().any(|known| {
                 known.service == service
-                    && known.version == version
                     && (known.time - change.time).abs() < config::CHANGE_MATCH_MICROS
             });
-            if !known {
+            let id = format!("{}@{}", words.services.text(service), change.to_version);
+            if !known && derived.iter().all(|other: &Change| other.id != id) {
                 derived.push(Change {
-                    id: format!("{}@{}", words.services.text(service), change.to_version),
+                    id,
                     kind: change.kind.name().to_owned(),
                     service,
                     version,
@@ -308,33 +309,40 @@ fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
     derived
 }
 
-/// Traces a second by service and tenant, before and during, of everything that was read.
+/// Traces a second by service and tenant, before and during, of everything that was read; under [`NONE`] of all services.
 pub(in crate::table_functions) fn traffic(visits: &Visits, window: &Window) -> HashMap<u32, Traffic> {
     let mut seen: std::collections::HashSet<(u32, u64)> = std::collections::HashSet::new();
     let mut traffic: HashMap<u32, Traffic> = HashMap::new();
-    let (mut first, mut last) = (i64::MAX, i64::MIN);
+    let mut active = (ActiveTime::default(), ActiveTime::default());
     for visit in &visits.all {
         let before = visit.start >= window.before && visit.start < window.until;
         let during = visit.start >= window.from && visit.start < window.to;
         if before {
-            first = first.min(visit.start);
-            last = last.max(visit.start);
+            active.0.add(visit.start);
         }
-        if !(before || during) || !seen.insert((visit.service, visit.trace)) {
+        if during {
+            active.1.add(visit.start);
+        }
+        if !(before || during) {
             continue;
         }
-        let service = traffic.entry(visit.service).or_default();
-        let tenant = service.tenants.entry(visit.tenant).or_default();
-        if before {
-            service.before += visit.weight;
-            tenant.0 += visit.weight;
-        } else {
-            service.during += visit.weight;
-            tenant.1 += visit.weight;
+        // NONE stands for the whole system; a trace counts once, however often a service was retried in it.
+        for service in [visit.service, NONE] {
+            if !seen.insert((service, visit.trace)) {
+                continue;
+            }
+            let service = traffic.entry(service).or_default();
+            let tenant = service.tenants.entry(visit.tenant).or_default();
+            if before {
+                service.before += visit.weight;
+                tenant.0 += visit.weight;
+            } else {
+                service.during += visit.weight;
+                tenant.1 += visit.weight;
+            }
         }
     }
-    let seconds = |nanos: i64| (nanos as f64 / 1e9).max(1.0);
-    let (before, during) = (seconds(last.saturating_sub(first)), seconds(window.to - window.from));
+    let (before, during) = (active.0.seconds(), active.1.seconds());
     for service in traffic.values_mut() {
         service.before /= before;
         service.during /= during;

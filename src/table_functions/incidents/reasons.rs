@@ -163,7 +163,7 @@ impl Reasoner<'_> {
             drafts.push(self.reason(service, reason, weight, suspect.external));
         }
         if let Some((metric, saturation)) = &suspect.resource {
-            let (from, to) = (self.window.from / 1000, self.window.to / 1000);
+            let (from, to) = (self.window.from / 1000, self.window.to / 1000 + config::RESOURCE_LAG_MICROS);
             drafts.push(Draft {
                 kind: "resource",
                 statement: format!(
