@@ -50,7 +50,8 @@ async fn ask(database: &Database, call: &str) -> Outcome<Vec<Row>> {
         let (kinds, ids, services) = (text(0)?, text(1)?, text(2)?);
         let scores = batch.column(3).as_any().downcast_ref::<Float64Array>().cloned().ok_or("not a number")?;
         for row in 0..batch.num_rows() {
-            let of = |column: &StringArray| if column.is_null(row) { String::new() } else { column.value(row).to_owned() };
+            let of =
+                |column: &StringArray| if column.is_null(row) { String::new() } else { column.value(row).to_owned() };
             rows.push(Row { kind: of(&kinds), id: of(&ids), service: of(&services), score: scores.value(row) });
         }
     }
@@ -67,7 +68,8 @@ fn show(rows: &[Row]) {
 async fn incident_window(database: &Database) -> Outcome<(i64, i64)> {
     let mut times: Vec<i64> = Vec::new();
     for batch in database.sql("SELECT start_unix_nano / 1000 FROM spans ORDER BY 1").await? {
-        let column = batch.column(0).as_any().downcast_ref::<datafusion::arrow::array::Int64Array>().ok_or("not a time")?;
+        let column =
+            batch.column(0).as_any().downcast_ref::<datafusion::arrow::array::Int64Array>().ok_or("not a time")?;
         times.extend(column.iter().flatten());
     }
     let gap = times.windows(2).max_by_key(|pair| pair[1] - pair[0]).ok_or("no spans")?;
@@ -87,7 +89,8 @@ async fn trainticket(directory: &Path) -> Outcome<()> {
         land(&database, "otlp", &[directory.join(case).display().to_string()], None).await?;
         let (from, to) = incident_window(&database).await?;
         let started = Instant::now();
-        let call = format!("attribute_incident('ts-gateway-service', timestamptz '{}', timestamptz '{}')", iso(from), iso(to));
+        let call =
+            format!("attribute_incident('ts-gateway-service', timestamptz '{}', timestamptz '{}')", iso(from), iso(to));
         let rows = ask(&database, &call).await?;
         let mut services: Vec<&str> = Vec::new();
         for row in &rows {
@@ -128,7 +131,13 @@ struct Tally {
     top: [usize; 3],
 }
 
-async fn simulated(scenario: Scenario, seed: u64, spans: u64, tally: &mut Tally, fits: &mut Vec<(f64, bool)>) -> Outcome<()> {
+async fn simulated(
+    scenario: Scenario,
+    seed: u64,
+    spans: u64,
+    tally: &mut Tally,
+    fits: &mut Vec<(f64, bool)>,
+) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let files = folder.path().join("files");
     let plan = Plan { scenario, seed, spans, start: DEFAULT_START };
@@ -147,7 +156,10 @@ async fn simulated(scenario: Scenario, seed: u64, spans: u64, tally: &mut Tally,
     let started = Instant::now();
     let call = format!(
         "attribute_incident('{}', timestamptz '{}', timestamptz '{}', '{}')",
-        text("service_name"), text("t0"), text("t1"), text("signal")
+        text("service_name"),
+        text("t0"),
+        text("t1"),
+        text("signal")
     );
     let rows = ask(&database, &call).await?;
     let causes = truth["causes"].as_array().cloned().unwrap_or_default();
@@ -166,11 +178,21 @@ async fn simulated(scenario: Scenario, seed: u64, spans: u64, tally: &mut Tally,
     for row in rows.iter().take(10) {
         let runner_up = rows.iter().map(|row| row.score).filter(|score| *score < row.score).fold(0.0, f64::max);
         let input = confidence::Input {
-            score: row.score, runner_up, lead_time: None, complete: 1.0, provenance: 1.0, candidates: rows.len(),
+            score: row.score,
+            runner_up,
+            lead_time: None,
+            complete: 1.0,
+            provenance: 1.0,
+            candidates: rows.len(),
         };
         fits.push((confidence::mixed(&input), right(row)));
     }
-    println!("{} {seed}: rank {:?} in {:.1} s", scenario.name(), rank.map(|at| at + 1), started.elapsed().as_secs_f64());
+    println!(
+        "{} {seed}: rank {:?} in {:.1} s",
+        scenario.name(),
+        rank.map(|at| at + 1),
+        started.elapsed().as_secs_f64()
+    );
     if rank != Some(0) {
         println!("    {} {} causes {}", text("service_name"), text("signal"), serde_json::to_string(&causes)?);
         show(&rows);
@@ -221,7 +243,9 @@ async fn all_simulated(arguments: &[String]) -> Outcome<()> {
 async fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
-        Some("trainticket") => trainticket(Path::new(arguments.get(1).map_or("../shared/data/trainticket", |text| text))).await,
+        Some("trainticket") => {
+            trainticket(Path::new(arguments.get(1).map_or("../shared/data/trainticket", |text| text))).await
+        }
         Some("simulated") => all_simulated(arguments.get(1..).unwrap_or_default()).await,
         _ => Err("trainticket DIR, or simulated FIRST_SEED SEEDS SPANS [SCENARIO…]".into()),
     }

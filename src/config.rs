@@ -131,3 +131,6 @@ pub const ONSET_GUARD_MICROS: i64 = 60_000_000;
 
 /// How late a gauge may be reported that stands for the time before it. Microseconds.
 pub const RESOURCE_LAG_MICROS: i64 = 60_000_000;
+
+/// How long before and after a change its impact is measured. Microseconds.
+pub const IMPACT_WINDOW_MICROS: i64 = 1_800_000_000;

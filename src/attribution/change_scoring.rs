@@ -125,7 +125,7 @@ const AFTER_ONSET: f64 = -4.0;
 const AFTER_ONSET_MICROS: i64 = 30_000_000;
 const LEAD_FREE_SECONDS: f64 = 90.0;
 const LEAD_SCALE_SECONDS: f64 = 180.0;
-const LOAD_GROWTH: f64 = 1.3;
+const LOAD_GROWTH: f64 = 1.4;
 const LOAD_WEIGHT: f64 = 3.0;
 const LOAD_CAP: f64 = 1.2;
 const TENANT_SHARE: f64 = 0.5;
@@ -155,11 +155,8 @@ pub fn rank(evidence: &Evidence<'_>) -> Vec<Candidate> {
     }
     candidates.extend(without_change(evidence));
     let scores = softmax(&candidates.iter().map(|candidate| candidate.0).collect::<Vec<_>>());
-    let mut ranked: Vec<Candidate> = candidates
-        .into_iter()
-        .zip(scores)
-        .map(|((_, candidate), score)| Candidate { score, ..candidate })
-        .collect();
+    let mut ranked: Vec<Candidate> =
+        candidates.into_iter().zip(scores).map(|((_, candidate), score)| Candidate { score, ..candidate }).collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
     ranked
 }
@@ -254,6 +251,8 @@ fn load(traffic: Option<&Traffic>) -> f64 {
 fn own_load(evidence: &Evidence<'_>, suspect: &Suspect) -> f64 {
     let slow = suspect.latency.effect + suspect.gap.effect;
     let share = if slow > 0.0 { slow / (slow + suspect.structure.effect) } else { 0.0 };
+    // A resource used beyond what the traffic grew by is not the traffic's doing.
+    let share = share * (1.0 - suspect.resource.as_ref().map_or(0.0, |(_, saturation)| saturation.strength));
     let system = evidence.traffic.get(&NONE).map_or(LOAD_CAP, |system| 2.0 * load(Some(system)));
     share * load(evidence.traffic.get(&suspect.service)).min(system)
 }
@@ -303,8 +302,7 @@ fn without_change(evidence: &Evidence<'_>) -> Vec<(f64, Candidate)> {
     }
     let left = if rows.is_empty() { 0.0 } else { LEFT_OVER.ln() };
     let parts = vec![(Part::Prior, NO_CHANGE + left)];
-    let nothing =
-        Candidate { cause: Cause::Nothing, service: NONE, score: 0.0, effect: 0.0, lead_time: None, parts };
+    let nothing = Candidate { cause: Cause::Nothing, service: NONE, score: 0.0, effect: 0.0, lead_time: None, parts };
     rows.push((NO_CHANGE + left, nothing));
     rows
 }

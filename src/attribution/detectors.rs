@@ -564,6 +564,8 @@ struct Sum {
     external: bool,
     known: (f64, f64),
     visits: (f64, f64),
+    /// Calls whose gaps count for the service.
+    calls: (f64, f64),
     latency: Measure,
     gap: Measure,
     structure: Measure,
@@ -630,7 +632,7 @@ fn share_gaps(sums: &mut Sums) {
         let out = outward.entry(*caller).or_default();
         *out = (out.0 + odd * calls.1, out.1 + calls.1, out.2 + 1);
     }
-    for ((caller, callee), (measure, _)) in &sums.gaps {
+    for ((caller, callee), (measure, calls)) in &sums.gaps {
         let into = inward.get(callee).map_or(0.0, |(odd, all)| odd / all.max(1.0));
         let out = outward.get(caller).map_or(0.0, |(odd, all, edges)| {
             let single = if *edges < 2 { 0.5 } else { 1.0 };
@@ -639,7 +641,9 @@ fn share_gaps(sums: &mut Sums) {
         let (into, out) = (into * into, out * out);
         let callee_share = if into + out > 0.0 { into / (into + out) } else { 1.0 };
         for (service, share) in [(*callee, callee_share), (*caller, 1.0 - callee_share)] {
-            let gap = &mut sums.services.entry(service).or_default().gap;
+            let sum = sums.services.entry(service).or_default();
+            sum.calls = (sum.calls.0 + calls.0 * share, sum.calls.1 + calls.1 * share);
+            let gap = &mut sum.gap;
             gap.before += measure.before * share;
             gap.during += measure.during * share;
             gap.odd_before += measure.odd_before * share;
@@ -663,7 +667,7 @@ fn suspect(
         visits_before: sum.visits.0,
         visits_during: sum.visits.1,
         latency: sum.latency.finding(sum.known, requests, unit),
-        gap: sum.gap.finding(sum.known, requests, unit),
+        gap: sum.gap.finding(sum.calls, requests, unit),
         structure: sum.structure.finding(sum.known, requests, 1.0),
         ..Suspect::default()
     };
@@ -702,7 +706,11 @@ fn finish(suspects: &mut [Suspect]) {
     for suspect in suspects.iter_mut() {
         suspect.blame = if total > 0.0 { suspect.strength / total } else { 0.0 };
         suspect.reasons.sort_unstable_by(|a, b| {
-            b.visits.total_cmp(&a.visits).then(a.detector.cmp(&b.detector)).then(a.operation.cmp(&b.operation)).then(a.feature.cmp(&b.feature))
+            b.visits
+                .total_cmp(&a.visits)
+                .then(a.detector.cmp(&b.detector))
+                .then(a.operation.cmp(&b.operation))
+                .then(a.feature.cmp(&b.feature))
         });
         suspect.reasons.truncate(MAX_REASONS);
     }

@@ -77,11 +77,8 @@ pub fn mann_whitney(before: &[f64], after: &[f64]) -> Option<Test> {
     let total = n + m;
     let variance = n * m / 12.0 * (total + 1.0 - ties / (total * (total - 1.0)).max(1.0));
     let centred = u - n * m / 2.0;
-    let p_value = if variance > 0.0 {
-        2.0 * normal_upper((centred.abs() - 0.5).max(0.0) / variance.sqrt())
-    } else {
-        1.0
-    };
+    let p_value =
+        if variance > 0.0 { 2.0 * normal_upper((centred.abs() - 0.5).max(0.0) / variance.sqrt()) } else { 1.0 };
     Some(Test { effect: 2.0 * u / (n * m) - 1.0, p_value: p_value.min(1.0) })
 }
 
@@ -119,8 +116,8 @@ pub fn normal_upper(z: f64) -> f64 {
         return density / (z * (2.0 * std::f64::consts::PI).sqrt()) * series;
     }
     let t = 1.0 / (1.0 + 0.327_591_1 * z / std::f64::consts::SQRT_2);
-    let poly = t
-        * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
+    let poly =
+        t * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
     0.5 * poly * density
 }
 

@@ -127,9 +127,9 @@ fn changes(runs: &[Run]) -> Vec<VersionChange> {
         // The version that served when this one came: of the runs still going, or else of the latest, the largest.
         let earlier = &runs[..at];
         let going = earlier.iter().filter(|other| other.last >= run.first && other.version != run.version);
-        let before = going.max_by(|a, b| a.spans.total_cmp(&b.spans)).or_else(|| {
-            earlier.iter().filter(|other| other.version != run.version).max_by_key(|other| other.last)
-        });
+        let before = going
+            .max_by(|a, b| a.spans.total_cmp(&b.spans))
+            .or_else(|| earlier.iter().filter(|other| other.version != run.version).max_by_key(|other| other.last));
         let Some(before) = before else {
             // An idle service that goes on with its version did not change.
             if earlier.is_empty() {
@@ -241,7 +241,14 @@ mod tests {
 
     #[test]
     fn a_rolling_change_lasts_until_the_old_version_is_gone() {
-        let rows = seen(&[(0, "v1", 90.0), (1, "v1", 50.0), (1, "v2", 40.0), (2, "v1", 9.0), (2, "v2", 80.0), (3, "v2", 90.0)]);
+        let rows = seen(&[
+            (0, "v1", 90.0),
+            (1, "v1", 50.0),
+            (1, "v2", 40.0),
+            (2, "v1", 9.0),
+            (2, "v2", 80.0),
+            (3, "v2", 90.0),
+        ]);
         let changes = version_changes(&rows);
         assert_eq!(shape(&changes), [(0, None, "v1", Kind::Initial), (60, Some("v1"), "v2", Kind::Deploy)]);
         assert_eq!(changes[1].time_end, Some(179));

@@ -247,8 +247,7 @@ impl Builder<'_> {
                 start: span.start,
                 duration: span.duration as f64 / NANOS_PER_MILLI,
                 own: 0.0,
-                gap: client
-                    .map_or(0.0, |client| (client.duration - span.duration).max(0) as f64 / NANOS_PER_MILLI),
+                gap: client.map_or(0.0, |client| (client.duration - span.duration).max(0) as f64 / NANOS_PER_MILLI),
                 has_gap: client.is_some(),
                 weight: f64::from(span.weight),
                 in_scope: false,
@@ -297,9 +296,11 @@ impl Builder<'_> {
         let mut calls: Vec<(u32, i64, i64)> = Vec::new();
         for (number, visit) in visits.all.iter().enumerate() {
             let Some(caller) = visit.caller else { continue };
-            let client = self.entry.get(number).map(|&entry| self.parent[entry as usize]).and_then(|up| {
-                self.spans.get(up as usize).filter(|span| span.side == Side::Caller)
-            });
+            let client = self
+                .entry
+                .get(number)
+                .map(|&entry| self.parent[entry as usize])
+                .and_then(|up| self.spans.get(up as usize).filter(|span| span.side == Side::Caller));
             let (start, nanos) =
                 client.map_or((visit.start, (visit.duration * NANOS_PER_MILLI) as i64), |c| (c.start, c.duration));
             calls.push((caller, start, start.saturating_add(nanos)));
@@ -448,19 +449,13 @@ mod tests {
         assert_eq!(own, [40.0, 30.0, 38.0], "100 − the union of 10..50 and 30..70");
         let gaps: Vec<f64> = visits.all.iter().map(|visit| visit.gap).collect();
         assert_eq!(gaps, [0.0, 10.0, 2.0]);
-        assert_eq!(
-            visits.features(&visits.all[0]),
-            [Feature::Operation(1), Feature::Call(2), Feature::Call(3)]
-        );
+        assert_eq!(visits.features(&visits.all[0]), [Feature::Operation(1), Feature::Call(2), Feature::Call(3)]);
     }
 
     #[test]
     fn scope_is_the_alerting_service_and_what_it_called() {
-        let spans = [
-            span(1, 0, 1, Side::Other, 0, 100),
-            span(2, 1, 2, Side::Other, 0, 50),
-            span(3, 2, 3, Side::Other, 0, 20),
-        ];
+        let spans =
+            [span(1, 0, 1, Side::Other, 0, 100), span(2, 1, 2, Side::Other, 0, 50), span(3, 2, 3, Side::Other, 0, 20)];
         let scope: Vec<(u32, bool)> =
             fold(&spans, &[], Some(2)).all.iter().map(|visit| (visit.service, visit.in_scope)).collect();
         assert_eq!(scope, [(1, false), (2, true), (3, true)]);

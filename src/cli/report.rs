@@ -72,7 +72,8 @@ async fn run(name: &str, at: Option<&str>, set: &[String], lake: &LakeArgument) 
 }
 
 fn assignment(pair: &str) -> Result<(String, String)> {
-    let parts = pair.split_once('=').ok_or_else(|| UserError::invalid(format!("--set {pair}: it is not NAME=VALUE")))?;
+    let parts =
+        pair.split_once('=').ok_or_else(|| UserError::invalid(format!("--set {pair}: it is not NAME=VALUE")))?;
     Ok((parts.0.to_owned(), parts.1.to_owned()))
 }
 

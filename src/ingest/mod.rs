@@ -232,7 +232,9 @@ impl<B> std::fmt::Debug for Rows<B> {
 #[must_use]
 pub fn all() -> Vec<&'static dyn Source> {
     vec![
-        &otlp::Otlp, &jaeger::Jaeger, &zipkin::Zipkin,
+        &otlp::Otlp,
+        &jaeger::Jaeger,
+        &zipkin::Zipkin,
         &cloudtrail::CloudTrail,
         &focus::Focus,
         &github::GitHub,

@@ -1,10 +1,10 @@
 //! `attribute_incident(incident_id)` and `attribute_incident(service, t0, t1 [, signal])`.
 
 use async_trait::async_trait;
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNanoType, IntervalUnit};
 use datafusion::arrow::array::PrimitiveArray;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNanoType, IntervalUnit};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use std::borrow::Cow;
@@ -119,9 +119,9 @@ fn parse_signal(text: Option<&str>) -> Result<Signal> {
         "" | "any" | "cost" | "security" => Ok(Signal::Any),
         "latency" => Ok(Signal::Latency),
         "errors" | "error" | "availability" => Ok(Signal::Errors),
-        other => {
-            Err(UserError::invalid(format!("attribute_incident: unknown signal {other}")).hint("latency or errors").into())
-        }
+        other => Err(UserError::invalid(format!("attribute_incident: unknown signal {other}"))
+            .hint("latency or errors")
+            .into()),
     }
 }
 
@@ -155,7 +155,8 @@ async fn known_service(call: &Call, service: &str, from: i64, to: i64) -> Result
                 .into());
         };
         if last < from || first >= to {
-            let show = |at: i64| chrono::DateTime::from_timestamp_micros(at).map_or_else(String::new, |t| t.to_rfc3339());
+            let show =
+                |at: i64| chrono::DateTime::from_timestamp_micros(at).map_or_else(String::new, |t| t.to_rfc3339());
             return Err(UserError::invalid(format!("attribute_incident: no spans of {service} in the window"))
                 .detail(format!("There are spans of it from {} to {}.", show(first), show(last)))
                 .hint("look at the window, and at the time zone of its literals")
@@ -175,15 +176,16 @@ async fn incident(call: &Call, id: &str) -> Result<(Question, Signal, String)> {
     let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else {
         return Err(UserError::invalid(format!("attribute_incident: there is no incident {id}"))
             .detail("Looked for that incident_id in the table incidents.")
-            .hint("SELECT incident_id, title FROM incidents lists them; or ask with a service and a window: \
-                   attribute_incident(service, t0, t1)")
+            .hint(
+                "SELECT incident_id, title FROM incidents lists them; or ask with a service and a window: \
+                   attribute_incident(service, t0, t1)",
+            )
             .into());
     };
     let (services, environments) = (texts(batch, 0)?, texts(batch, 1)?);
     let (started, detected, resolved) = (times(batch, 2)?, times(batch, 3)?, times(batch, 4)?);
     let signal = texts(batch, 5)?;
-    let (Some(service), Some(from)) =
-        (text_at(&services, 0), time_at(&started, 0).or_else(|| time_at(&detected, 0)))
+    let (Some(service), Some(from)) = (text_at(&services, 0), time_at(&started, 0).or_else(|| time_at(&detected, 0)))
     else {
         return Err(UserError::invalid(format!("attribute_incident: incident {id} names no service or no start"))
             .hint("set service_name and started_at in the table incidents")

@@ -15,7 +15,9 @@ pub struct EvidenceOf;
 
 static SIGNATURE: Signature = Signature {
     name: "evidence",
-    doc: &["What an attribution rests on: statements in the order of reading, each with the SQL that returns its rows."],
+    doc: &[
+        "What an attribution rests on: statements in the order of reading, each with the SQL that returns its rows.",
+    ],
     arguments: &[Argument {
         names: &["attribution_id"],
         kind: ArgumentType::Text,
@@ -62,7 +64,8 @@ impl TableFunction for EvidenceOf {
             )
             .await?;
         if rows.iter().all(|batch| batch.num_rows() == 0) {
-            let known = call.collect("SELECT count(*) FROM attributions WHERE attribution_id = $id", parameters()).await?;
+            let known =
+                call.collect("SELECT count(*) FROM attributions WHERE attribution_id = $id", parameters()).await?;
             let mut count = 0;
             for batch in &known {
                 count += ints(batch, 0)?.iter().flatten().sum::<i64>();

@@ -6,6 +6,7 @@
 
 mod attribute_incident;
 mod call;
+mod deploy_impact;
 mod evidence;
 mod exec;
 mod incidents;
@@ -142,6 +143,7 @@ pub fn all() -> Vec<&'static dyn TableFunction> {
         &recent_changes::RecentChanges,
         &attribute_incident::AttributeIncident,
         &evidence::EvidenceOf,
+        &deploy_impact::DeployImpact,
     ]
 }
 

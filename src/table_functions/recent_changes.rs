@@ -7,10 +7,10 @@ use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 
+use super::incidents::owners;
 use super::incidents::rows::{
     int_column, literal, result_columns, text_at, text_column, texts, time_at, time_column, times,
 };
-use super::incidents::owners;
 use super::{Argument, ArgumentType, Call, Signature, TableFunction, timestamp};
 use crate::config;
 use crate::error::{Result, UserError};
@@ -28,14 +28,24 @@ static SIGNATURE: Signature = Signature {
     ],
     arguments: &[
         Argument { names: &["service", "service_name"], kind: ArgumentType::Text, required: true, doc: "Service." },
-        Argument { names: &["at"], kind: ArgumentType::Time, required: true, doc: "Changes that began up to this time." },
+        Argument {
+            names: &["at"],
+            kind: ArgumentType::Time,
+            required: true,
+            doc: "Changes that began up to this time.",
+        },
         Argument {
             names: &["lookback"],
             kind: ArgumentType::Interval,
             required: false,
             doc: "How far back; default: 24 hours.",
         },
-        Argument { names: &["hops"], kind: ArgumentType::Int, required: false, doc: "How many calls away; default: 2." },
+        Argument {
+            names: &["hops"],
+            kind: ArgumentType::Int,
+            required: false,
+            doc: "How many calls away; default: 2.",
+        },
     ],
     columns: result_columns! {
         /// When the change began.
@@ -102,7 +112,9 @@ impl TableFunction for RecentChanges {
             let rows = 0..batch.num_rows();
             let of = |at: usize| {
                 let column = text.get(at);
-                rows.clone().map(|row| column.and_then(|column| text_at(column, row)).map(str::to_owned)).collect::<Vec<_>>()
+                rows.clone()
+                    .map(|row| column.and_then(|column| text_at(column, row)).map(str::to_owned))
+                    .collect::<Vec<_>>()
             };
             let services = of(0);
             let hop = |service: &Option<String>| distance.get(service.as_ref()?).copied();

@@ -85,7 +85,8 @@ impl TableFunction for VersionChanges {
             rows.extend(version_changes(&sightings).into_iter().map(|change| (key.clone(), change)));
         }
         rows.sort_by(|a, b| (a.1.time, &a.0).cmp(&(b.1.time, &b.0)));
-        let matched: Vec<Option<&Recorded>> = rows.iter().map(|((service, _), change)| nearest(&recorded, service, change)).collect();
+        let matched: Vec<Option<&Recorded>> =
+            rows.iter().map(|((service, _), change)| nearest(&recorded, service, change)).collect();
         let columns = vec![
             time_column(rows.iter().map(|row| Some(row.1.time)).collect()),
             time_column(rows.iter().map(|row| row.1.time_end).collect()),
@@ -135,7 +136,8 @@ async fn sightings(call: &Call, from: i64, to: i64) -> Result<Vec<(Key, i64, Sig
     let mut rows = Vec::new();
     for batch in call.collect(&sql, parameters).await? {
         let (services, environments, versions) = (texts(&batch, 0)?, texts(&batch, 1)?, texts(&batch, 2)?);
-        let (bins, firsts, lasts, spans) = (times(&batch, 3)?, times(&batch, 4)?, times(&batch, 5)?, doubles(&batch, 6)?);
+        let (bins, firsts, lasts, spans) =
+            (times(&batch, 3)?, times(&batch, 4)?, times(&batch, 5)?, doubles(&batch, 6)?);
         for row in 0..batch.num_rows() {
             let key = (services.value(row).to_owned(), text_at(&environments, row).map(str::to_owned));
             let sighting = Sighting {
@@ -155,7 +157,8 @@ async fn recorded(call: &Call, from: i64, to: i64) -> Result<Vec<Recorded>> {
                WHERE coalesce(started_at, finished_at) >= $from AND coalesce(started_at, finished_at) < $to \
                AND change_id IS NOT NULL AND service_name IS NOT NULL AND version IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1";
     let margin = config::CHANGE_MATCH_MICROS;
-    let parameters = vec![("from", timestamp(from.saturating_sub(margin))), ("to", timestamp(to.saturating_add(margin)))];
+    let parameters =
+        vec![("from", timestamp(from.saturating_sub(margin))), ("to", timestamp(to.saturating_add(margin)))];
     let mut recorded = Vec::new();
     for batch in call.collect(sql, parameters).await? {
         let text: Vec<StringArray> = (0..4).map(|at| texts(&batch, at)).collect::<Result<_>>()?;
@@ -163,7 +166,9 @@ async fn recorded(call: &Call, from: i64, to: i64) -> Result<Vec<Recorded>> {
         let value = |at: usize, row: usize| text.get(at).and_then(|column| text_at(column, row)).map(str::to_owned);
         for row in 0..batch.num_rows() {
             let Some(time) = time_at(&began, row) else { continue };
-            let (Some(id), Some(service), Some(version)) = (value(0, row), value(1, row), value(2, row)) else { continue };
+            let (Some(id), Some(service), Some(version)) = (value(0, row), value(1, row), value(2, row)) else {
+                continue;
+            };
             recorded.push(Recorded { id, service, version, revision: value(3, row), time });
         }
     }

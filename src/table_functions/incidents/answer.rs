@@ -55,7 +55,12 @@ pub(in crate::table_functions) struct Answer {
 }
 
 /// Answer a question. `subject` is what the answer is filed under.
-pub(in crate::table_functions) async fn answer(call: &Call, question: &Question, signal: Signal, subject: &str) -> Result<Answer> {
+pub(in crate::table_functions) async fn answer(
+    call: &Call,
+    question: &Question,
+    signal: Signal,
+    subject: &str,
+) -> Result<Answer> {
     let id = answer_id(call, question, signal, subject).await?;
     let start = load::baseline_start(call, question).await?;
     // Without any data before the incident, the first quarter of it has to stand for what is usual.
@@ -82,7 +87,14 @@ pub(in crate::table_functions) async fn answer(call: &Call, question: &Question,
     let mut candidates = change_scoring::rank(&evidence);
     candidates.truncate(MAX_CANDIDATES);
     let owners = load::owners(call, onset).await?;
-    let reasoner = Reasoner { question, window: &window, loaded: &loaded, findings: &findings, changes: &changes, traffic: &traffic };
+    let reasoner = Reasoner {
+        question,
+        window: &window,
+        loaded: &loaded,
+        findings: &findings,
+        changes: &changes,
+        traffic: &traffic,
+    };
     let complete = 1.0 - folded.malformed as f64 / loaded.spans.len().max(1) as f64;
     let rows = rows(id, &candidates, &reasoner, &owners, complete, onset);
     Ok(Answer { id, rows })
@@ -121,7 +133,12 @@ fn rows(
         let owner = service.as_ref().and_then(|service| owners.get(service)).cloned();
         let confidence = confidence::confidence(&confidence::Input {
             score: candidate.score,
-            runner_up: candidates.iter().enumerate().filter(|other| other.0 != at).map(|other| other.1.score).fold(0.0, f64::max),
+            runner_up: candidates
+                .iter()
+                .enumerate()
+                .filter(|other| other.0 != at)
+                .map(|other| other.1.score)
+                .fold(0.0, f64::max),
             lead_time: candidate.lead_time.map(|lead| lead as f64 / SECOND as f64),
             complete,
             provenance: 1.0,

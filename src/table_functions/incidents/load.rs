@@ -148,7 +148,8 @@ impl Loaded {
     }
 
     fn take_spans(&mut self, batch: &RecordBatch) -> Result<()> {
-        let text: Vec<StringArray> = (0..11).map(|at| if at == 6 { 5 } else { at }).map(|at| texts(batch, at)).collect::<Result<_>>()?;
+        let text: Vec<StringArray> =
+            (0..11).map(|at| if at == 6 { 5 } else { at }).map(|at| texts(batch, at)).collect::<Result<_>>()?;
         let statuses = ints(batch, 6)?;
         let (starts, durations, weights) = (ints(batch, 11)?, ints(batch, 12)?, doubles(batch, 13)?);
         let value = |at: usize, row: usize| text.get(at).and_then(|column| text_at(column, row));
@@ -190,7 +191,8 @@ impl Loaded {
             if self.skips(trace) {
                 continue;
             }
-            let named = text_at(&names, row).is_some_and(|name| matches!(name.to_ascii_uppercase().as_str(), "ERROR" | "FATAL" | "CRITICAL"));
+            let named = text_at(&names, row)
+                .is_some_and(|name| matches!(name.to_ascii_uppercase().as_str(), "ERROR" | "FATAL" | "CRITICAL"));
             let error = if severities.is_null(row) { named } else { severities.value(row) >= 17 };
             let service = self.vocabulary.services.number(text_at(&services, row).unwrap_or(""));
             let template = self.vocabulary.templates.of((service, error), body);
@@ -237,7 +239,11 @@ pub(in crate::table_functions) async fn resources(call: &Call, question: &Questi
 }
 
 /// Recorded changes that were complete or begun before the end of the incident, and versions that changed unrecorded.
-pub(in crate::table_functions) async fn changes(call: &Call, question: &Question, loaded: &mut Loaded) -> Result<Vec<Change>> {
+pub(in crate::table_functions) async fn changes(
+    call: &Call,
+    question: &Question,
+    loaded: &mut Loaded,
+) -> Result<Vec<Change>> {
     let sql = format!(
         "SELECT change_id, min(kind), min(service_name), min(version), min(coalesce(started_at, finished_at)) AS began, \
          bool_or(status = 'succeeded' OR status IS NULL OR status = 'started') \
@@ -276,7 +282,8 @@ fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
     const BIN: i64 = 30_000_000_000;
     let mut seen: HashMap<(u32, i64, u32), (i64, i64, f64)> = HashMap::new();
     for span in loaded.spans.iter().filter(|span| span.version != NONE) {
-        let sighting = seen.entry((span.service, span.start.div_euclid(BIN), span.version)).or_insert((i64::MAX, i64::MIN, 0.0));
+        let sighting =
+            seen.entry((span.service, span.start.div_euclid(BIN), span.version)).or_insert((i64::MAX, i64::MIN, 0.0));
         sighting.0 = sighting.0.min(span.start / 1000);
         sighting.1 = sighting.1.max(span.start / 1000);
         sighting.2 += 1.0;
@@ -290,8 +297,7 @@ fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
         for change in version_changes(&sightings).into_iter().filter(|change| change.kind != Kind::Initial) {
             let version = words.versions.find(&change.to_version).unwrap_or(NONE);
             let known = recorded.iter().any(|known| {
-                known.service == service
-                    && (known.time - change.time).abs() < config::CHANGE_MATCH_MICROS
+                known.service == service && (known.time - change.time).abs() < config::CHANGE_MATCH_MICROS
             });
             let id = format!("{}@{}", words.services.text(service), change.to_version);
             if !known && derived.iter().all(|other: &Change| other.id != id) {

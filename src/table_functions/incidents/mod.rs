@@ -5,5 +5,5 @@ mod load;
 mod reasons;
 pub(super) mod rows;
 
-pub(super) use answer::{METHOD, METHOD_VERSION, Answer, Row, answer};
+pub(super) use answer::{Answer, METHOD, METHOD_VERSION, Row, answer};
 pub(super) use load::{Question, SECOND, owners};

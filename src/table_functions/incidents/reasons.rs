@@ -74,11 +74,12 @@ impl Reasoner<'_> {
             format!(
                 "SELECT trace_id, span_id, start_time, service_version FROM spans WHERE service_name = {} \
                  AND service_version = {} AND {}",
-                literal(service), literal(version), self.during("")
+                literal(service),
+                literal(version),
+                self.during("")
             )
         };
-        let (table, row_key) =
-            if recorded { ("changes", Some(change.id.clone())) } else { ("spans", None) };
+        let (table, row_key) = if recorded { ("changes", Some(change.id.clone())) } else { ("spans", None) };
         let lead = (onset - change.time) as f64 / 1e6;
         let when = if lead >= 0.0 { format!("{lead:.0} s before") } else { format!("{:.0} s after", -lead) };
         let what = if service.is_empty() { change.kind.clone() } else { format!("{} of {service}", change.kind) };
@@ -99,7 +100,8 @@ impl Reasoner<'_> {
                 statement: format!(
                     "During the incident {:.1} % of the requests to version {version} of {service} were unusual, \
                      {:.1} % of those to its other versions.",
-                    100.0 * new, 100.0 * old
+                    100.0 * new,
+                    100.0 * old
                 ),
                 table: "spans",
                 row_key: None,
@@ -108,13 +110,19 @@ impl Reasoner<'_> {
                 query: format!(
                     "SELECT trace_id, span_id, start_time, duration_nano, status_code, service_version FROM spans \
                      WHERE service_name = {} AND service_version = {} AND {}",
-                    literal(service), literal(version), self.during("")
+                    literal(service),
+                    literal(version),
+                    self.during("")
                 ),
             });
         }
         drafts.push(Draft {
             kind: Part::Blame.name(),
-            statement: format!("{:.0} % of the blame reaches {}.", 100.0 * candidate.effect, if service.is_empty() { "what was changed" } else { service }),
+            statement: format!(
+                "{:.0} % of the blame reaches {}.",
+                100.0 * candidate.effect,
+                if service.is_empty() { "what was changed" } else { service }
+            ),
             table,
             row_key,
             observed_at: onset,
@@ -150,7 +158,8 @@ impl Reasoner<'_> {
             weight: Self::part(candidate, Part::Prior),
             query: format!(
                 "SELECT * FROM changes WHERE coalesce(started_at, finished_at) >= {} AND coalesce(started_at, finished_at) < {}",
-                time_literal(from), time_literal(self.question.to)
+                time_literal(from),
+                time_literal(self.question.to)
             ),
         }
     }
@@ -177,7 +186,11 @@ impl Reasoner<'_> {
                 query: format!(
                     "SELECT time, value, resource_attributes FROM metric_points WHERE service_name = {} \
                      AND metric_name = {} AND time >= {} AND time < {} AND value >= {}",
-                    literal(service), literal(metric), time_literal(from), time_literal(to), saturation.threshold
+                    literal(service),
+                    literal(metric),
+                    time_literal(from),
+                    time_literal(to),
+                    saturation.threshold
                 ),
             });
         }
@@ -189,15 +202,19 @@ impl Reasoner<'_> {
         let spans = |more: &str| {
             // An external peer has no spans of its own: those of its callers stand for it.
             let whose = if external {
-                format!("coalesce(peer_service, attributes['server.address'], attributes['db.system.name'], \
-                         attributes['db.system'], attributes['net.peer.name'], attributes['messaging.system']) = {}", literal(service))
+                format!(
+                    "coalesce(peer_service, attributes['server.address'], attributes['db.system.name'], \
+                         attributes['db.system'], attributes['net.peer.name'], attributes['messaging.system']) = {}",
+                    literal(service)
+                )
             } else {
                 format!("service_name = {}", literal(service))
             };
             format!(
                 "SELECT trace_id, span_id, start_time, duration_nano, status_code FROM spans WHERE {whose} \
                  AND span_name = {} AND {}{more}",
-                literal(operation), self.during("")
+                literal(operation),
+                self.during("")
             )
         };
         let slower = |limit: f64| format!(" AND duration_nano > {:.0}", limit * 1e6);
@@ -215,7 +232,10 @@ impl Reasoner<'_> {
                 "gap",
                 format!(
                     "{:.0} calls of {operation} of {service} took their caller {} more than {:.1} ms longer than the callee; {:.1} ms is usual.",
-                    reason.visits, words.services.text(reason.caller), reason.threshold, reason.usual
+                    reason.visits,
+                    words.services.text(reason.caller),
+                    reason.threshold,
+                    reason.usual
                 ),
                 "spans",
                 format!(
@@ -223,7 +243,10 @@ impl Reasoner<'_> {
                      FROM spans c JOIN spans p ON p.trace_id = c.trace_id AND p.span_id = c.parent_span_id \
                      WHERE c.service_name = {} AND c.span_name = {} AND p.span_kind IN ('CLIENT', 'PRODUCER') \
                      AND p.service_name <> c.service_name AND p.duration_nano - c.duration_nano > {:.0} AND {}",
-                    literal(service), literal(operation), reason.threshold * 1e6, self.during("c.")
+                    literal(service),
+                    literal(operation),
+                    reason.threshold * 1e6,
+                    self.during("c.")
                 ),
             ),
             Detector::Structure => self.structural(service, operation, reason, &spans),
@@ -247,17 +270,30 @@ impl Reasoner<'_> {
                 let failed = matches!(reason.feature, Some(Feature::Failed(_)));
                 let status = if failed { " AND c.status_code = 'ERROR'" } else { "" };
                 let what = if failed { format!("a failed {name}") } else { name.to_owned() };
-                (what, "spans", format!("c.service_name = {} AND c.span_name = {}{status}", literal(service), literal(name)))
+                (
+                    what,
+                    "spans",
+                    format!("c.service_name = {} AND c.span_name = {}{status}", literal(service), literal(name)),
+                )
             }
             Some(Feature::Call(callee)) => {
                 let callee = words.services.text(callee);
-                (format!("a call to {callee}"), "spans", format!("(c.service_name = {0} OR c.peer_service = {0})", literal(callee)))
+                (
+                    format!("a call to {callee}"),
+                    "spans",
+                    format!("(c.service_name = {0} OR c.peer_service = {0})", literal(callee)),
+                )
             }
             Some(Feature::Log(template) | Feature::ErrorLog(template)) => {
                 let error = matches!(reason.feature, Some(Feature::ErrorLog(_)));
                 let text = fixed_part(words.templates.example(template));
-                let what = if error { format!("the error line “{text}”") } else { format!("the log line “{text}”") };
-                (what, "logs", format!("c.service_name = {} AND strpos(c.body, {}) > 0", literal(service), literal(&text)))
+                let what =
+                    if error { format!("the error line “{text}”") } else { format!("the log line “{text}”") };
+                (
+                    what,
+                    "logs",
+                    format!("c.service_name = {} AND strpos(c.body, {}) > 0", literal(service), literal(&text)),
+                )
             }
             None => ("something".to_owned(), "spans", "false".to_owned()),
         };
@@ -276,7 +312,11 @@ impl Reasoner<'_> {
             "{:.0} requests to {operation} of {service} show {what}, which {usual:.0} % of them do usually.",
             reason.visits
         );
-        let columns = if table == "logs" { "trace_id, span_id, time, severity_text, body" } else { "trace_id, span_id, start_time, duration_nano, status_code, status_message" };
+        let columns = if table == "logs" {
+            "trace_id, span_id, time, severity_text, body"
+        } else {
+            "trace_id, span_id, start_time, duration_nano, status_code, status_message"
+        };
         let query = format!("SELECT {columns} FROM {table} c WHERE {inner} AND c.{time} >= {from} AND c.{time} < {to}");
         ("new_error", statement, table, query)
     }
@@ -303,7 +343,8 @@ impl Reasoner<'_> {
             weight,
             query: format!(
                 "SELECT DISTINCT trace_id FROM spans WHERE service_name = {}{filter} AND {}",
-                literal(service), self.during("")
+                literal(service),
+                self.during("")
             ),
         }
     }

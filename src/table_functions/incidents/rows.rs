@@ -94,8 +94,10 @@ pub(in crate::table_functions) fn literal(text: &str) -> String {
 
 /// A time as an SQL literal.
 pub(in crate::table_functions) fn time_literal(micros: i64) -> String {
-    let text = chrono::DateTime::from_timestamp_micros(micros)
-        .map_or_else(|| "1970-01-01T00:00:00Z".to_owned(), |time| time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true));
+    let text = chrono::DateTime::from_timestamp_micros(micros).map_or_else(
+        || "1970-01-01T00:00:00Z".to_owned(),
+        |time| time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+    );
     format!("timestamptz '{text}'")
 }
 
