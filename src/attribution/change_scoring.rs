@@ -115,8 +115,10 @@ pub struct Evidence<'a> {
     pub traffic: &'a HashMap<u32, Traffic>,
 }
 
-const NO_CHANGE: f64 = -1.5;
-const BLAME_WEIGHT: f64 = 1.6;
+const NO_CHANGE: f64 = -2.0;
+/// What is outside is changed by others, who seldom tell: "no recorded change" says less about it.
+const NO_CHANGE_OUTSIDE: f64 = -1.2;
+const BLAME_WEIGHT: f64 = 2.2;
 const BLAME_FLOOR: f64 = 0.02;
 const HOP: f64 = 0.5;
 const MAX_HOPS: usize = 2;
@@ -126,7 +128,7 @@ const AFTER_ONSET_MICROS: i64 = 30_000_000;
 const LEAD_FREE_SECONDS: f64 = 90.0;
 const LEAD_SCALE_SECONDS: f64 = 180.0;
 const LOAD_GROWTH: f64 = 1.4;
-const LOAD_WEIGHT: f64 = 3.0;
+const LOAD_WEIGHT: f64 = 4.0;
 const LOAD_CAP: f64 = 1.2;
 const TENANT_SHARE: f64 = 0.5;
 /// Service hypotheses that are listed.
@@ -290,7 +292,7 @@ fn without_change(evidence: &Evidence<'_>) -> Vec<(f64, Candidate)> {
             None => Cause::Service,
         };
         let parts = vec![
-            (Part::Prior, NO_CHANGE),
+            (Part::Prior, if suspect.external { NO_CHANGE_OUTSIDE } else { NO_CHANGE }),
             (Part::Blame, (suspect.blame * suspect.blame / squares.max(1e-12)).ln()),
             (Part::Load, LOAD_WEIGHT * shared),
         ];

@@ -638,8 +638,8 @@ fn share_gaps(sums: &mut Sums) {
             let single = if *edges < 2 { 0.5 } else { 1.0 };
             single * odd / all.max(1.0)
         });
-        let (into, out) = (into * into, out * out);
-        let callee_share = if into + out > 0.0 { into / (into + out) } else { 1.0 };
+        // All or nothing: half a reason on both sides would explain neither away.
+        let callee_share = if into >= out { 1.0 } else { 0.0 };
         for (service, share) in [(*callee, callee_share), (*caller, 1.0 - callee_share)] {
             let sum = sums.services.entry(service).or_default();
             sum.calls = (sum.calls.0 + calls.0 * share, sum.calls.1 + calls.1 * share);
