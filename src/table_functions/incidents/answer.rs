@@ -152,13 +152,18 @@ fn rows(
             service,
             owner,
             lead_time: candidate.lead_time,
-            effect: candidate.effect,
-            score: candidate.score,
+            effect: rounded(candidate.effect),
+            score: rounded(candidate.score),
             confidence,
             evidence: if at < EXPLAINED { reasoner.explain(candidate, onset) } else { Vec::new() },
         });
     }
     rows
+}
+
+/// Spans arrive in any order, so that sums differ in their last digits; what is shown does not.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }
 
 /// A second cause contributes when it is not much less likely than the first; the rest are candidates that lost.
