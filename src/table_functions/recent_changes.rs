@@ -158,11 +158,11 @@ async fn distances(call: &Call, service: &str, at: i64, lookback: i64, hops: i64
     if hops == 0 {
         return Ok(distance);
     }
-    let sql = "SELECT DISTINCT p.service_name, c.service_name FROM spans c JOIN spans p \
+    let sql = "SELECT DISTINCT p.service_name AS caller, c.service_name AS callee FROM spans c JOIN spans p \
                ON p.trace_id = c.trace_id AND p.span_id = c.parent_span_id \
                WHERE c.start_time >= $from AND c.start_time <= $at AND p.start_time >= $from AND p.start_time <= $at \
                AND p.service_name <> c.service_name \
-               UNION SELECT DISTINCT service_name, peer_service FROM spans \
+               UNION SELECT DISTINCT service_name AS caller, peer_service AS callee FROM spans \
                WHERE start_time >= $from AND start_time <= $at AND peer_service IS NOT NULL AND peer_service <> service_name";
     let from = at.saturating_sub(lookback.min(config::RESOURCE_BASELINE_MICROS));
     let mut calls: HashMap<String, HashSet<String>> = HashMap::new();
