@@ -117,7 +117,8 @@ async fn trainticket(directory: &Path) -> Outcome<()> {
 fn is_cause(row: &Row, cause: &Value) -> bool {
     let of = |key: &str| cause[key].as_str().unwrap_or_default();
     if let Some(change) = cause["change_id"].as_str() {
-        return row.id == change;
+        // The importer puts the origin before the number that a forge gives a deployment.
+        return row.id == change || row.id.ends_with(&format!("/{change}"));
     }
     match of("kind") {
         "tenant" => row.kind == "tenant" && row.id == of("subject"),

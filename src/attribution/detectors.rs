@@ -561,7 +561,8 @@ impl Measure {
 
 #[derive(Debug, Default, Clone)]
 struct Sum {
-    external: bool,
+    /// Spans of its own were seen: lost ones make its callers' calls look as if it were outside.
+    inside: bool,
     known: (f64, f64),
     visits: (f64, f64),
     /// Calls whose gaps count for the service.
@@ -587,7 +588,7 @@ fn add_up(visits: &Visits, window: &Window, odds: &[Odd], findings: &mut Finding
         }
         let weight = visit.weight;
         let sum = sums.services.entry(visit.service).or_default();
-        sum.external |= visit.external;
+        sum.inside |= !visit.external;
         let count = |pair: &mut (f64, f64)| match phase {
             Phase::Before => pair.0 += weight,
             _ => pair.1 += weight,
@@ -663,7 +664,7 @@ fn suspect(
     let unit = outcome.median_before.max(1.0);
     let mut suspect = Suspect {
         service,
-        external: sum.external,
+        external: !sum.inside,
         visits_before: sum.visits.0,
         visits_during: sum.visits.1,
         latency: sum.latency.finding(sum.known, requests, unit),
