@@ -99,3 +99,42 @@ pub fn history_file() -> Option<PathBuf> {
     let state = state.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local").join("state")));
     state.map(|folder| folder.join("ascribe").join("history"))
 }
+
+/// Requests to the alerting service that a baseline needs before it may end at a silence.
+pub const BASELINE_REQUESTS: i64 = 50;
+
+/// Time with requests that a baseline needs before it may end at a silence. Microseconds.
+pub const BASELINE_ACTIVE_MICROS: i64 = 60_000_000;
+
+/// A stretch without requests that separates what is usual from something older. Microseconds.
+pub const BASELINE_SILENCE_MICROS: i64 = 30_000_000;
+
+/// How far before a short incident its baseline may reach. Microseconds.
+pub const BASELINE_MIN_MICROS: i64 = 1_800_000_000;
+
+/// How far before any incident its baseline may reach. Microseconds.
+pub const BASELINE_MAX_MICROS: i64 = 21_600_000_000;
+
+/// How far before an incident resource metrics are looked at. Microseconds.
+pub const RESOURCE_BASELINE_MICROS: i64 = 3_600_000_000;
+
+/// Spans that one attribution holds in memory; of more, a sample of whole traces is read.
+pub const ATTRIBUTION_SPANS: u64 = 3_000_000;
+
+/// How far before an incident changes are candidates. Microseconds.
+pub const CHANGE_LOOKBACK_MICROS: i64 = 86_400_000_000;
+
+/// Changes that are candidates of one incident at most, the latest ones.
+pub const CANDIDATE_CHANGES: usize = 2000;
+
+/// A recorded change and a version seen in spans this close together are one change. Microseconds.
+pub const CHANGE_MATCH_MICROS: i64 = 1_800_000_000;
+
+/// Time right before an incident that is neither usual nor surely part of it: onsets are never exact. Microseconds.
+pub const ONSET_GUARD_MICROS: i64 = 60_000_000;
+
+/// How late a gauge may be reported that stands for the time before it. Microseconds.
+pub const RESOURCE_LAG_MICROS: i64 = 60_000_000;
+
+/// How long before and after a change its impact is measured. Microseconds.
+pub const IMPACT_WINDOW_MICROS: i64 = 1_800_000_000;

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on panics, and reads what it was told by the environment"
 )]
 
+mod incidents;
 mod lake;
 mod money;
 mod pgwire;

@@ -2,10 +2,12 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod completion;
+mod demo;
 mod format;
 mod import;
 mod prompt;
 mod report;
+mod serve;
 mod simulate;
 mod sql;
 
@@ -43,6 +45,10 @@ enum Command {
     Import(import::Import),
     /// Ask in SQL: one statement, a file, or at a prompt
     Sql(sql::Sql),
+    /// Serve SQL over the PostgreSQL protocol, and run the reports when they are due
+    Serve(serve::Serve),
+    /// Land an incident and real traces, answer four questions, and serve
+    Demo(demo::Demo),
     /// Simulate a company with an incident whose causes are known, and land it
     Simulate(simulate::Simulate),
     /// List the reports, or run one
@@ -60,6 +66,8 @@ pub fn main() -> ExitCode {
         match arguments.command {
             Command::Import(command) => command.run().await,
             Command::Sql(command) => command.run().await,
+            Command::Serve(command) => command.run().await,
+            Command::Demo(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Report(command) => command.run().await,
         }

@@ -1,9 +1,11 @@
 //! `ascribe serve`
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use ascribe::Database;
 use ascribe::config::DEFAULT_LISTEN;
+use ascribe::error::{Result, UserError};
 use ascribe::reports::{self, Scheduler};
 use ascribe::server::{self, Serve as Settings};
 use tokio::sync::watch;
@@ -24,4 +26,34 @@ impl Serve {
         let database = Database::open(&self.lake.url()).await?;
         serve(database, &self.listen).await
     }
+}
+
+/// Serve until told to stop, then let running queries end.
+pub(super) async fn serve(database: Database, listen: &str) -> Ended {
+    let settings = Settings { listen: vec![address(listen)?], ..Settings::default() };
+    let server = server::serve(database.clone(), settings).await?;
+    let (stop, stopped) = watch::channel(false);
+    let scheduler = tokio::spawn(Scheduler::new(database, reports::all()?).run(stopped));
+    let at = server.local_addr();
+    println!("\nListening. Connect with:\n\n  psql -h {} -p {} -U ascribe ascribe\n", at.ip(), at.port());
+    told_to_stop().await?;
+    stop.send(true).ok();
+    server.shutdown().await;
+    scheduler.await.ok();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn address(listen: &str) -> Result<SocketAddr> {
+    listen.parse().map_err(|_| {
+        UserError::invalid(format!("--listen {listen}: it is not an address")).hint("write it as 127.0.0.1:5433").into()
+    })
+}
+
+async fn told_to_stop() -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }

@@ -9,20 +9,26 @@ mod allocate_cost;
 mod allocation_check;
 mod arrays;
 mod assume_role_chain;
+mod attribute_incident;
 mod billing;
 mod call;
 mod critical_path;
 mod critical_path_stats;
+mod deploy_impact;
 mod error_origin;
 mod error_origins;
+mod evidence;
 mod exec;
+mod incidents;
 pub mod owners;
 mod planner;
+mod recent_changes;
 mod service_dependencies;
 mod sessions;
 mod span_tree;
 mod trace_tree;
 mod traces;
+mod version_changes;
 
 use std::fmt::Debug;
 
@@ -161,6 +167,11 @@ pub fn all() -> Vec<&'static dyn TableFunction> {
         &allocation_check::AllocationCheck,
         &assume_role_chain::AssumeRoleChain,
         &access_attribution::AccessAttribution,
+        &version_changes::VersionChanges,
+        &recent_changes::RecentChanges,
+        &attribute_incident::AttributeIncident,
+        &evidence::EvidenceOf,
+        &deploy_impact::DeployImpact,
     ]
 }
 

@@ -1,0 +1,195 @@
+//! From a question to ranked causes with their evidence.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::load::{self, Loaded, Question, SECOND};
+use super::reasons::{Draft, Reasoner};
+use crate::attribution::change_scoring::{self, Candidate, Cause, Change, Evidence};
+use crate::attribution::confidence;
+use crate::attribution::detectors::{self, Findings, Signal, Window};
+use crate::attribution::visits::{self, NONE};
+use crate::config;
+use crate::error::Result;
+use crate::model;
+use crate::table_functions::Call;
+
+/// Version of the method: part of every attribution's id.
+pub(in crate::table_functions) const METHOD_VERSION: &str = "1";
+
+/// Name of the method.
+pub(in crate::table_functions) const METHOD: &str = "blame-and-changes";
+
+/// Namespace of attribution ids.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8a6d_5b6f_0f5e_4c0c_9d5e_2f0b_7a31_44c1);
+
+/// Candidates that are returned.
+const MAX_CANDIDATES: usize = 40;
+
+/// Candidates whose evidence is written down.
+const EXPLAINED: usize = 12;
+
+/// A candidate as it is returned and stored.
+#[derive(Debug, Clone)]
+pub(in crate::table_functions) struct Row {
+    pub attribution_id: String,
+    pub role: &'static str,
+    pub cause_kind: String,
+    pub cause_id: Option<String>,
+    pub service: Option<String>,
+    pub owner: Option<String>,
+    pub lead_time: Option<i64>,
+    pub effect: f64,
+    pub score: f64,
+    pub confidence: Option<f64>,
+    pub evidence: Vec<Draft>,
+}
+
+/// The answer to a question.
+#[derive(Debug)]
+pub(in crate::table_functions) struct Answer {
+    /// Id of the answer as a whole: the same question over the same data has the same.
+    pub id: Uuid,
+    pub rows: Vec<Row>,
+}
+
+/// Answer a question. `subject` is what the answer is filed under.
+pub(in crate::table_functions) async fn answer(
+    call: &Call,
+    question: &Question,
+    signal: Signal,
+    subject: &str,
+) -> Result<Answer> {
+    let id = answer_id(call, question, signal, subject).await?;
+    let start = load::baseline_start(call, question).await?;
+    // Without any data before the incident, the first quarter of it has to stand for what is usual.
+    let (start, from) = match start {
+        Some(start) => (start, question.from),
+        None => (question.from, question.from.saturating_add((question.to - question.from) / 4)),
+    };
+    let guard = config::ONSET_GUARD_MICROS.min((from - start) / 6);
+    let mut loaded = load::telemetry(call, question, start).await?;
+    load::resources(call, question, &mut loaded).await?;
+    let changes = load::changes(call, question, &mut loaded).await?;
+    let window = Window {
+        before: start.saturating_mul(1000),
+        until: (from - guard).saturating_mul(1000),
+        from: from.saturating_mul(1000),
+        to: question.to.saturating_mul(1000),
+    };
+    let alerting = loaded.vocabulary.services.find(&question.service);
+    let folded = visits::fold(&loaded.spans, &loaded.logs, Some(alerting.unwrap_or(NONE)));
+    let traffic = load::traffic(&folded, &window);
+    let findings = detectors::detect(&folded, &loaded.vocabulary, &window, signal, &loaded.resources);
+    let onset = findings.outcome.onset.map_or(question.from, |nanos| nanos / 1000);
+    let evidence = Evidence { findings: &findings, changes: &changes, onset, traffic: &traffic };
+    let mut candidates = change_scoring::rank(&evidence);
+    candidates.truncate(MAX_CANDIDATES);
+    let owners = load::owners(call, onset).await?;
+    let reasoner = Reasoner {
+        question,
+        window: &window,
+        loaded: &loaded,
+        findings: &findings,
+        changes: &changes,
+        traffic: &traffic,
+    };
+    let complete = 1.0 - folded.malformed as f64 / loaded.spans.len().max(1) as f64;
+    let rows = rows(id, &candidates, &reasoner, &owners, complete, onset);
+    Ok(Answer { id, rows })
+}
+
+async fn answer_id(call: &Call, question: &Question, signal: Signal, subject: &str) -> Result<Uuid> {
+    let lake = call.lake()?;
+    let mut name = format!(
+        "{METHOD}/{METHOD_VERSION}/{subject}/{}/{:?}/{signal:?}/{}/{}",
+        question.service, question.environment, question.from, question.to
+    );
+    for table in ["spans", "logs", "metric_points", "changes", "ownership"] {
+        if let Some(table) = model::table(table) {
+            let version = lake.version(table).await?;
+            name.push_str(&format!("/{}@{}", table.name, version.map_or(-1, u64::cast_signed)));
+        }
+    }
+    Ok(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+}
+
+fn rows(
+    id: Uuid,
+    candidates: &[Candidate],
+    reasoner: &Reasoner<'_>,
+    owners: &HashMap<String, String>,
+    complete: f64,
+    onset: i64,
+) -> Vec<Row> {
+    let words = &reasoner.loaded.vocabulary;
+    let top = candidates.first().map_or(0.0, |candidate| candidate.score);
+    let mut rows = Vec::with_capacity(candidates.len());
+    for (at, candidate) in candidates.iter().enumerate() {
+        let service = (candidate.service != NONE).then(|| words.services.text(candidate.service).to_owned());
+        let (cause_kind, cause_id) = name(candidate, reasoner.changes, reasoner.loaded, service.as_deref());
+        let key = format!("{cause_kind}/{}", cause_id.as_deref().unwrap_or(""));
+        let owner = service.as_ref().and_then(|service| owners.get(service)).cloned();
+        let confidence = confidence::confidence(&confidence::Input {
+            score: candidate.score,
+            runner_up: candidates
+                .iter()
+                .enumerate()
+                .filter(|other| other.0 != at)
+                .map(|other| other.1.score)
+                .fold(0.0, f64::max),
+            lead_time: candidate.lead_time.map(|lead| lead as f64 / SECOND as f64),
+            complete,
+            provenance: 1.0,
+            candidates: candidates.len(),
+        });
+        rows.push(Row {
+            attribution_id: Uuid::new_v5(&id, key.as_bytes()).to_string(),
+            role: role(at, candidate, top),
+            cause_kind,
+            cause_id,
+            service,
+            owner,
+            lead_time: candidate.lead_time,
+            effect: rounded(candidate.effect),
+            score: rounded(candidate.score),
+            confidence,
+            evidence: if at < EXPLAINED { reasoner.explain(candidate, onset) } else { Vec::new() },
+        });
+    }
+    rows
+}
+
+/// Spans arrive in any order, so that sums differ in their last digits; what is shown does not.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+/// A second cause contributes when it is not much less likely than the first; the rest are candidates that lost.
+fn role(at: usize, candidate: &Candidate, top: f64) -> &'static str {
+    match at {
+        0 => "primary",
+        _ if candidate.score >= 0.1 && candidate.score >= top * 0.2 => "contributing",
+        _ => "candidate",
+    }
+}
+
+fn name(candidate: &Candidate, changes: &[Change], loaded: &Loaded, service: Option<&str>) -> (String, Option<String>) {
+    let service = service.map(str::to_owned);
+    match &candidate.cause {
+        Cause::Change(at) => {
+            changes.get(*at).map_or(("none".to_owned(), None), |change| (change.kind.clone(), Some(change.id.clone())))
+        }
+        Cause::Service => ("service".to_owned(), service),
+        Cause::Dependency => ("dependency".to_owned(), service),
+        Cause::Load => ("load".to_owned(), service),
+        Cause::Tenant(tenant) => ("tenant".to_owned(), Some(loaded.vocabulary.tenants.text(*tenant).to_owned())),
+        Cause::Nothing => ("none".to_owned(), None),
+    }
+}
+
+/// What the findings say about a service.
+pub(in crate::table_functions) fn suspect_of(findings: &Findings, service: u32) -> Option<&detectors::Suspect> {
+    findings.suspects.iter().find(|suspect| suspect.service == service)
+}

@@ -1,0 +1,171 @@
+//! Incident attribution end to end: simulated incidents in, ranked causes with evidence that can be checked out.
+
+use std::sync::Arc;
+
+use ascribe::Database;
+use ascribe::error::Error;
+use ascribe::ingest::{self, Options, Progress};
+use ascribe::simulate::{self, DEFAULT_START, Plan, Scenario};
+use datafusion::arrow::array::{Array, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use serde_json::Value;
+
+struct World {
+    database: Database,
+    truth: Value,
+    _folder: tempfile::TempDir,
+}
+
+async fn world(scenario: Scenario, seed: u64) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("files");
+    let summary = simulate::run(&Plan { scenario, seed, spans: 6000, start: DEFAULT_START }, &files).unwrap();
+    let database = Database::open(&folder.path().join("lake").display().to_string()).await.unwrap();
+    for import in simulate::manifest(&files).unwrap() {
+        if matches!(import.source, "focus" | "cloudtrail" | "backstage") {
+            continue;
+        }
+        let options = Options { table: import.table.map(str::to_owned), ..Options::default() };
+        let paths: Vec<String> = import.paths.iter().map(|path| path.display().to_string()).collect();
+        let source = ingest::find(import.source).unwrap();
+        ingest::import(database.lake(), source, &paths, &options, &Arc::<Progress>::default()).await.unwrap();
+    }
+    let truth = serde_json::from_slice(&std::fs::read(summary.truth).unwrap()).unwrap();
+    World { database, truth, _folder: folder }
+}
+
+impl World {
+    async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let batches = self.database.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        batches.iter().flat_map(texts).collect()
+    }
+
+    fn call(&self) -> String {
+        let of = |key: &str| self.truth["incident"][key].as_str().unwrap();
+        format!(
+            "attribute_incident('{}', timestamptz '{}', timestamptz '{}', signal => '{}')",
+            of("service_name"),
+            of("t0"),
+            of("t1"),
+            of("signal")
+        )
+    }
+
+    async fn error(&self, sql: &str) -> Error {
+        self.database.sql(sql).await.err().unwrap_or_else(|| panic!("{sql} was answered"))
+    }
+}
+
+fn texts(batch: &RecordBatch) -> Vec<Vec<Option<String>>> {
+    let columns: Vec<StringArray> = batch
+        .columns()
+        .iter()
+        .map(|column| cast(column, &DataType::Utf8).unwrap().as_any().downcast_ref::<StringArray>().unwrap().clone())
+        .collect();
+    let value = |column: &StringArray, row: usize| (!column.is_null(row)).then(|| column.value(row).to_owned());
+    (0..batch.num_rows()).map(|row| columns.iter().map(|column| value(column, row)).collect()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_deploy_is_found_with_evidence_that_holds_and_asked_twice_is_kept_once() {
+    let world = world(Scenario::BadDeploy, 1).await;
+    let cause = &world.truth["causes"][0];
+    let sql =
+        format!("SELECT cause_id, service_name, owner, role, attribution_id FROM {} WHERE rank = 1", world.call());
+    let first = world.rows(&sql).await;
+    assert_eq!(first[0][0].as_deref(), cause["change_id"].as_str());
+    assert_eq!(first[0][1].as_deref(), cause["service_name"].as_str());
+    let owner = world.truth["services"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|service| service["service_name"] == cause["service_name"])
+        .and_then(|service| service["owner"].as_str());
+    assert_eq!((first[0][2].as_deref(), first[0][3].as_deref()), (owner, Some("primary")));
+
+    let count = "SELECT count(*), count(DISTINCT attribution_id), round(sum(score), 6) FROM attributions";
+    let kept = world.rows(count).await;
+    assert_eq!(kept[0][0], kept[0][1]);
+    assert_eq!(world.rows(&sql).await, first);
+    assert_eq!(world.rows(count).await, kept, "the same question over the same data adds nothing");
+
+    let evidence = world.rows("SELECT query, row_count, statement FROM attribution_evidence").await;
+    assert!(evidence.len() > 10);
+    for row in &evidence {
+        let (query, claimed) = (row[0].as_deref().unwrap(), row[1].as_deref().unwrap());
+        let batches = world.database.sql(query).await.unwrap_or_else(|error| panic!("{query}: {error}"));
+        let returned: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(returned.to_string(), claimed, "{query}");
+    }
+    let id = first[0][4].as_deref().unwrap();
+    let chain = world.rows(&format!("SELECT kind FROM evidence('{id}') ORDER BY seq")).await;
+    assert_eq!(chain[0][0].as_deref(), Some("lead_time"));
+
+    let change = cause["change_id"].as_str().unwrap();
+    let impact = world.rows(&format!("SELECT metric, verdict FROM deploy_impact('{change}')")).await;
+    let metrics: Vec<_> = impact.iter().map(|row| row[0].as_deref().unwrap()).collect();
+    assert_eq!(metrics, ["duration_p50_ms", "duration_p99_ms", "error_rate", "throughput"]);
+
+    let service = cause["service_name"].as_str().unwrap();
+    let (start, end) =
+        (world.truth["window"]["start"].as_str().unwrap(), world.truth["window"]["end"].as_str().unwrap());
+    let versions = world
+        .rows(&format!("SELECT kind, to_version, change_id FROM version_changes('{start}', '{end}', '{service}')"))
+        .await;
+    assert_eq!(versions[0][0].as_deref(), Some("initial"));
+    assert!(
+        versions.iter().any(|row| row[1].as_deref() == cause["version"].as_str() && row[2].as_deref() == Some(change)),
+        "{versions:?}"
+    );
+
+    let recent =
+        world.rows(&format!("SELECT change_id, hop FROM recent_changes('{service}', timestamptz '{end}')")).await;
+    assert!(recent.iter().any(|row| row[0].as_deref() == Some(change) && row[1].as_deref() == Some("0")), "{recent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_answered_says_why() {
+    let world = world(Scenario::NoChange, 2).await;
+    let window = "timestamptz '2026-03-17T09:50:00Z', timestamptz '2026-03-17T10:00:00Z'";
+    for (sql, word) in [
+        ("SELECT * FROM attribute_incident('INC-0')".to_owned(), "table incidents"),
+        (format!("SELECT * FROM attribute_incident('nobody', {window})"), "no spans of a service"),
+        ("SELECT * FROM attribute_incident('cart', timestamptz '2026-03-17T10:00:00Z', timestamptz '2026-03-17T09:00:00Z')".to_owned(), "ends before"),
+        (format!("SELECT * FROM attribute_incident('{}', {window}, 'noise')", world.truth["incident"]["service_name"].as_str().unwrap()), "unknown signal"),
+        ("SELECT * FROM evidence('no-such-id')".to_owned(), "no attribution"),
+        ("SELECT * FROM deploy_impact('no-such-change')".to_owned(), "no change"),
+        ("SELECT * FROM recent_changes('nobody', timestamptz '2026-03-17T10:00:00Z')".to_owned(), "no service named"),
+    ] {
+        let error = world.error(&sql).await;
+        assert_eq!(error.sqlstate(), "22023", "{sql}: {error}");
+        assert!(error.to_string().contains(word), "{sql}: {error}");
+    }
+    let none = world.rows("SELECT * FROM version_changes('2020-01-01T00:00:00Z', '2020-01-02T00:00:00Z')").await;
+    assert!(none.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_asked_for_by_its_id() {
+    let world = world(Scenario::BadConfig, 1).await;
+    let of = |key: &str| world.truth["incident"][key].as_str().unwrap();
+    world
+        .rows(&format!(
+            "INSERT INTO incidents (incident_id, service_name, started_at, resolved_at, signal) VALUES \
+             ('{}', '{}', timestamptz '{}', timestamptz '{}', '{}')",
+            of("incident_id"),
+            of("service_name"),
+            of("t0"),
+            of("t1"),
+            of("signal")
+        ))
+        .await;
+    let by_id =
+        world.rows(&format!("SELECT rank, cause_id, score FROM attribute_incident('{}')", of("incident_id"))).await;
+    let by_window = world.rows(&format!("SELECT rank, cause_id, score FROM {}", world.call())).await;
+    assert_eq!(by_id, by_window);
+    assert!(!by_id.is_empty());
+    let kept = world.database.sql("SELECT count(*) FROM attributions WHERE subject_id LIKE 'INC-%'").await.unwrap();
+    let kept = kept[0].column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0);
+    assert_eq!(usize::try_from(kept).unwrap(), by_id.len());
+}
