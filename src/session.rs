@@ -77,7 +77,6 @@ pub fn new_for(
         .with_relation_planners(vec![Arc::new(FunctionPlanner)])
         .with_query_planner(Arc::new(BindingPlanner::default()))
         .build();
-    #[expect(clippy::disallowed_methods, reason = "the one place that builds a session")]
     let context = SessionContext::new_with_state(state);
     ascribe_udfs::register_all(&context)?;
     catalog::register(&context, lake, client)?;

@@ -33,7 +33,7 @@ impl Fixture {
 }
 
 fn code(error: &tokio_postgres::Error) -> String {
-    error.code().map(|state| state.code().to_owned()).unwrap_or_else(|| format!("not of the server: {error:?}"))
+    error.code().map_or_else(|| format!("not of the server: {error:?}"), |state| state.code().to_owned())
 }
 
 /// The rows of the last statement of a message, as text; a null is `NULL`.

@@ -41,7 +41,7 @@ impl AsyncDB for Engine {
         let batches = self.0.sql(sql).await?;
         let format = FormatOptions::new().with_null("NULL").with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:::z"));
         let mut rows = Vec::new();
-        let width = batches.first().map_or(0, |batch| batch.num_columns());
+        let width = batches.first().map_or(0, datafusion::arrow::array::RecordBatch::num_columns);
         for batch in &batches {
             let columns: Vec<_> =
                 batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &format).unwrap()).collect();

@@ -29,10 +29,13 @@ fn words(line: &str) -> Vec<&str> {
         .collect()
 }
 
+/// The words of a template.
+type Words = Vec<Box<str>>;
+
 /// The templates seen so far, by group (a service and whether the line is an error).
 #[derive(Debug)]
 pub struct Templates<G> {
-    groups: HashMap<G, Vec<(Vec<Box<str>>, u32)>>,
+    groups: HashMap<G, Vec<(Words, u32)>>,
     examples: Vec<String>,
 }
 

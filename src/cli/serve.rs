@@ -1,11 +1,10 @@
 //! `ascribe serve`
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use ascribe::Database;
 use ascribe::config::DEFAULT_LISTEN;
-use ascribe::error::{Result, UserError};
+use ascribe::error::Result;
 use ascribe::reports::{self, Scheduler};
 use ascribe::server::{self, Serve as Settings};
 use tokio::sync::watch;
@@ -30,7 +29,7 @@ impl Serve {
 
 /// Serve until told to stop, then let running queries end.
 pub(super) async fn serve(database: Database, listen: &str) -> Ended {
-    let settings = Settings { listen: vec![address(listen)?], ..Settings::default() };
+    let settings = Settings { listen: vec![listen.to_owned()], ..Settings::default() };
     let server = server::serve(database.clone(), settings).await?;
     let (stop, stopped) = watch::channel(false);
     let scheduler = tokio::spawn(Scheduler::new(database, reports::all()?).run(stopped));
@@ -41,12 +40,6 @@ pub(super) async fn serve(database: Database, listen: &str) -> Ended {
     server.shutdown().await;
     scheduler.await.ok();
     Ok(ExitCode::SUCCESS)
-}
-
-fn address(listen: &str) -> Result<SocketAddr> {
-    listen.parse().map_err(|_| {
-        UserError::invalid(format!("--listen {listen}: it is not an address")).hint("write it as 127.0.0.1:5433").into()
-    })
 }
 
 async fn told_to_stop() -> Result<()> {

@@ -23,11 +23,13 @@ pub struct Decoded {
 
 impl Decoded {
     /// Rows that landed in a table.
+    #[must_use]
     pub fn rows(&self, table: &str) -> usize {
         self.batches.get(table).map_or(0, |batches| batches.iter().map(RecordBatch::num_rows).sum())
     }
 
     /// A column of a table as text, in the order of arrival; null is the empty text.
+    #[must_use]
     pub fn column(&self, table: &str, column: &str) -> Vec<String> {
         let mut cells = Vec::new();
         for batch in self.batches.get(table).into_iter().flatten() {
@@ -39,11 +41,13 @@ impl Decoded {
     }
 
     /// One cell of a table as text.
+    #[must_use]
     pub fn cell(&self, table: &str, column: &str, row: usize) -> String {
         self.column(table, column).swap_remove(row)
     }
 
     /// Reasons and how many records each.
+    #[must_use]
     pub fn reasons(&self) -> Vec<(&str, u64)> {
         self.rejected.iter().map(|(reason, seen)| (reason.as_str(), seen.count)).collect()
     }
@@ -71,6 +75,7 @@ pub fn try_decode(source: &dyn Source, bytes: &[u8], options: &Options) -> Resul
 }
 
 /// A fixture of the repository.
+#[must_use]
 pub fn fixture(path: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/fixtures").join(path);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn csv_is_quoted_and_has_a_header_even_without_rows() {
         let batch = rows();
-        let text = String::from_utf8(csv(&batch.schema(), &[batch.clone()]).unwrap()).unwrap();
+        let text = String::from_utf8(csv(&batch.schema(), std::slice::from_ref(&batch)).unwrap()).unwrap();
         assert_eq!(text, "name,n\n\"a,\"\"b\"\"\",1\n,2\n\"line\nbreak\",\n");
         assert_eq!(csv(&batch.schema(), &[]).unwrap(), b"name,n\n");
     }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn parquet_reads_back_equal() {
         let batch = rows();
-        let bytes = parquet(&batch.schema(), &[batch.clone()]).unwrap();
+        let bytes = parquet(&batch.schema(), std::slice::from_ref(&batch)).unwrap();
         let mut reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap().build().unwrap();
         assert_eq!(reader.next().unwrap().unwrap(), batch);
         assert!(reader.next().is_none());

@@ -190,7 +190,7 @@ fn totals(page: &mut String, columns: &[(ReportColumn, ArrayRef)], rows: &Record
     }
     let currencies = rows.column_by_name("billing_currency").and_then(|cells| cast(cells, &DataType::Utf8).ok());
     let currency = |row: usize| {
-        let cells = currencies.as_ref().map(|cells| cells.as_string::<i32>());
+        let cells = currencies.as_ref().map(AsArray::as_string::<i32>);
         cells.filter(|cells| cells.is_valid(row)).map_or("", |cells| cells.value(row)).to_owned()
     };
     let mut sums: BTreeMap<String, Vec<i128>> = BTreeMap::new();

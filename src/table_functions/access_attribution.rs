@@ -1,7 +1,5 @@
 //! `access_attribution`: who was behind each audit event of a window.
 
-#![allow(clippy::doc_markdown, reason = "the documentation of the columns is shown in SQL, where Markdown is noise")]
-
 use async_trait::async_trait;
 use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::common::ScalarValue;

@@ -1,7 +1,5 @@
 //! `allocation_check`: that the parts of every charge sum to it.
 
-#![allow(clippy::doc_markdown, reason = "the documentation of the columns is shown in SQL, where Markdown is noise")]
-
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::execution::SendableRecordBatchStream;

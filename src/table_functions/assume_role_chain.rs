@@ -1,7 +1,5 @@
 //! `assume_role_chain`: the sessions behind one audit event, step by step.
 
-#![allow(clippy::doc_markdown, reason = "the documentation of the columns is shown in SQL, where Markdown is noise")]
-
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;

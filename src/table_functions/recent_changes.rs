@@ -118,7 +118,7 @@ impl TableFunction for RecentChanges {
             };
             let services = of(0);
             let hop = |service: &Option<String>| distance.get(service.as_ref()?).copied();
-            let owner = |service: &Option<String>| owners.get(service.as_ref()?).map(String::clone);
+            let owner = |service: &Option<String>| owners.get(service.as_ref()?).cloned();
             let columns = vec![
                 time_column(rows.clone().map(|row| time_at(&began, row)).collect()),
                 time_column(rows.clone().map(|row| time_at(&finished, row)).collect()),

@@ -1,5 +1,4 @@
 //! Trees and paths against a naive oracle, and what must hold for any input.
-#![expect(clippy::cast_possible_wrap, reason = "small numbers")]
 
 use std::collections::BTreeMap;
 

@@ -58,7 +58,7 @@ fn from_parquet(input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let mut file = parquet_file::File::open(input.reader)?;
     let layout = Layout::of(&file.header(), &input.options.map)?;
     while let Some(batch) = file.next_batch()? {
-        let cells = batch.columns().iter().map(|column| parquet_file::as_text(column)).collect::<Result<Vec<_>>>()?;
+        let cells = batch.columns().iter().map(parquet_file::as_text).collect::<Result<Vec<_>>>()?;
         for at in 0..batch.num_rows() {
             let cell =
                 |column: usize| cells.get(column).filter(|cells| cells.is_valid(at)).map(|cells| cells.value(at));

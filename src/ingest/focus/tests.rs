@@ -65,8 +65,7 @@ fn the_sample_lands_whole_and_exactly() {
 fn renamed_columns_padding_and_provider_columns_find_their_place() {
     let text = format!(
         "\u{feff} {HEADER} ;ProviderName;Service Provider Name;PublisherName;Tags;x_Rate;x_ExportId\n \
-         1.5 ;{} ;old;new;pub;\"\"\"k \"\":\"\" v\"\"\";0.5;daily\n",
-        REST
+         1.5 ;{REST} ;old;new;pub;\"\"\"k \"\":\"\" v\"\"\";0.5;daily\n"
     )
     .replace(',', ";");
     let decoded = decode(&Focus, text.as_bytes());

@@ -101,7 +101,7 @@ impl Plan {
     /// # Errors
     /// When a column cannot be read or the output cannot take the rows.
     pub fn land(&self, columns: &[ArrayRef], output: &mut Output<'_>, sample: impl Fn(usize) -> String) -> Result<()> {
-        let rows = columns.first().map_or(0, |column| column.len());
+        let rows = columns.first().map_or(0, Array::len);
         if rows == 0 {
             return Ok(());
         }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
@@ -231,7 +230,7 @@ impl Connection {
         let mut running = self.start(planned.plan, Shape::Copy(copy.options, self.session.style()));
         let response = CopyOutResponse::new(0, columns, vec![0; width]);
         self.replies.push(&PgWireBackendMessage::CopyOutResponse(response))?;
-        self.replies.raw(head.unwrap_or_else(Bytes::new)).await?;
+        self.replies.raw(head.unwrap_or_default()).await?;
         let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
         self.replies.push(&PgWireBackendMessage::CopyDone(CopyDone::new()))?;
         self.replies.complete(format!("COPY {rows}"))?;
@@ -272,7 +271,7 @@ impl Connection {
             }
             Utility::Fetch { name, count, skip } => self.fetch(&name, count, skip, formats, watched).await?,
             Utility::Execute { name, arguments } => {
-                self.execute_prepared(&name, &arguments, formats, simple, watched).await?
+                self.execute_prepared(&name, &arguments, formats, simple, watched).await?;
             }
             Utility::Prepare { name, query } => self.prepare_by_sql(name, &query, watched).await?,
             other => self.run_session_statement(other)?,

@@ -144,7 +144,7 @@ pub(in crate::table_functions) async fn telemetry(call: &Call, question: &Questi
 
 impl Loaded {
     fn skips(&self, trace: &str) -> bool {
-        self.sampled > 1 && hash(trace, "") % self.sampled != 0
+        self.sampled > 1 && !hash(trace, "").is_multiple_of(self.sampled)
     }
 
     fn take_spans(&mut self, batch: &RecordBatch) -> Result<()> {

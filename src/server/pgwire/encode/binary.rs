@@ -20,7 +20,7 @@ pub(super) fn numeric(out: &mut BytesMut, text: &str) {
     digits.push_str(whole);
     let weight = digits.len() / 4;
     digits.push_str(fraction);
-    while digits.len() % 4 != 0 {
+    while !digits.len().is_multiple_of(4) {
         digits.push('0');
     }
     let group = |at: usize| digits.get(at * 4..at * 4 + 4).and_then(|four| four.parse::<i16>().ok()).unwrap_or(0);

@@ -17,7 +17,7 @@ pub(super) fn json(out: &mut String, value: Option<Value<'_>>, style: Style) {
         Value::Real(value) if !value.is_finite() => quoted(out, Value::Real(value), style),
         Value::Double(value) if !value.is_finite() => quoted(out, Value::Double(value), style),
         Value::Int2(_) | Value::Int4(_) | Value::Int8(_) | Value::Real(_) | Value::Double(_) => {
-            style.text(out, value, 0)
+            style.text(out, value, 0);
         }
         Value::Unsigned(_) | Value::Numeric(..) | Value::BigNumeric(..) => style.text(out, value, 0),
         Value::Text(value) => text::json_string(out, value),
