@@ -9,6 +9,12 @@ pub const DEFAULT_LAKE: &str = "./lake";
 /// Environment variable that names the lake.
 pub const LAKE_VARIABLE: &str = "ASCRIBE_LAKE";
 
+/// The name of the one database.
+pub const DATABASE: &str = "ascribe";
+
+/// The schema that unqualified names mean.
+pub const SCHEMA: &str = "public";
+
 /// Where the server listens when nobody says otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:5433";
 

@@ -12,17 +12,11 @@ use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 
 use crate::catalog::{self, Client};
-use crate::config::Config;
+use crate::config::{Config, DATABASE, SCHEMA};
 use crate::error::Result;
 use crate::optimizer::{self, BindingPlanner, MapOperators};
 use crate::storage::Lake;
 use crate::table_functions::FunctionPlanner;
-
-/// The name of the one database.
-pub const DATABASE: &str = "ascribe";
-
-/// The schema that unqualified names mean.
-pub const SCHEMA: &str = "public";
 
 /// What all sessions of one engine share: memory, spill files, caches.
 ///

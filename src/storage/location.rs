@@ -32,16 +32,16 @@ pub(super) fn parse(text: &str) -> Result<Url> {
         "file" | "s3" | "s3a" | "gs" | "az" | "abfs" | "abfss" | "memory" => {}
         other => return Err(invalid(text, &format!("{other}:// is not a kind of object store")).into()),
     }
-    if !url.path().ends_with('/') {
-        let path = format!("{}/", url.path());
-        url.set_path(&path);
-    }
     if url.scheme() == "file"
         && let Ok(path) = url.to_file_path()
         && path.exists()
         && !path.is_dir()
     {
         return Err(invalid(text, "it is a file, not a directory").into());
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
     }
     Ok(url)
 }

@@ -93,7 +93,7 @@ fn is_view(name: &str) -> bool {
 /// What the session made itself.
 async fn own_relations(state: &SessionState, seen: &mut Vec<Seen>) {
     let catalogs = state.catalog_list();
-    let Some(schema) = catalogs.catalog(crate::session::DATABASE).and_then(|catalog| catalog.schema("public")) else {
+    let Some(schema) = catalogs.catalog(crate::config::DATABASE).and_then(|catalog| catalog.schema("public")) else {
         return;
     };
     for name in schema.table_names() {

@@ -129,7 +129,8 @@ fn rows(
     for (at, candidate) in candidates.iter().enumerate() {
         let service = (candidate.service != NONE).then(|| words.services.text(candidate.service).to_owned());
         let (cause_kind, cause_id) = name(candidate, reasoner.changes, reasoner.loaded, service.as_deref());
-        let key = format!("{cause_kind}/{}", cause_id.as_deref().unwrap_or(""));
+        // One tenant may be a candidate at several services.
+        let key = format!("{cause_kind}/{}/{}", cause_id.as_deref().unwrap_or(""), service.as_deref().unwrap_or(""));
         let owner = service.as_ref().and_then(|service| owners.get(service)).cloned();
         let confidence = confidence::confidence(&confidence::Input {
             score: candidate.score,
