@@ -51,7 +51,7 @@ SELECT
 FROM now
 FULL JOIN prior
   ON prior.owner = now.owner
-  AND prior.provider_service_name IS NOT DISTINCT FROM now.provider_service_name
+  AND (prior.provider_service_name IS NOT DISTINCT FROM now.provider_service_name)
   AND prior.billing_currency = now.billing_currency
 ORDER BY abs(coalesce(now.cost, 0) - coalesce(prior.cost, 0)) DESC, owner, provider_service_name
 LIMIT 50;

@@ -24,7 +24,7 @@ use super::sql::run_all;
 /// Where the demo's lake is unless told otherwise.
 const DEMO_LAKE: &str = "./ascribe-demo";
 
-const SEED: u64 = 4;
+const SEED: u64 = 52;
 const SPANS: u64 = 40_000;
 
 const REAL_TRACES: &[u8] = include_bytes!("../../data/demo/trainticket-traces.otlp.jsonl.gz");

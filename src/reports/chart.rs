@@ -80,7 +80,7 @@ pub(super) fn bars(points: &[Point], unit_digits: u32) -> String {
     let grid = grid(points, MOST_BARS);
     let extent = |row: &Vec<i128>| row.iter().map(|value| value.saturating_abs()).fold(0_i128, i128::saturating_add);
     let most = grid.values.iter().map(extent).max().unwrap_or(0);
-    let legend = if grid.series.len() > 1 { 30 } else { 0 };
+    let legend = if grid.series.len() > 1 { legend_places(&grid.series).1 } else { 0 };
     let height = legend + ROW * grid.xs.len() as i64 + 6;
     let mut svg = open(height);
     if legend > 0 {
@@ -118,7 +118,8 @@ pub(super) fn lines(points: &[Point], unit_digits: u32) -> String {
     let grid = grid(points, usize::MAX);
     let all = || grid.values.iter().flatten().copied();
     let (low, high) = (all().min().unwrap_or(0).min(0), all().max().unwrap_or(0).max(0));
-    let (top, bottom) = (34, 250);
+    let top = legend_places(&grid.series).1 + 8;
+    let bottom = top + 220;
     let mut svg = open(bottom + 40);
     legend_of(&mut svg, &grid.series);
     let span = high.saturating_sub(low);
@@ -151,12 +152,26 @@ fn open(height: i64) -> String {
     format!("<svg role=\"img\" viewBox=\"0 0 {WIDTH} {height}\" xmlns=\"http://www.w3.org/2000/svg\">")
 }
 
+/// Where each name of the legend stands, and how high the legend is.
+fn legend_places(series: &[String]) -> (Vec<(i64, i64)>, i64) {
+    let (mut x, mut y) = (LABELS, 6);
+    let mut places = Vec::with_capacity(series.len());
+    for name in series {
+        let width = 40 + 7 * shortened(name).chars().count() as i64;
+        if x > LABELS && x + width > WIDTH {
+            (x, y) = (LABELS, y + 20);
+        }
+        places.push((x, y));
+        x += width;
+    }
+    (places, y + 24)
+}
+
 fn legend_of(svg: &mut String, series: &[String]) {
-    let mut left = LABELS;
-    for (at, name) in series.iter().enumerate() {
-        write!(svg, "<rect class=\"s{at}\" x=\"{left}\" y=\"6\" width=\"12\" height=\"12\"/>").unwrap_or_default();
-        text(svg, left + 17, 17, "start", &shortened(name));
-        left += 40 + 7 * shortened(name).chars().count() as i64;
+    let (places, _) = legend_places(series);
+    for (at, (name, (x, y))) in series.iter().zip(places).enumerate() {
+        write!(svg, "<rect class=\"s{at}\" x=\"{x}\" y=\"{y}\" width=\"12\" height=\"12\"/>").unwrap_or_default();
+        text(svg, x + 17, y + 11, "start", &shortened(name));
     }
 }
 

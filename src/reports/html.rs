@@ -236,11 +236,19 @@ fn picture(page: &mut String, section: &Section, rows: &RecordBatch) -> Result<(
     };
     let series = series.unwrap_or_else(|| vec![String::new(); xs.len()]);
     let values = exact(ys);
-    let points = xs.into_iter().zip(series).zip(values);
-    let points: Vec<Point> = points.filter_map(|((x, series), y)| y.map(|y| Point { x, series, y })).collect();
+    // Amounts of different currencies are not drawn to one scale.
+    let currencies = texts("billing_currency")?.unwrap_or_else(|| vec![String::new(); xs.len()]);
+    let mut by_currency: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+    for (((x, series), y), currency) in xs.into_iter().zip(series).zip(values).zip(currencies) {
+        by_currency.entry(currency).or_default().extend(y.map(|y| Point { x, series, y }));
+    }
     let money = section.columns.iter().any(|column| column.name == wanted.y && column.kind == ColumnKind::Money);
     let digits = if money { 2 } else { 0 };
-    let svg = if wanted.line { chart::lines(&points, digits) } else { chart::bars(&points, digits) };
-    write!(page, "<figure>{svg}</figure>").unwrap_or_default();
+    for (currency, points) in by_currency {
+        let svg = if wanted.line { chart::lines(&points, digits) } else { chart::bars(&points, digits) };
+        let caption =
+            if currency.is_empty() { String::new() } else { format!("<figcaption>{}</figcaption>", escape(&currency)) };
+        write!(page, "<figure>{caption}{svg}</figure>").unwrap_or_default();
+    }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::context::SessionContext;
 use object_store::path::Path;
@@ -221,9 +221,11 @@ async fn versions(database: &Database) -> Result<Vec<(String, String)>> {
 }
 
 fn text(value: &ScalarValue) -> String {
-    match value {
-        ScalarValue::TimestampMicrosecond(Some(micros), _) => html::time(*micros, chrono_tz::UTC),
-        other => other.to_string(),
+    let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let cast = if value.data_type().is_temporal() { value.cast_to(&instant).ok() } else { None };
+    match cast {
+        Some(ScalarValue::TimestampMicrosecond(Some(micros), _)) => html::time(micros, chrono_tz::UTC),
+        _ => value.to_string(),
     }
 }
 
