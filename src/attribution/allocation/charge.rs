@@ -60,7 +60,7 @@ impl<'a> Charge<'a> {
         Claimed { at: self.at, amount: self.amount, tenant: tenant_of(self.tags), service: service_of(self.tags) }
     }
 
-    /// The value of a tag; keys are compared as [`same_key`] does, blank values are none.
+    /// The value of a tag; keys are compared as `same_key` does, blank values are none.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&'a str> {
         tag(self.tags, key)
