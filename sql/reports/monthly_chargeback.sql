@@ -1,8 +1,8 @@
 -- title: Monthly chargeback
 -- description: What each team pays for the month: what is its own, its share of what is shared, and how it compares with the month before. Whatever could not be attributed is a row of its own.
 -- schedule: 0 6 3 * * Europe/Berlin
--- parameter: period_end timestamptz = date_trunc('month', $at)
--- parameter: period_start timestamptz = $period_end - interval '1 month'
+-- parameter: period_start timestamptz = date_trunc('month', $at) - interval '1 month'
+-- parameter: period_end timestamptz = $period_start + interval '1 month'
 -- parameter: prior_start timestamptz = $period_start - interval '1 month'
 -- parameter: rule_set text = 'default'
 

@@ -1,8 +1,8 @@
 -- title: Weekly cost allocation
 -- description: The cost of the last full week by team and day, what drove it, and what still has no owner.
 -- schedule: 0 7 * * MON Europe/Berlin
--- parameter: period_end timestamptz = date_trunc('week', $at)
--- parameter: period_start timestamptz = $period_end - interval '7 days'
+-- parameter: period_start timestamptz = date_trunc('week', $at) - interval '7 days'
+-- parameter: period_end timestamptz = $period_start + interval '7 days'
 -- parameter: prior_start timestamptz = $period_start - interval '7 days'
 -- parameter: rule_set text = 'default'
 

@@ -1,5 +1,6 @@
 //! Charts as inline SVG: stacked horizontal bars and lines, readable without colour, without any script.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::html::escape;
@@ -124,8 +125,8 @@ pub(super) fn lines(points: &[Point], unit_digits: u32) -> String {
     legend_of(&mut svg, &grid.series);
     let span = high.saturating_sub(low);
     let level = |value: i128| bottom - pixels(value.saturating_sub(low), span, bottom - top);
-    let column = |at: usize| 100 + (WIDTH - 120) * at as i64 / (grid.xs.len().max(2) as i64 - 1);
-    for value in [low, 0, high] {
+    let column = |at: usize| 100 + (WIDTH - 150) * at as i64 / (grid.xs.len().max(2) as i64 - 1);
+    for value in BTreeSet::from([low, 0, high]) {
         let y = level(value);
         write!(svg, "<line class=\"axis\" x1=\"100\" x2=\"{}\" y1=\"{y}\" y2=\"{y}\"/>", WIDTH - 20)
             .unwrap_or_default();
