@@ -123,6 +123,8 @@ const BLAME_FLOOR: f64 = 0.02;
 const HOP: f64 = 0.5;
 const MAX_HOPS: usize = 2;
 const COHORT_CAP: f64 = 3.0;
+/// Standard errors between two cohorts from which on their contrast counts in full.
+const SURE_STANDARD_ERRORS: f64 = 3.0;
 const AFTER_ONSET: f64 = -4.0;
 const AFTER_ONSET_MICROS: i64 = 30_000_000;
 const LEAD_FREE_SECONDS: f64 = 90.0;
@@ -238,7 +240,11 @@ fn cohort(findings: &Findings, change: &Change) -> f64 {
     let pooled = (new.bad + old.bad + 0.5) / (new.visits + old.visits + 1.0);
     let share = |cohort: &Cohort| (cohort.bad + 4.0 * pooled) / (cohort.visits + 4.0);
     let contrast = 2.0 * (share(&new) / share(&old)).ln();
-    (contrast * (few / (few + 10.0))).clamp(-COHORT_CAP, COHORT_CAP)
+    // A ratio of rare things is mostly chance: it counts by how far apart the shares are in standard errors.
+    let error = (pooled * (1.0 - pooled) * (1.0 / new.visits + 1.0 / old.visits)).sqrt();
+    let apart = (new.bad / new.visits - old.bad / old.visits).abs() / error.max(1e-12);
+    let sure = (apart / SURE_STANDARD_ERRORS).min(1.0);
+    (contrast * sure * (few / (few + 10.0))).clamp(-COHORT_CAP, COHORT_CAP)
 }
 
 /// Growth of a service's traffic on the scale of the load score: 0 for none, 1 for twice [`LOAD_GROWTH`].
