@@ -191,6 +191,18 @@ pub fn month_of(micros: i64) -> i32 {
         .map_or(day, |time| day - i32::try_from(time.day0()).unwrap_or_default())
 }
 
+/// The columns of a table or of a function's result: documentation, name and type of each.
+#[macro_export]
+macro_rules! columns {
+    ($( $(#[doc = $doc:literal])+ $name:ident: $cell:ty, )+) => {
+        &[$( $crate::model::Column {
+            name: stringify!($name),
+            doc: &[$($doc),+],
+            data_type: <$cell as $crate::model::CellType>::data_type,
+        } ),+]
+    };
+}
+
 /// Declare a canonical table: see [`telemetry`] for the shape.
 #[macro_export]
 macro_rules! canonical_table {
@@ -207,11 +219,7 @@ macro_rules! canonical_table {
         pub static $static_name: $crate::model::Table = $crate::model::Table {
             name: $name,
             doc: &[$($table_doc),+],
-            columns: &[$($crate::model::Column {
-                name: stringify!($column),
-                doc: &[$($doc),+],
-                data_type: <$cell as $crate::model::CellType>::data_type,
-            }),+],
+            columns: $crate::columns! { $( $(#[doc = $doc])+ $column: $cell, )+ },
             partition: $partition,
             key: &$key,
             cluster: &$cluster,

@@ -10,9 +10,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::incidents::rows::{
-    double_column, int_column, ints, result_columns, text_at, text_column, texts, time_at, times,
-};
+use super::incidents::rows::{double_column, int_column, ints, text_at, text_column, texts, time_at, times};
 use super::incidents::{Answer, METHOD, METHOD_VERSION, Question, Row, SECOND, answer};
 use super::{Argument, ArgumentType, Call, Signature, TableFunction};
 use crate::attribution::detectors::Signal;
@@ -72,7 +70,7 @@ static SIGNATURE: Signature = Signature {
             doc: "What was noticed: latency or errors; default: either.",
         },
     ],
-    columns: result_columns! {
+    columns: crate::columns! {
         /// 1 is the likeliest.
         rank: Int,
         /// primary, contributing or candidate.

@@ -7,7 +7,7 @@ use datafusion::arrow::array::{Float64Array, Int64Array, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::traces::{Encoder, Needs, Output, columns, one_trace, trace_argument};
+use super::traces::{Encoder, Needs, Output, one_trace, trace_argument};
 use super::{Argument, Call, Signature, TableFunction};
 use crate::attribution::trace::{Analyzer, PathStep};
 use crate::error::Result;
@@ -27,7 +27,7 @@ static SIGNATURE: Signature = Signature {
         "below the first one that has no parent id.",
     ],
     arguments: &ARGUMENTS,
-    columns: columns! {
+    columns: crate::columns! {
         /// Position on the path, from 1.
         seq: Int,
         /// Span id.

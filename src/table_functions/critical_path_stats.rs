@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::traces::{Encoder, Needs, Output, Selection, columns, each_trace, known_service, window_arguments};
+use super::traces::{Encoder, Needs, Output, Selection, each_trace, known_service, window_arguments};
 use super::{Argument, ArgumentType, Call, Signature, TableFunction};
 use crate::attribution::trace::{OperationShare, OperationStats, OperationTotals};
 use crate::error::Result;
@@ -42,7 +42,7 @@ static SIGNATURE: Signature = Signature {
             doc: "Requests enter at this operation; default: any.",
         },
     ],
-    columns: columns! {
+    columns: crate::columns! {
         /// service.name.
         service_name: Text,
         /// Span name.

@@ -5,9 +5,7 @@ use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::incidents::rows::{
-    double_column, doubles, int_column, ints, result_columns, text_at, text_column, texts, time_at, times,
-};
+use super::incidents::rows::{double_column, doubles, int_column, ints, text_at, text_column, texts, time_at, times};
 use super::{Argument, ArgumentType, Call, Signature, TableFunction, timestamp};
 use crate::attribution::stats::{Test, chi2_rates, mann_whitney, quantile};
 use crate::config;
@@ -40,7 +38,7 @@ static SIGNATURE: Signature = Signature {
             doc: "How long after the change was complete; default: 30 minutes.",
         },
     ],
-    columns: result_columns! {
+    columns: crate::columns! {
         /// duration_p50_ms, duration_p99_ms, error_rate or throughput (requests a minute).
         metric: Text,
         /// Value before.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::incidents::rows::{ints, result_columns};
+use super::incidents::rows::ints;
 use super::{Argument, ArgumentType, Call, Signature, TableFunction};
 use crate::error::{Result, UserError};
 use crate::model::cell::{Double, Int, Text, Time};
@@ -24,7 +24,7 @@ static SIGNATURE: Signature = Signature {
         required: true,
         doc: "Id of a row of attributions.",
     }],
-    columns: result_columns! {
+    columns: crate::columns! {
         /// Order of reading.
         seq: Int,
         /// Kind of evidence, such as blame, cohort, lead_time.

@@ -8,9 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 
 use super::incidents::owners;
-use super::incidents::rows::{
-    int_column, literal, result_columns, text_at, text_column, texts, time_at, time_column, times,
-};
+use super::incidents::rows::{int_column, literal, text_at, text_column, texts, time_at, time_column, times};
 use super::{Argument, ArgumentType, Call, Signature, TableFunction, timestamp};
 use crate::config;
 use crate::error::{Result, UserError};
@@ -47,7 +45,7 @@ static SIGNATURE: Signature = Signature {
             doc: "How many calls away; default: 2.",
         },
     ],
-    columns: result_columns! {
+    columns: crate::columns! {
         /// When the change began.
         started_at: Time,
         /// When it was complete.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::traces::{Encoder, Needs, Output, Selection, columns, each_trace, window_arguments};
+use super::traces::{Encoder, Needs, Output, Selection, each_trace, window_arguments};
 use super::{Argument, Call, Signature, TableFunction};
 use crate::attribution::trace::{self, Dependencies, DependencyStats};
 use crate::error::Result;
@@ -26,7 +26,7 @@ static SIGNATURE: Signature = Signature {
         "and the callee is what that span names.",
     ],
     arguments: &ARGUMENTS,
-    columns: columns! {
+    columns: crate::columns! {
         /// Service that called.
         caller: Text,
         /// Service that was called; for an external call its peer service, null when the span names none.

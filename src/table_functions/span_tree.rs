@@ -12,8 +12,8 @@ use futures::stream;
 
 use super::exec::engine_error;
 use super::traces::{
-    Encoder, Needs, Output, Selection, TraceBatch, WholeTraces, columns, each_trace, known_service, known_trace,
-    start_of, trace_argument, window_arguments,
+    Encoder, Needs, Output, Selection, TraceBatch, WholeTraces, each_trace, known_service, known_trace, start_of,
+    trace_argument, window_arguments,
 };
 use super::{Argument, ArgumentType, Call, Signature, TableFunction};
 use crate::attribution::clock_skew::{ClockMap, ClockOffset, SkewSamples, rpc_pairs};
@@ -46,7 +46,7 @@ static SIGNATURE: Signature = Signature {
         },
         trace_argument(false),
     ],
-    columns: columns! {
+    columns: crate::columns! {
         /// Trace id.
         trace_id: Text,
         /// Span id.

@@ -7,7 +7,7 @@ use datafusion::arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, Str
 use datafusion::arrow::compute::take;
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::traces::{Encoder, Needs, Output, TraceBatch, columns, one_trace, trace_argument};
+use super::traces::{Encoder, Needs, Output, TraceBatch, one_trace, trace_argument};
 use super::{Argument, Call, Signature, TableFunction};
 use crate::attribution::trace::{Analyzer, Span, SpanFacts};
 use crate::error::Result;
@@ -32,7 +32,7 @@ static SIGNATURE: Signature = Signature {
         "of their own and come after the trace's root.",
     ],
     arguments: &ARGUMENTS,
-    columns: columns! {
+    columns: crate::columns! {
         /// Position in the tree, from 1.
         seq: Int,
         /// Service and operation, indented by depth; below 40 levels the depth is a number.

@@ -5,7 +5,7 @@ use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::incidents::rows::{doubles, result_columns, text_at, text_column, texts, time_at, time_column, times};
+use super::incidents::rows::{doubles, text_at, text_column, texts, time_at, time_column, times};
 use super::{Argument, ArgumentType, Call, Signature, TableFunction, timestamp};
 use crate::attribution::version_changes::{Sighting, VersionChange, by_service, version_changes};
 use crate::config;
@@ -38,7 +38,7 @@ static SIGNATURE: Signature = Signature {
             doc: "Only this environment; default: all, each by itself.",
         },
     ],
-    columns: result_columns! {
+    columns: crate::columns! {
         /// First span of the new version.
         time: Time,
         /// Last span of the old version in the roll-out (of the new one, if it was withdrawn); null while both serve.

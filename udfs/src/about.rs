@@ -195,3 +195,24 @@ impl About {
 pub(crate) fn failure(function: &str, message: impl std::fmt::Display) -> DataFusionError {
     DataFusionError::Execution(format!("{function}: {message}"))
 }
+
+/// Two registrations are the same function when they have the same name: what `DataFusion` asks of plans that it
+/// compares.
+macro_rules! same_by_name {
+    ($registered:ty) => {
+        impl PartialEq for $registered {
+            fn eq(&self, other: &Self) -> bool {
+                self.function.about.name == other.function.about.name
+            }
+        }
+
+        impl Eq for $registered {}
+
+        impl std::hash::Hash for $registered {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.function.about.name.hash(state);
+            }
+        }
+    };
+}
+pub(crate) use same_by_name;

@@ -10,18 +10,6 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
 use crate::error::{Result, UserError, sqlstate};
 
-/// The columns of a result: documentation, name and type of each, as in `canonical_table!`.
-macro_rules! result_columns {
-    ($( $(#[doc = $doc:literal])+ $name:ident: $cell:ty, )+) => {
-        &[$( $crate::model::Column {
-            name: stringify!($name),
-            doc: &[$($doc),+],
-            data_type: <$cell as $crate::model::CellType>::data_type,
-        } ),+]
-    };
-}
-pub(in crate::table_functions) use result_columns;
-
 fn column(batch: &RecordBatch, at: usize, data_type: &DataType) -> Result<ArrayRef> {
     let Some(column) = batch.columns().get(at) else {
         return Err(UserError::new(sqlstate::INTERNAL, format!("a query has no column {at}")).into());

@@ -13,7 +13,6 @@ use crate::attribution::trace::{ErrorFlow, Span, Tree};
 use crate::error::Result;
 use crate::model::cell::TextList;
 use crate::model::{CellType, Column};
-use crate::table_functions::traces::columns;
 
 /// Services that `propagated_to` lists at most.
 const MAX_SERVICES: usize = 64;
@@ -38,7 +37,7 @@ const OWN: [&str; 13] = [
 /// The columns of both functions.
 pub(in crate::table_functions) static ORIGIN_COLUMNS: &[Column] = {
     use crate::model::cell::{Bool, Int, Text, Time};
-    columns! {
+    crate::columns! {
         /// Trace id.
         trace_id: Text,
         /// Span id of the span that failed first.

@@ -9,18 +9,6 @@ use datafusion::arrow::datatypes::SchemaRef;
 use crate::error::Result;
 use crate::table_functions::{Argument, ArgumentType};
 
-/// The columns of a result: documentation, name and type of each, as in `canonical_table!`.
-macro_rules! columns {
-    ($( $(#[doc = $doc:literal])+ $name:ident: $cell:ty, )+) => {
-        &[$( $crate::model::Column {
-            name: stringify!($name),
-            doc: &[$($doc),+],
-            data_type: <$cell as $crate::model::CellType>::data_type,
-        } ),+]
-    };
-}
-pub(in crate::table_functions) use columns;
-
 /// The arguments of a window, required.
 pub(in crate::table_functions) const fn window_arguments() -> [Argument; 2] {
     [

@@ -6,8 +6,6 @@ mod mann_whitney_u;
 mod two_samples;
 mod weighted_quantile;
 
-use std::hash::{Hash, Hasher};
-
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::Result;
@@ -61,19 +59,7 @@ impl Registered {
     }
 }
 
-impl PartialEq for Registered {
-    fn eq(&self, other: &Self) -> bool {
-        self.function.about.name == other.function.about.name
-    }
-}
-
-impl Eq for Registered {}
-
-impl Hash for Registered {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.function.about.name.hash(state);
-    }
-}
+crate::about::same_by_name!(Registered);
 
 impl AggregateUDFImpl for Registered {
     fn name(&self) -> &str {

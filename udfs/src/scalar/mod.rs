@@ -17,8 +17,6 @@ mod wilson;
 mod wilson_high;
 mod wilson_low;
 
-use std::hash::{Hash, Hasher};
-
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
@@ -101,19 +99,7 @@ impl Registered {
     }
 }
 
-impl PartialEq for Registered {
-    fn eq(&self, other: &Self) -> bool {
-        self.function.about.name == other.function.about.name
-    }
-}
-
-impl Eq for Registered {}
-
-impl Hash for Registered {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.function.about.name.hash(state);
-    }
-}
+crate::about::same_by_name!(Registered);
 
 impl ScalarUDFImpl for Registered {
     fn name(&self) -> &str {

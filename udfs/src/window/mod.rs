@@ -3,8 +3,6 @@
 mod robust_z;
 mod shapley_airport;
 
-use std::hash::{Hash, Hasher};
-
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::Result;
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
@@ -52,19 +50,7 @@ impl Registered {
     }
 }
 
-impl PartialEq for Registered {
-    fn eq(&self, other: &Self) -> bool {
-        self.function.about.name == other.function.about.name
-    }
-}
-
-impl Eq for Registered {}
-
-impl Hash for Registered {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.function.about.name.hash(state);
-    }
-}
+crate::about::same_by_name!(Registered);
 
 impl WindowUDFImpl for Registered {
     fn name(&self) -> &str {
