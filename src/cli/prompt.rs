@@ -98,9 +98,17 @@ impl State {
 
     async fn ask(&self, session: &SessionContext, text: &str) -> Result<()> {
         let started = Instant::now();
+        let (session, text, format) = (session.clone(), text.to_owned(), self.format);
+        // On threads of its own, because a statement that computes without a pause would not let Ctrl-C be seen.
+        let mut running = tokio::spawn(async move { run_all(&session, &text, format).await });
         tokio::select! {
-            done = run_all(session, text, self.format) => done?,
-            _ = tokio::signal::ctrl_c() => eprintln!("cancelled"),
+            done = &mut running => {
+                done.map_err(|error| UserError::new(sqlstate::INTERNAL, error.to_string()))??;
+            }
+            _ = tokio::signal::ctrl_c() => {
+                running.abort();
+                eprintln!("cancelled");
+            }
         }
         if self.timing {
             println!("Time: {:.3} ms", started.elapsed().as_secs_f64() * 1000.0);

@@ -47,7 +47,9 @@ struct OwnerOf {
 
 impl OwnerOf {
     fn new(index: Option<Arc<OwnershipIndex>>) -> Self {
-        Self { signature: Signature::user_defined(Volatility::Stable), index }
+        let names = ["kind", "entity", "at"].map(str::to_owned).to_vec();
+        let signature = Signature { parameter_names: Some(names), ..Signature::user_defined(Volatility::Stable) };
+        Self { signature, index }
     }
 
     fn identity(&self) -> Option<*const OwnershipIndex> {
