@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ascribe::model::Column;
 use ascribe::simulate::{DEFAULT_START, Plan, Scenario};
 use ascribe::table_functions::{self, ArgumentType, Signature};
+use datafusion::arrow::datatypes::DataType;
 use tokio_postgres::Client;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
@@ -13,24 +15,27 @@ use crate::pgwire::{Fixture, one, simple};
 
 /// The value of an argument, of the type that the function declares.
 #[derive(Debug, Clone)]
-enum Given {
+pub(crate) enum Given {
     Text(String),
     /// RFC 3339.
     Time(String),
     /// Minutes.
     Interval(i64),
     Int(i64),
+    /// Microseconds since PostgreSQL's epoch; the first and the last number are -infinity and infinity.
+    Instant(i64),
 }
 
-use Given::{Int, Interval, Text, Time};
+use Given::{Instant, Int, Interval, Text, Time};
 
 impl Given {
     /// As people write it: a time as a string.
-    fn plain(&self) -> String {
+    pub(crate) fn plain(&self) -> String {
         match self {
             Text(text) | Time(text) => format!("'{text}'"),
             Interval(minutes) => format!("interval '{minutes} minutes'"),
             Int(value) => value.to_string(),
+            Instant(micros) => format!("timestamptz '2000-01-01T00:00:00Z' + interval '{micros} microseconds'"),
         }
     }
 
@@ -41,6 +46,7 @@ impl Given {
             Interval(minutes) => format!("'{minutes} minutes'::interval"),
             Int(value) => format!("{value}::bigint"),
             Text(_) => format!("{}::text", self.plain()),
+            Instant(_) => self.plain(),
         }
     }
 
@@ -54,13 +60,14 @@ impl Given {
             Time(time) => format!("timestamptz '{time}' - interval '1 hour' + (now() - (now() - interval '60 minutes'))"),
             Interval(minutes) => format!("interval '{} minutes' + interval '1 minute'", minutes - 1),
             Int(value) => format!("{} + 1", value - 1),
+            Instant(_) => self.plain(),
         }
     }
 
-    fn sql_type(&self) -> &'static str {
+    pub(crate) fn sql_type(&self) -> &'static str {
         match self {
             Text(_) => ArgumentType::Text.sql_name(),
-            Time(_) => ArgumentType::Time.sql_name(),
+            Time(_) | Instant(_) => ArgumentType::Time.sql_name(),
             Interval(_) => ArgumentType::Interval.sql_name(),
             Int(_) => ArgumentType::Int.sql_name(),
         }
@@ -85,6 +92,10 @@ impl ToSql for Given {
                 out.extend_from_slice(&(Self::micros(time) - POSTGRES_EPOCH).to_be_bytes());
                 Ok(IsNull::No)
             }
+            Instant(micros) => {
+                out.extend_from_slice(&micros.to_be_bytes());
+                Ok(IsNull::No)
+            }
             Interval(minutes) => {
                 out.extend_from_slice(&(minutes * 60_000_000).to_be_bytes());
                 out.extend_from_slice(&[0; 8]);
@@ -100,7 +111,7 @@ impl ToSql for Given {
     fn to_sql_checked(&self, kind: &Type, out: &mut bytes::BytesMut) -> Encoded {
         let wanted = match self {
             Text(_) => Type::TEXT,
-            Time(_) => Type::TIMESTAMPTZ,
+            Time(_) | Instant(_) => Type::TIMESTAMPTZ,
             Interval(_) => Type::INTERVAL,
             Int(_) => Type::INT8,
         };
@@ -136,7 +147,7 @@ impl ToSql for Untyped {
 
 /// A null of whatever type is wanted.
 #[derive(Debug)]
-struct Null;
+pub(crate) struct Null;
 
 impl ToSql for Null {
     fn to_sql(&self, _: &Type, _: &mut bytes::BytesMut) -> Encoded {
@@ -154,10 +165,10 @@ impl ToSql for Null {
 
 /// A call that has an answer.
 #[derive(Debug, Clone)]
-struct Case {
-    function: &'static str,
+pub(crate) struct Case {
+    pub(crate) function: &'static str,
     /// In the order of the signature, without gaps.
-    arguments: Vec<(&'static str, Given)>,
+    pub(crate) arguments: Vec<(&'static str, Given)>,
 }
 
 fn case(function: &'static str, arguments: &[(&'static str, Given)]) -> Case {
@@ -227,7 +238,7 @@ async fn cases(company: &Company) -> Vec<Case> {
         case("access_attribution", &calls),
         case("access_attribution", &[&calls[..], &[("resource", resource), ("principal", principal)]].concat()),
         case("version_changes", &window),
-        case("version_changes", &with(&[("service", service.clone()), ("environment", text("production"))])),
+        case("version_changes", &with(&[("service", service.clone()), ("environment", text("prod"))])),
         case("recent_changes", &[("service", service.clone()), ("at", end.clone())]),
         case(
             "recent_changes",
@@ -244,7 +255,7 @@ async fn cases(company: &Company) -> Vec<Case> {
     ]
 }
 
-fn signature(name: &str) -> &'static Signature {
+pub(crate) fn signature(name: &str) -> &'static Signature {
     table_functions::find(name).unwrap_or_else(|| panic!("{name} is not a table function")).signature()
 }
 
@@ -265,12 +276,14 @@ fn nothing_is_forgotten(cases: &[Case]) {
 }
 
 fn select(case: &Case, arguments: &str) -> String {
-    let columns: Vec<String> =
-        signature(case.function).columns.iter().map(|column| format!("{}::text", column.name)).collect();
-    format!("SELECT {} FROM {}({arguments})", columns.join(", "), case.function)
+    let text = |column: &Column| match (column.data_type)() {
+        DataType::Map(..) => format!("map_keys({0})::text || map_values({0})::text", column.name),
+        _ => format!("{}::text", column.name),
+    };
+    format!("SELECT {} FROM {}({arguments})", list(signature(case.function).columns.iter().map(text)), case.function)
 }
 
-fn list(parts: impl Iterator<Item = String>) -> String {
+pub(crate) fn list(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
@@ -319,7 +332,7 @@ async fn answers(client: &Client, case: &Case) -> Vec<(&'static str, Rows)> {
         .map(|(_, given)| match given {
             Text(text) | Time(text) => Untyped(text.clone()),
             Interval(minutes) => Untyped(format!("{minutes} minutes")),
-            Int(value) => Untyped(value.to_string()),
+            Int(value) | Instant(value) => Untyped(value.to_string()),
         })
         .collect();
     let untyped: Vec<&(dyn ToSql + Sync)> = untyped.iter().map(|value| value as _).collect();
@@ -332,8 +345,8 @@ async fn answers(client: &Client, case: &Case) -> Vec<(&'static str, Rows)> {
     found
 }
 
-async fn served() -> (Fixture, Vec<Case>) {
-    let plan = Plan { scenario: Scenario::BadDeploy, seed: 3, spans: 3000, start: DEFAULT_START };
+pub(crate) async fn served() -> (Fixture, Vec<Case>) {
+    let plan = Plan { scenario: Scenario::BadDeploy, seed: 3, spans: 1500, start: DEFAULT_START };
     let company = company::land(&plan, &[]).await;
     let cases = cases(&company).await;
     nothing_is_forgotten(&cases);
@@ -399,7 +412,7 @@ async fn owner_of_answers_the_same_however_it_is_called() {
         "SELECT owner_of($1, $2, $3)",
         "SELECT owner_of(kind => $1, at => $3, entity => $2)",
         "SELECT owner_of($1::text, $2::text, $3::timestamptz)",
-        "SELECT owner_of($1, e, $3) FROM (VALUES ($2)) AS t(e)",
+        "SELECT owner_of($1, e, $3) FROM (VALUES ($2::text)) AS t(e)",
     ] {
         found.push(extended(&client, sql, &parameters).await.remove(0).remove(0));
     }

@@ -18,3 +18,4 @@ mod reports;
 mod simulation;
 mod slt;
 mod tidy;
+mod wrong_calls;

@@ -80,7 +80,7 @@ async fn the_stolen_key_of_a_job_shows_as_one_run_at_two_addresses() {
         assert_eq!(suspicious, [expected.to_vec()], "seed {seed}");
 
         let sql = format!(
-            "SELECT event_id, event_name FROM {CALLS} JOIN iam_events USING (event_id) WHERE pipeline_run_id = '{run}' \
+            "SELECT event_id, iam_events.event_name FROM {CALLS} JOIN iam_events USING (event_id) WHERE pipeline_run_id = '{run}' \
              AND source_ip = '{}'",
             leak["source_ip"].as_str().unwrap()
         );

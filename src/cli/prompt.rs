@@ -1,6 +1,7 @@
 //! The interactive prompt: history, completion, and the backslash commands that hands know from psql.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ascribe::config;
@@ -9,6 +10,7 @@ use datafusion::execution::context::SessionContext;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Editor};
+use tokio::sync::Notify;
 
 use super::Ended;
 use super::completion::Helper;
@@ -37,7 +39,7 @@ pub(super) async fn run(session: &SessionContext, format: Format) -> Ended {
         editor.load_history(file).ok();
     }
     println!("ascribe {}. \\? for help.", env!("CARGO_PKG_VERSION"));
-    let mut state = State { format, timing: false };
+    let mut state = State { format, timing: false, interrupts: interrupts()? };
     loop {
         match editor.readline("ascribe=> ") {
             Ok(line) => {
@@ -60,6 +62,22 @@ pub(super) async fn run(session: &SessionContext, format: Format) -> Ended {
 struct State {
     format: Format,
     timing: bool,
+    interrupts: Arc<Notify>,
+}
+
+/// Ctrl-C, heard on a thread of its own: a statement may keep all others busy for a long time.
+fn interrupts() -> Result<Arc<Notify>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let pressed = Arc::new(Notify::new());
+    let notify = Arc::clone(&pressed);
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                notify.notify_waiters();
+            }
+        });
+    });
+    Ok(pressed)
 }
 
 impl State {
@@ -99,13 +117,12 @@ impl State {
     async fn ask(&self, session: &SessionContext, text: &str) -> Result<()> {
         let started = Instant::now();
         let (session, text, format) = (session.clone(), text.to_owned(), self.format);
-        // On threads of its own, because a statement that computes without a pause would not let Ctrl-C be seen.
         let mut running = tokio::spawn(async move { run_all(&session, &text, format).await });
         tokio::select! {
             done = &mut running => {
                 done.map_err(|error| UserError::new(sqlstate::INTERNAL, error.to_string()))??;
             }
-            _ = tokio::signal::ctrl_c() => {
+            () = self.interrupts.notified() => {
                 running.abort();
                 eprintln!("cancelled");
             }

@@ -78,12 +78,13 @@ pub async fn import(
     let files = files::expand(arguments).await?;
     progress.total.store(files.iter().map(|file| file.size).sum(), Ordering::Relaxed);
     let mut summary = Summary::default();
+    let replaces = source.replaces(options);
     let mut pending: Vec<Pending> = Vec::new();
     let mut seen = BTreeSet::new();
     for file in files {
         let hash = file.hash()?;
         let id = transaction_id(source, &hash, options);
-        let known = !source.replaces() && lake.has_transaction(&INGESTS, &id).await?;
+        let known = !replaces && lake.has_transaction(&INGESTS, &id).await?;
         if known || !seen.insert(id.clone()) {
             progress.read.fetch_add(file.size, Ordering::Relaxed);
             summary.skipped.push(file.origin);
@@ -92,7 +93,7 @@ pub async fn import(
         pending.push(Pending { file: Arc::new(file), hash, id });
     }
     // A restated billing period is one commit, so all of its files are one group.
-    for group in groups(pending, source.replaces()) {
+    for group in groups(pending, replaces) {
         let run = Run { lake, source, options, progress, summary: &mut summary };
         run.land(group).await?;
     }
@@ -161,10 +162,14 @@ struct Ingest {
 }
 
 impl Run<'_> {
+    fn replaces(&self) -> bool {
+        self.source.replaces(self.options)
+    }
+
     async fn land(mut self, group: Vec<Pending>) -> Result<()> {
         let started = self.lake.clock().now_micros();
         let ids: Vec<String> = group.iter().map(|pending| pending.id.clone()).collect();
-        if group.len() > 1 && self.any_known(&ids).await? {
+        if group.len() > 1 && !self.replaces() && self.any_known(&ids).await? {
             // An interrupted import left some rows of this group: each file decides for itself what is missing.
             return self.one_by_one(group).await;
         }
@@ -178,7 +183,7 @@ impl Run<'_> {
         }
         match broken {
             None => self.commit(landed, ids, started).await,
-            Some((_, error)) if self.source.replaces() => Err(error.into()),
+            Some((_, error)) if self.replaces() => Err(error.into()),
             Some((origin, error)) if group.len() == 1 => {
                 self.summary.unreadable.insert(origin, error);
                 Ok(())
@@ -324,7 +329,7 @@ impl Run<'_> {
         }
         let mut writer = self.lake.writer(&INGESTS).await?;
         writer.write(builder.finish(self.source.name(), finished)).await?;
-        let transactions = if self.source.replaces() { Vec::new() } else { ids };
+        let transactions = if self.replaces() { Vec::new() } else { ids };
         writer.commit(Commit { transactions, ..Commit::default() }).await?;
         Ok(())
     }

@@ -17,7 +17,7 @@ import time
 from program import ASCRIBE, ascribe, moto, rows, run
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-ROWS = "SELECT table_name, rows FROM system.tables WHERE table_schema = 'public' AND rows > 0 ORDER BY 1"
+ROWS = "SELECT table_name, rows FROM system.tables WHERE table_name <> 'ingests' AND rows > 0 ORDER BY 1"
 HUGE = 200_000_000
 
 
@@ -57,10 +57,12 @@ def samples(folder):
     }
 
 
-def bad_files(good):
+def bad_files(source, good):
     """Names and contents of what no source should have to read."""
     noise = random.Random(1)
-    yield "truncated", good[: len(good) * 6 // 10]
+    end = len(good) * 6 // 10
+    # A row that is cut in its last cell may be a whole row, so rows are cut near their beginning.
+    yield "truncated", good[: good.rfind(b"\n", 0, end) + 15 if source in ("csv", "focus") else end]
     yield "wrong", b'{"a": [1, "x", null]}\n'
     yield "numbers", b"[1, 2, 3]\n"
     yield "binary", noise.randbytes(100_000)
@@ -88,7 +90,7 @@ def every_source_survives_bad_files(folder, sources):
         done = run("import", source, str(path), "--lake", alone, *options)
         whole = landed(done)
         assert done.returncode == 0 and whole[0] > 0 == whole[1], (source, done)
-        for kind, content in bad_files(good):
+        for kind, content in bad_files(source, good):
             lake = str(folder / "lake")
             path.write_bytes(content)
             done = run("import", source, str(path), "--lake", lake, *options)

@@ -88,7 +88,7 @@ def canonical(cell):
     if re.fullmatch(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)", text):
         text = re.sub(r"([+-]\d\d)$", r"\1:00", text.replace("Z", "+00:00"))
         return datetime.datetime.fromisoformat(text).astimezone(datetime.timezone.utc)
-    if re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", text):
+    if re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?", text):
         return decimal.Decimal(text).normalize()
     if re.fullmatch(r"\[.*\]|\{[^:]*\}", text, re.S):
         return ("list", *(canonical(item) for item in items(text)))
