@@ -10,6 +10,7 @@ use datafusion::execution::context::SessionContext;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Editor};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::Ended;
@@ -27,6 +28,7 @@ A statement ends with a semicolon.";
 
 /// Read statements until the end of input.
 pub(super) async fn run(session: &SessionContext, format: Format) -> Ended {
+    let interrupts = interrupts()?;
     let settings = rustyline::Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let broken = |error: ReadlineError| UserError::new(sqlstate::IO, format!("the terminal cannot be read: {error}"));
     let mut editor: Editor<Helper, FileHistory> = Editor::with_config(settings).map_err(broken)?;
@@ -39,7 +41,7 @@ pub(super) async fn run(session: &SessionContext, format: Format) -> Ended {
         editor.load_history(file).ok();
     }
     println!("ascribe {}. \\? for help.", env!("CARGO_PKG_VERSION"));
-    let mut state = State { format, timing: false, interrupts: interrupts()? };
+    let mut state = State { format, timing: false, interrupts };
     loop {
         match editor.readline("ascribe=> ") {
             Ok(line) => {
@@ -68,11 +70,16 @@ struct State {
 /// Ctrl-C, heard on a thread of its own: a statement may keep all others busy for a long time.
 fn interrupts() -> Result<Arc<Notify>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // The line editor puts back what it found, so this has to be there before it.
+    let mut presses = {
+        let _entered = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
     let pressed = Arc::new(Notify::new());
     let notify = Arc::clone(&pressed);
     std::thread::spawn(move || {
         runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
+            while presses.recv().await.is_some() {
                 notify.notify_waiters();
             }
         });
