@@ -57,7 +57,9 @@ impl Given {
                 let half = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
                 format!("'{}' || '{}'", &text[..half], &text[half..])
             }
-            Time(time) => format!("timestamptz '{time}' - interval '1 hour' + (now() - (now() - interval '60 minutes'))"),
+            Time(time) => {
+                format!("timestamptz '{time}' - interval '1 hour' + (now() - (now() - interval '60 minutes'))")
+            }
             Interval(minutes) => format!("interval '{} minutes' + interval '1 minute'", minutes - 1),
             Int(value) => format!("{} + 1", value - 1),
             Instant(_) => self.plain(),
@@ -189,7 +191,8 @@ async fn cases(company: &Company) -> Vec<Case> {
             .one("SELECT trace_id FROM spans WHERE status_code = 'ERROR' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
             .await,
     );
-    let traced = format!("SELECT service_name FROM spans WHERE trace_id = {} AND parent_span_id IS NULL", trace.plain());
+    let traced =
+        format!("SELECT service_name FROM spans WHERE trace_id = {} AND parent_span_id IS NULL", trace.plain());
     let traced = Text(company.one(&traced).await);
     let operation = format!(
         "SELECT span_name FROM spans WHERE service_name = {} AND parent_span_id IS NULL \
@@ -397,8 +400,11 @@ async fn owner_of_answers_the_same_however_it_is_called() {
     )
     .await
     .remove(0);
-    let arguments =
-        [("kind", Text("service".to_owned())), ("entity", Text(entity[0].clone())), ("at", Time("2026-03-20T00:00:00Z".to_owned()))];
+    let arguments = [
+        ("kind", Text("service".to_owned())),
+        ("entity", Text(entity[0].clone())),
+        ("at", Time("2026-03-20T00:00:00Z".to_owned())),
+    ];
     let mut found = Vec::new();
     for value in [Given::plain, Given::typed, Given::computed] {
         let positional = list(arguments.iter().map(|(_, given)| value(given)));

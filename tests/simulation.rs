@@ -29,7 +29,9 @@ async fn attributed(company: &Company) -> BTreeMap<String, Vec<Option<String>>> 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_role_event_resolves_to_who_was_behind_it_and_nobody_is_invented() {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    for (scenario, seed) in [(Scenario::BadDeploy, 1), (Scenario::LeakedCiKey, 2), (Scenario::CostSpike, 33), (Scenario::LeakedCiKey, 104)] {
+    for (scenario, seed) in
+        [(Scenario::BadDeploy, 1), (Scenario::LeakedCiKey, 2), (Scenario::CostSpike, 33), (Scenario::LeakedCiKey, 104)]
+    {
         let company = audited(scenario, seed).await;
         let found = attributed(&company).await;
         let events = company.one("SELECT count(*) FROM iam_events").await;
@@ -191,7 +193,9 @@ async fn shared_clusters_are_split_by_traced_demand_and_the_bill_adds_up() {
     let window = format!("'{}', '2026-03-01T00:00:00Z', '2026-04-01T00:00:00Z'", simulate::RULE_SET);
     let billed = company.truth["cost"]["total"].as_array().unwrap().iter().filter(|row| row["period"] == "2026-03");
     let billed: BTreeMap<String, String> = billed
-        .map(|row| (row["currency"].as_str().unwrap().to_owned(), format!("{}00", row["billed_cost"].as_str().unwrap())))
+        .map(|row| {
+            (row["currency"].as_str().unwrap().to_owned(), format!("{}00", row["billed_cost"].as_str().unwrap()))
+        })
         .collect();
     let sql = format!("SELECT billing_currency, sum(allocated_cost) FROM allocate_cost({window}) GROUP BY 1");
     let allocated = company.rows(&sql).await.into_iter().map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap()));

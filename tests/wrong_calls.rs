@@ -178,7 +178,8 @@ async fn unknown_names_backward_windows_and_the_ends_of_time_are_answered() {
         let mut times = Vec::new();
         for (at, (name, given)) in case.arguments.iter().enumerate() {
             if let Given::Text(_) = given {
-                let expected = UNKNOWN.iter().find(|(function, argument, _)| (*function, argument) == (case.function, name));
+                let expected =
+                    UNKNOWN.iter().find(|(function, argument, _)| (*function, argument) == (case.function, name));
                 let Some((.., expected)) = expected else { panic!("UNKNOWN says nothing of {} {name}", case.function) };
                 for unknown in ["'no such thing'", "''", "'it''s \"quoted\"; DROP'", "'ä😀'"] {
                     judge.simple(&with(case, at, unknown), *expected).await;
@@ -199,7 +200,8 @@ async fn unknown_names_backward_windows_and_the_ends_of_time_are_answered() {
             judge.simple(&with(case, to, &earlier.plain()), nothing).await;
         }
         for at in times {
-            for edge in ["1677-09-21T00:12:43Z", "0001-01-01T00:00:00Z", "2262-04-12T00:00:00Z", "9999-12-31T23:59:59Z"] {
+            for edge in ["1677-09-21T00:12:43Z", "0001-01-01T00:00:00Z", "2262-04-12T00:00:00Z", "9999-12-31T23:59:59Z"]
+            {
                 judge.survives(&with(case, at, &format!("'{edge}'")), &[]).await;
             }
             for micros in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX] {
@@ -249,7 +251,9 @@ async fn a_wrong_call_of_owner_of_is_explained() {
         judge.simple(&format!("SELECT owner_of({arguments})"), expected).await;
     }
     judge.end();
-    for arguments in ["'service', NULL, now()", "'nothing', 'cart', now()", "'service', 'nobody', now()", "'service', 'cart', NULL"] {
+    for arguments in
+        ["'service', NULL, now()", "'nothing', 'cart', now()", "'service', 'nobody', now()", "'service', 'cart', NULL"]
+    {
         assert_eq!(simple(&client, &format!("SELECT owner_of({arguments})")).await, [["NULL"]], "{arguments}");
     }
 }

@@ -59,11 +59,7 @@ impl<'r> Rows<'r> {
         let delimiter = delimiter_of(&first);
         let since = Rc::new(Cell::new(0));
         let bounded = Bounded { inner: Cursor::new(first).chain(reader), since: Rc::clone(&since) };
-        let mut reader = ReaderBuilder::new()
-            .delimiter(delimiter)
-            .flexible(true)
-            .trim(Trim::All)
-            .from_reader(bounded);
+        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(Trim::All).from_reader(bounded);
         let header = match reader.headers() {
             // A quote behind a blank is no quote to the reader, so padded names still have theirs.
             Ok(header) => {

@@ -512,13 +512,30 @@ pub fn write_rules(path: &Path) -> Result<()> {
     });
     let mut out = csv::Writer::from_path(path).map_err(broken)?;
     out.write_record([
-        "rule_set", "seq", "rule", "condition", "action", "owner_by", "split", "basis", "split_by", "within", "weights",
+        "rule_set",
+        "seq",
+        "rule",
+        "condition",
+        "action",
+        "owner_by",
+        "split",
+        "basis",
+        "split_by",
+        "within",
+        "weights",
         "valid_from",
     ])
     .map_err(broken)?;
     for (rule, seq) in clusters.into_iter().chain(default_rules()).zip(1..) {
         let texts = [
-            rule.rule, rule.condition, rule.action, rule.owner_by, rule.split, rule.basis, rule.split_by, rule.within,
+            rule.rule,
+            rule.condition,
+            rule.action,
+            rule.owner_by,
+            rule.split,
+            rule.basis,
+            rule.split_by,
+            rule.within,
             rule.weights,
         ];
         let head = [RULE_SET.to_owned(), seq.to_string()].into_iter();

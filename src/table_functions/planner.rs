@@ -144,7 +144,10 @@ fn converted(signature: &Signature, name: &str, value: &ScalarValue, kind: Argum
             ArgumentType::Text => given.is_numeric(),
         };
     if !fits && !value.is_null() {
-        return Err(bad_call(signature, format!("argument {name} cannot be {value}, it is of type {}", kind.sql_name())));
+        return Err(bad_call(
+            signature,
+            format!("argument {name} cannot be {value}, it is of type {}", kind.sql_name()),
+        ));
     }
     value.cast_to(&kind.data_type()).map_err(|_| {
         let code = match kind {
