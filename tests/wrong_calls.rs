@@ -250,6 +250,8 @@ async fn a_wrong_call_of_owner_of_is_explained() {
         judge.simple(&format!("SELECT owner_of({arguments})"), expected).await;
     }
     judge.end();
+    let error = client.simple_query("SELECT owner_of('service', 'cart', 'yesterday-ish')").await.unwrap_err();
+    assert_eq!(code(&error), NOT_A_TIME);
     for arguments in
         ["'service', NULL, now()", "'nothing', 'cart', now()", "'service', 'nobody', now()", "'service', 'cart', NULL"]
     {
