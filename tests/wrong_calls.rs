@@ -182,6 +182,8 @@ async fn unknown_names_backward_windows_and_the_ends_of_time_are_answered() {
                     UNKNOWN.iter().find(|(function, argument, _)| (*function, argument) == (case.function, name));
                 let Some((.., expected)) = expected else { panic!("UNKNOWN says nothing of {} {name}", case.function) };
                 for unknown in ["'no such thing'", "''", "'it''s \"quoted\"; DROP'", "'ä😀'"] {
+                    // An empty signal is what incidents have that say none.
+                    let expected = if (*name, unknown) == ("signal", "''") { &Rows } else { expected };
                     judge.simple(&with(case, at, unknown), *expected).await;
                 }
                 judge.extended(&with(case, at, "$1"), &[&"no such thing"], *expected).await;

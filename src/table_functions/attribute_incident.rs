@@ -136,6 +136,12 @@ async fn question(call: &Call) -> Result<(Question, Signal, String)> {
     if from == to {
         return Err(UserError::invalid("attribute_incident: the window is empty").hint("t1 is exclusive").into());
     }
+    // Spans and evidence count nanoseconds since 1970, which ends there.
+    if from < i64::MIN / 1000 || to > i64::MAX / 1000 {
+        return Err(UserError::invalid("attribute_incident: the window is out of range")
+            .hint("give times between 1678 and 2261")
+            .into());
+    }
     known_service(call, name, from, to).await?;
     let question = Question { service: name.to_owned(), environment: None, from, to };
     let subject = format!("{name} {from} {to}");
