@@ -205,10 +205,10 @@ async fn cases(company: &Company) -> Vec<Case> {
                  OR principal_type = 'AssumedRole' ORDER BY event_time DESC LIMIT 1";
     let event = Text(company.one(event).await);
     let resource = "SELECT resource_ids[1] FROM iam_events WHERE principal_type = 'AssumedRole' \
-                    AND event_name = 'UpdateService' ORDER BY event_id LIMIT 1";
+                    AND event_name = 'UpdateService' AND event_time >= '2026-03-17T00:00:00Z' ORDER BY event_id LIMIT 1";
     let resource = Text(company.one(resource).await);
     let principal = format!(
-        "SELECT principal_arn FROM iam_events WHERE event_name = 'UpdateService' AND resource_ids[1] = {} ORDER BY event_id LIMIT 1",
+        "SELECT principal_arn FROM iam_events WHERE event_name = 'UpdateService' AND resource_ids[1] = {} AND event_time >= '2026-03-17T00:00:00Z' ORDER BY event_id LIMIT 1",
         resource.plain()
     );
     let principal = Text(company.one(&principal).await);

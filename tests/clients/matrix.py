@@ -51,11 +51,16 @@ def resolved(lake):
 
 
 INTERVAL = re.compile(r"(-?[\d.]+) (year|mon|day|hour|min|sec)s?")
+ISO = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 SECONDS = {"year": 31_104_000, "mon": 2_592_000, "day": 86_400, "hour": 3600, "min": 60, "sec": 1}
 
 
 def interval(text):
     """Seconds of an interval in PostgreSQL's or Arrow's words; none if it is not one."""
+    if len(text) > 2 and (iso := ISO.fullmatch(text)):
+        parts = zip(iso.groups()[1:], (86_400, 3600, 60, 1))
+        total = sum(decimal.Decimal(amount or 0) * seconds for amount, seconds in parts)
+        return (-total if iso[1] else total).normalize()
     clock = re.search(r"(-?)(\d+):(\d\d):(\d\d(?:\.\d+)?)$", text)
     words = text[: clock.start()] if clock else text
     if INTERVAL.sub("", words).strip() or not (clock or words.strip()):
