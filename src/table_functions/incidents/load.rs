@@ -56,11 +56,11 @@ fn window_parameters(from: i64, to: i64) -> Vec<(&'static str, ScalarValue)> {
 }
 
 impl Question {
-    fn environment_filter(&self) -> &'static str {
+    pub(super) fn environment_filter(&self) -> &'static str {
         if self.environment.is_some() { " AND coalesce(environment, $environment) = $environment" } else { "" }
     }
 
-    fn parameters(&self, from: i64, to: i64) -> Vec<(&'static str, ScalarValue)> {
+    pub(super) fn parameters(&self, from: i64, to: i64) -> Vec<(&'static str, ScalarValue)> {
         let mut parameters = window_parameters(from, to);
         if let Some(environment) = &self.environment {
             parameters.push(("environment", ScalarValue::Utf8(Some(environment.clone()))));
@@ -69,17 +69,33 @@ impl Question {
     }
 }
 
+/// How far back what is usual may begin.
+pub(in crate::table_functions) fn furthest_start(question: &Question) -> i64 {
+    let length = question.to.saturating_sub(question.from);
+    let furthest = config::BASELINE_MAX_MICROS.min(config::BASELINE_MIN_MICROS.max(length.saturating_mul(4)));
+    question.from.saturating_sub(furthest)
+}
+
+/// Whether there are spans of the service in the window.
+pub(in crate::table_functions) async fn has_spans(call: &Call, question: &Question) -> Result<bool> {
+    let sql = format!(
+        "SELECT span_id FROM spans WHERE service_name = $service AND start_time >= $from AND start_time < $to{} LIMIT 1",
+        question.environment_filter()
+    );
+    let mut parameters = question.parameters(question.from, question.to);
+    parameters.push(("service", ScalarValue::Utf8(Some(question.service.clone()))));
+    Ok(call.collect(&sql, parameters).await?.iter().any(|batch| batch.num_rows() > 0))
+}
+
 /// Where what is usual begins: far enough back for enough requests, not across a silence once there are enough, not
 /// further than the settings say. None when there is nothing before the incident.
 pub(in crate::table_functions) async fn baseline_start(call: &Call, question: &Question) -> Result<Option<i64>> {
-    let length = question.to.saturating_sub(question.from);
-    let furthest = config::BASELINE_MAX_MICROS.min(config::BASELINE_MIN_MICROS.max(length.saturating_mul(4)));
     let sql = format!(
         "SELECT date_bin(interval '10 seconds', start_time) AS bin, count(DISTINCT trace_id) AS traces FROM spans \
          WHERE service_name = $service AND start_time >= $from AND start_time < $to{} GROUP BY 1 ORDER BY 1 DESC",
         question.environment_filter()
     );
-    let mut parameters = question.parameters(question.from.saturating_sub(furthest), question.from);
+    let mut parameters = question.parameters(furthest_start(question), question.from);
     parameters.push(("service", ScalarValue::Utf8(Some(question.service.clone()))));
     let mut bins: Vec<(i64, i64)> = Vec::new();
     for batch in call.collect(&sql, parameters).await? {

@@ -7,6 +7,7 @@ use super::load::{Loaded, Question};
 use super::rows::{literal, time_literal};
 use crate::attribution::change_scoring::{Candidate, Cause, Change, Part, Traffic};
 use crate::attribution::detectors::{Detector, Findings, Reason, Signal, Window, contribution};
+use crate::attribution::metric_blame::Unusual;
 use crate::attribution::visits::{Feature, NONE};
 use crate::config;
 
@@ -34,6 +35,17 @@ pub(in crate::table_functions) struct Reasoner<'a> {
     pub findings: &'a Findings,
     pub changes: &'a [Change],
     pub traffic: &'a HashMap<u32, Traffic>,
+    pub measured: Option<&'a Measurements>,
+}
+
+/// What the metrics of services say, where there are no traces.
+#[derive(Debug)]
+pub(in crate::table_functions) struct Measurements {
+    pub unusual: HashMap<u32, Unusual>,
+    /// Failures, and not durations.
+    pub errors: bool,
+    /// The condition that selects the points of a service.
+    pub filters: HashMap<u32, String>,
 }
 
 impl Reasoner<'_> {
@@ -165,6 +177,7 @@ impl Reasoner<'_> {
     }
 
     fn explain_service(&self, candidate: &Candidate, drafts: &mut Vec<Draft>) {
+        drafts.extend(self.measured(candidate));
         let Some(suspect) = suspect_of(self.findings, candidate.service) else { return };
         let service = self.loaded.vocabulary.services.text(candidate.service);
         for reason in suspect.reasons.iter().take(REASONS) {
@@ -194,6 +207,42 @@ impl Reasoner<'_> {
                 ),
             });
         }
+    }
+
+    /// What a service's own metrics say about it.
+    fn measured(&self, candidate: &Candidate) -> Option<Draft> {
+        let measured = self.measured?;
+        let unusual = measured.unusual.get(&candidate.service)?;
+        let filter = measured.filters.get(&candidate.service)?;
+        let service = self.loaded.vocabulary.services.text(candidate.service);
+        let (from, to) = (self.window.from / 1000, self.window.to / 1000);
+        let statement = if measured.errors {
+            format!(
+                "Up to {:.2} % of the requests to {service} failed; {:.2} % is usual.",
+                100.0 * unusual.peak,
+                100.0 * unusual.usual
+            )
+        } else {
+            format!(
+                "Requests to {service} took up to {:.1} ms on average; {:.1} ms is usual.",
+                1000.0 * unusual.peak,
+                1000.0 * unusual.usual
+            )
+        };
+        Some(Draft {
+            kind: if measured.errors { "errors" } else { "latency" },
+            statement,
+            table: "metric_points",
+            row_key: None,
+            observed_at: unusual.since.unwrap_or(from),
+            weight: candidate.effect,
+            query: format!(
+                "SELECT time, metric_name, value, count, sum, attributes FROM metric_points WHERE {filter} \
+                 AND time >= {} AND time < {}",
+                time_literal(from),
+                time_literal(to)
+            ),
+        })
     }
 
     fn reason(&self, service: &str, reason: &Reason, weight: f64, external: bool) -> Draft {
