@@ -10,7 +10,7 @@ use futures::StreamExt;
 use super::load::Question;
 use super::rows::{doubles, literal, text_at, texts, time_at, times};
 use crate::attribution::anomaly::Names;
-use crate::attribution::change_scoring::Traffic;
+use crate::attribution::load::Traffic;
 use crate::attribution::metric_blame::{Link, Measured, Point, Span};
 use crate::error::Result;
 use crate::table_functions::{Call, timestamp};
@@ -240,14 +240,15 @@ impl Reader {
 
 /// Requests a second by service, before and during.
 pub(in crate::table_functions) fn traffic(services: &[Measured], span: &Span) -> HashMap<u32, Traffic> {
-    let rate = |measured: &Measured, from: i64, to: i64| {
+    let total = |measured: &Measured, from: i64, to: i64| {
         let inside = measured.points.iter().filter(|point| point.time >= from && point.time < to);
-        inside.map(|point| point.requests.max(point.timed)).sum::<f64>() / ((to - from) as f64 / 1e6).max(1.0)
+        inside.map(|point| point.requests.max(point.timed)).sum::<f64>()
     };
-    let of = |measured: &Measured| Traffic {
-        before: rate(measured, span.before, span.until),
-        during: rate(measured, span.from, span.to),
-        tenants: HashMap::new(),
+    let seconds = |from: i64, to: i64| ((to - from) as f64 / 1e6).max(1.0);
+    let of = |measured: &Measured| {
+        let seen = (total(measured, span.before, span.until), total(measured, span.from, span.to));
+        let (before, during) = (seen.0 / seconds(span.before, span.until), seen.1 / seconds(span.from, span.to));
+        Traffic { before, during, seen, tenants: HashMap::new() }
     };
     services.iter().map(|measured| (measured.service, of(measured))).collect()
 }
