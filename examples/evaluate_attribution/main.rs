@@ -19,6 +19,8 @@ use ascribe::Database;
 use ascribe::ingest::{self, Options, Progress};
 use datafusion::arrow::array::{Array, Float64Array, StringArray};
 
+mod petshop;
+mod questions;
 mod simulated;
 mod trainticket;
 
@@ -109,7 +111,10 @@ async fn main() -> Outcome<()> {
         Some("trainticket") => {
             trainticket::run(Path::new(arguments.get(1).map_or("../shared/data/trainticket", |text| text))).await
         }
+        Some("petshop") => {
+            petshop::run(Path::new(arguments.get(1).map_or("../shared/data/petshop", |text| text))).await
+        }
         Some("simulated") => simulated::run(arguments.get(1..).unwrap_or_default()).await,
-        _ => Err("trainticket DIR, or simulated FIRST_SEED SEEDS SPANS [--lakes DIR] [SCENARIO…]".into()),
+        _ => Err("trainticket DIR, petshop DIR, or simulated FIRST_SEED SEEDS SPANS [--lakes DIR] [SCENARIO…]".into()),
     }
 }

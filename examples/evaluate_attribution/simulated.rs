@@ -10,7 +10,7 @@ use ascribe::simulate::{self, DEFAULT_START, Plan, Scenario};
 use futures::StreamExt;
 use serde_json::Value;
 
-use crate::{Outcome, Row, Tally, ask, land};
+use crate::{Outcome, Row, Tally, ask, land, questions};
 
 /// Incidents that are worked on at once.
 const AT_ONCE: usize = 2;
@@ -43,6 +43,11 @@ fn is_cause(row: &Row, cause: &Value) -> bool {
     }
 }
 
+/// Whether it is asked about in other words.
+fn is_other(scenario: Scenario) -> bool {
+    matches!(scenario, Scenario::LeakedCiKey | Scenario::CostSpike)
+}
+
 /// A lake with the files of the plan, and their truth; made unless the folder has it.
 async fn world(plan: &Plan, folder: &Path) -> Outcome<Value> {
     let (files, lake, truth) = (folder.join("files"), folder.join("lake"), folder.join("truth.json"));
@@ -51,7 +56,13 @@ async fn world(plan: &Plan, folder: &Path) -> Outcome<Value> {
         let summary = simulate::run(plan, &files)?;
         let database = Database::open(&lake.display().to_string()).await?;
         for import in simulate::manifest(&files)? {
-            if matches!(import.source, "focus" | "cloudtrail" | "backstage") || import.table == Some("scaling_events") {
+            let wanted = match import.source {
+                "otlp" => !is_other(plan.scenario),
+                "cloudtrail" => plan.scenario == Scenario::LeakedCiKey,
+                "focus" | "backstage" => plan.scenario == Scenario::CostSpike,
+                _ => import.table != Some("scaling_events"),
+            };
+            if !wanted {
                 continue;
             }
             let paths: Vec<String> = import.paths.iter().map(|path| path.display().to_string()).collect();
@@ -91,6 +102,14 @@ async fn incident(plan: Plan, kept: Option<PathBuf>) -> Outcome<Case> {
     let lake = scratch.path().join("lake");
     copy_all(&folder.join("lake"), &lake)?;
     let database = Database::open(&lake.display().to_string()).await?;
+    if is_other(plan.scenario) {
+        let answer = match plan.scenario {
+            Scenario::LeakedCiKey => questions::leak(&database, &truth).await?,
+            _ => questions::cost(&database, &truth).await?,
+        };
+        let miss = if answer.0 == Some(0) { Vec::new() } else { vec![answer.1] };
+        return Ok(Case { scenario: plan.scenario, seed: plan.seed, rank: answer.0, judged: Vec::new(), miss });
+    }
     let text = |key: &str| truth["incident"][key].as_str().unwrap_or_default();
     let call = format!(
         "attribute_incident('{}', timestamptz '{}', timestamptz '{}', '{}')",
@@ -109,7 +128,14 @@ async fn incident(plan: Plan, kept: Option<PathBuf>) -> Outcome<Case> {
         }
     };
     let rank = rows.iter().position(right);
-    let judged = rows.iter().take(JUDGED).filter_map(|row| Some((row.confidence?, right(row)))).collect();
+    // What is said of a place is judged with its place: overload elsewhere is not the cause.
+    let bottleneck = truth["note"].as_str().and_then(|note| note.split(' ').next()).unwrap_or_default();
+    let there = |row: &Row| match causes.as_slice() {
+        [] => row.service == bottleneck,
+        causes => row.kind != "tenant" || causes.iter().any(|cause| cause["service_name"] == row.service.as_str()),
+    };
+    let judge = |row: &Row| Some((row.confidence?, right(row) && there(row)));
+    let judged = rows.iter().take(JUDGED).filter_map(judge).collect();
     let mut miss = Vec::new();
     if rank != Some(0) {
         miss.push(format!("{} {} causes {}", text("service_name"), text("signal"), causes_in_short(&causes)));
@@ -187,8 +213,7 @@ pub async fn run(arguments: &[String]) -> Outcome<()> {
         names = rest;
     }
     let chosen: Vec<Scenario> = if names.is_empty() {
-        let other = |scenario: &Scenario| !matches!(scenario, Scenario::LeakedCiKey | Scenario::CostSpike);
-        simulate::scenarios().iter().copied().filter(other).collect()
+        simulate::scenarios().to_vec()
     } else {
         names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?
     };

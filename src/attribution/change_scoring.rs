@@ -121,7 +121,7 @@ const AFTER_ONSET: f64 = -4.0;
 const AFTER_ONSET_MICROS: i64 = 30_000_000;
 const LEAD_FREE_SECONDS: f64 = 90.0;
 const LEAD_SCALE_SECONDS: f64 = 180.0;
-const LOAD_WEIGHT: f64 = 4.0;
+const LOAD_WEIGHT: f64 = 5.0;
 /// Log-odds from which on the contrast of a tenant with the others makes it a candidate.
 const TENANT_CONTRAST: f64 = 1.0;
 /// Service hypotheses that are listed.

@@ -453,6 +453,9 @@ impl ActiveTime {
 /// Seconds in a bin of the onset search.
 const ONSET_BIN: i64 = 5_000_000_000;
 
+/// Standard deviations by which odd visits must exceed the usual number, or their times say nothing.
+const ONSET_SURE: f64 = 3.0;
+
 fn outcome(visits: &Visits, window: &Window, odds: &[Odd]) -> Outcome {
     let mut outcome = Outcome::default();
     let (mut before, mut during): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
@@ -522,7 +525,8 @@ fn onset(visits: &Visits, window: &Window, odds: &[Odd], of: impl Fn(&Visit) -> 
     let total: f64 = bins.values().map(|bin| bin.0).sum();
     let visits: f64 = bins.values().map(|bin| bin.1).sum();
     let level = f64::midpoint(usual, total / f64::max(visits, 1.0));
-    if total <= 0.0 || level <= usual {
+    let chance = (usual * visits + 1.0).sqrt();
+    if total - usual * visits < ONSET_SURE * chance {
         return None;
     }
     // The cumulative sum of (bad − level·all) is lowest just before the trouble begins.

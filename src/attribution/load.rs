@@ -22,7 +22,7 @@ const REMARKABLE: f64 = 1.25;
 /// Growth beyond that which counts as 1.
 const UNIT: f64 = 1.5;
 /// Growth cannot count for more than this.
-const CAP: f64 = 1.2;
+const CAP: f64 = 0.9;
 /// A tenant that more than this share of the growth came from is its source.
 const SOURCE: f64 = 0.5;
 
@@ -37,7 +37,7 @@ impl Traffic {
         Some((grown, grown - error))
     }
 
-    /// How remarkable the growth is: 0 for none, 1 for nearly twice the usual, at most 1.2. Growth that may be chance does
+    /// How remarkable the growth is: 0 for none, 1 for nearly twice the usual, at most 0.9. Growth that may be chance does
     /// not count, except as far as the whole system grew as well.
     #[must_use]
     pub fn growth(&self, system: Option<&Self>) -> f64 {
@@ -85,11 +85,12 @@ mod tests {
 
     #[test]
     fn growth_counts_as_far_as_it_is_sure() {
-        let mut grown = traffic(&[(1, 10.0, 20.0)]);
-        assert!((grown.growth(None) - 1.12).abs() < 0.01, "{}", grown.growth(None));
-        grown.seen = (10.0, 20.0);
-        assert!(grown.growth(None) < 0.4, "{}", grown.growth(None));
-        assert!(grown.growth(Some(&traffic(&[(1, 100.0, 200.0)]))) > 1.1, "everything grew");
+        let mut grown = traffic(&[(1, 10.0, 16.0)]);
+        assert!((grown.growth(None) - 0.574).abs() < 0.01, "{}", grown.growth(None));
+        assert_eq!(traffic(&[(1, 10.0, 40.0)]).growth(None), CAP);
+        grown.seen = (10.0, 16.0);
+        assert_eq!(grown.growth(None), 0.0);
+        assert!(grown.growth(Some(&traffic(&[(1, 100.0, 200.0)]))) > 0.5, "everything grew");
         assert_eq!(traffic(&[(1, 10.0, 11.0)]).growth(None), 0.0);
         assert_eq!(Traffic::default().growth(None), 0.0);
     }

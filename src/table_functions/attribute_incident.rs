@@ -51,8 +51,9 @@ static SIGNATURE: Signature = Signature {
     name: "attribute_incident",
     doc: &[
         "Who or what caused an incident: recorded changes, services, dependencies, tenants and \"no change explains it\",",
-        "ranked. What is usual is learned from the time before the incident. Each answer is kept in the tables",
-        "attributions and attribution_evidence; evidence(attribution_id) tells what a row rests on.",
+        "ranked. What is usual is learned from the time before the incident, from traces or, where the service has none,",
+        "from metrics of its requests. Each answer is kept in the tables attributions and attribution_evidence;",
+        "evidence(attribution_id) tells what a row rests on.",
     ],
     arguments: &[
         Argument {
@@ -89,7 +90,7 @@ static SIGNATURE: Signature = Signature {
         effect: Double,
         /// Relative weight among the candidates; not a probability.
         score: Double,
-        /// Calibrated probability that this is a cause; null where no calibration applies.
+        /// Probability that this is a cause, calibrated on simulated incidents; real ones are less tidy.
         confidence: Double,
         /// Id for evidence(attribution_id).
         attribution_id: Text,

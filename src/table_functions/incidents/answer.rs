@@ -19,7 +19,7 @@ use crate::model;
 use crate::table_functions::Call;
 
 /// Version of the method: part of every attribution's id.
-pub(in crate::table_functions) const METHOD_VERSION: &str = "1";
+pub(in crate::table_functions) const METHOD_VERSION: &str = "2";
 
 /// Name of the method.
 pub(in crate::table_functions) const METHOD: &str = "blame-and-changes";

@@ -189,7 +189,9 @@ impl Reader {
             None => now,
         };
         let failed = if text(4).is_some() { count } else { 0.0 };
-        let timed = Point { time, requests: count, failed, timed: count, seconds: sum };
+        let has_sum = columns.numbers.get(2).is_some_and(|column| !column.is_null(row));
+        let known = if has_sum { count } else { 0.0 };
+        let timed = Point { time, requests: count, failed, timed: known, seconds: sum };
         let calls = if time >= incident { value.max(count) } else { 0.0 };
         if GRAPH.contains(&metric) {
             let Some(callee) = callee else { return };
@@ -198,7 +200,7 @@ impl Reader {
             source.graph.push(match metric {
                 "traces_service_graph_request_total" => Point { time, requests: value, ..Point::default() },
                 "traces_service_graph_request_failed_total" => Point { time, failed: value, ..Point::default() },
-                _ => Point { time, timed: count, seconds: sum, ..Point::default() },
+                _ => Point { time, timed: known, seconds: sum, ..Point::default() },
             });
             if let Some(caller) = caller.filter(|caller| *caller != callee) {
                 let counts = metric == "traces_service_graph_request_total";
