@@ -184,8 +184,7 @@ async fn land(database: &Database, source: &str, path: &str, table: Option<&str>
     let options = Options { table: table.map(str::to_owned), ..Options::default() };
     let source = ingest::find(source).unwrap();
     let paths = [path.to_owned()];
-    let summary =
-        ingest::import(database.lake(), source, &paths, &options, &Arc::<Progress>::default()).await.unwrap();
+    let summary = ingest::import(database.lake(), source, &paths, &options, &Arc::<Progress>::default()).await.unwrap();
     assert_eq!(summary.rejections(), 0, "{:?}", summary.rejected);
 }
 
@@ -196,8 +195,9 @@ async fn rows(database: &Database, sql: &str) -> Vec<Vec<Option<String>>> {
 
 /// A point a minute: a shop that calls stock and prices, of which stock is slow from 10:30 on.
 fn metrics_of_a_shop() -> String {
-    let mut text =
-        String::from("time,metric_name,metric_kind,unit,temporality,value,count,sum,service_name,client,server,error.type\n");
+    let mut text = String::from(
+        "time,metric_name,metric_kind,unit,temporality,value,count,sum,service_name,client,server,error.type\n",
+    );
     for minute in 0..40 {
         let slow = minute >= 30;
         let at = format!("2026-03-17T10:{minute:02}:00Z");
@@ -212,7 +212,8 @@ fn metrics_of_a_shop() -> String {
         for callee in ["stock", "prices"] {
             // A counter since the start of the process.
             let total = 1000 + 101 * minute;
-            writeln!(text, "{at},traces_service_graph_request_total,sum,,cumulative,{total},,,,shop,{callee},").unwrap();
+            writeln!(text, "{at},traces_service_graph_request_total,sum,,cumulative,{total},,,,shop,{callee},")
+                .unwrap();
         }
     }
     text
@@ -227,7 +228,8 @@ async fn without_traces_blame_flows_by_metrics_to_the_change_behind_it() {
     land(&database, "csv", &points.display().to_string(), Some("metric_points")).await;
     let changes = folder.path().join("changes.csv");
     let header = "change_id,kind,service_name,status,started_at\n";
-    let recorded = "c-1,config,stock,succeeded,2026-03-17T10:29:30Z\nc-2,config,prices,succeeded,2026-03-17T10:29:30Z\n";
+    let recorded =
+        "c-1,config,stock,succeeded,2026-03-17T10:29:30Z\nc-2,config,prices,succeeded,2026-03-17T10:29:30Z\n";
     std::fs::write(&changes, format!("{header}{recorded}")).unwrap();
     let call = "attribute_incident('shop', timestamptz '2026-03-17T10:30:00Z', timestamptz '2026-03-17T10:40:00Z')";
     let ask = format!("SELECT cause_kind, cause_id, service_name, effect, confidence FROM {call} ORDER BY rank");
@@ -246,7 +248,10 @@ async fn without_traces_blame_flows_by_metrics_to_the_change_behind_it() {
 
     let evidence = "SELECT query, row_count, statement FROM attribution_evidence WHERE source_table = 'metric_points'";
     let evidence = rows(&database, evidence).await;
-    assert!(evidence.iter().any(|row| row[2].as_deref().unwrap().contains("222.0 ms on average; 21.0 ms is usual")), "{evidence:?}");
+    assert!(
+        evidence.iter().any(|row| row[2].as_deref().unwrap().contains("222.0 ms on average; 21.0 ms is usual")),
+        "{evidence:?}"
+    );
     for row in &evidence {
         let returned = rows(&database, row[0].as_deref().unwrap()).await.len();
         assert_eq!(Some(returned.to_string()), row[1], "{row:?}");

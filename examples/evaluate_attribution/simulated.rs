@@ -156,7 +156,8 @@ fn causes_in_short(causes: &[Value]) -> String {
 }
 
 async fn reasons(database: &Database, attribution: &str) -> Outcome<Vec<String>> {
-    let sql = format!("SELECT round(weight, 2)::text || ' ' || kind || ': ' || statement FROM evidence('{attribution}')");
+    let sql =
+        format!("SELECT round(weight, 2)::text || ' ' || kind || ': ' || statement FROM evidence('{attribution}')");
     let mut reasons = Vec::new();
     for batch in database.sql(&sql).await.unwrap_or_default() {
         let column = datafusion::arrow::compute::cast(batch.column(0), &datafusion::arrow::datatypes::DataType::Utf8)?;
@@ -197,7 +198,10 @@ fn summary(cases: &[Case]) {
         of.iter().map(|&(said, right)| ((logit(said) - used.intercept) / used.slope, right)).collect()
     };
     let fitted: Calibration = confidence::fit(&mixed(&judged));
-    println!("curve in use {used:?}; fitted to these {fitted:?}, to the first causes {:?}", confidence::fit(&mixed(&firsts)));
+    println!(
+        "curve in use {used:?}; fitted to these {fitted:?}, to the first causes {:?}",
+        confidence::fit(&mixed(&firsts))
+    );
 }
 
 /// Ask about every scenario with every seed.

@@ -167,8 +167,7 @@ struct Blame {
 
 impl Blame {
     fn of(findings: &Findings) -> Self {
-        let own: HashMap<u32, f64> =
-            findings.suspects.iter().map(|suspect| (suspect.service, suspect.blame)).collect();
+        let own: HashMap<u32, f64> = findings.suspects.iter().map(|suspect| (suspect.service, suspect.blame)).collect();
         let whole = own.values().map(|blame| blame.powf(BLAME_WEIGHT)).sum();
         Self { reached: reach(&own, findings), own, whole }
     }
@@ -196,12 +195,7 @@ fn reach(own: &HashMap<u32, f64>, findings: &Findings) -> HashMap<u32, f64> {
     reached
 }
 
-fn score_change(
-    evidence: &Evidence<'_>,
-    at: usize,
-    change: &Change,
-    blame: &Blame,
-) -> (f64, Candidate) {
+fn score_change(evidence: &Evidence<'_>, at: usize, change: &Change, blame: &Blame) -> (f64, Candidate) {
     let reaches = blame.reached.get(&change.service).copied().unwrap_or_default();
     let own = blame.own.get(&change.service).copied().unwrap_or_default();
     // Two causes have two onsets: the one where the change was made, if it can be seen there.
@@ -256,9 +250,8 @@ pub fn sides(findings: &Findings, change: &Change) -> Option<(Cohort, Cohort, Co
                 _ => None,
             })
         };
-        let all = variants().fold((0.0, 0.0), |all, (_, (before, during))| {
-            (all.0 + before.visits, all.1 + during.visits)
-        });
+        let all =
+            variants().fold((0.0, 0.0), |all, (_, (before, during))| (all.0 + before.visits, all.1 + during.visits));
         let new = variants().max_by(|a, b| share(a.1, all).total_cmp(&share(b.1, all)).then(b.0.cmp(&a.0)))?.0;
         Box::new(move |group| match group {
             Group::Flag(flag, variant) if flag == change.flag => Some(variant == new),
@@ -440,9 +433,8 @@ mod tests {
     #[test]
     fn the_variant_that_came_with_a_flag_is_compared_with_the_other() {
         let mut found = findings(&[1.0]);
-        let cohorts = |before, during, bad| {
-            (Cohort { visits: before, bad: before / 100.0 }, Cohort { visits: during, bad })
-        };
+        let cohorts =
+            |before, during, bad| (Cohort { visits: before, bad: before / 100.0 }, Cohort { visits: during, bad });
         let (off, on) = ((0, Group::Flag(4, 0)), (0, Group::Flag(4, 1)));
         found.cohorts.insert(off, cohorts(1000.0, 200.0, 2.0));
         found.cohorts.insert(on, cohorts(0.0, 200.0, 80.0));

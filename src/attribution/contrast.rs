@@ -61,8 +61,7 @@ pub fn contrast(new: &Cohort, others: &Cohort, usual: &Cohort) -> f64 {
     let free = others.log_likelihood(share_others.min(share_new)) - others.fitted();
     let as_usual = others.log_likelihood(usual);
     let top = free.max(as_usual);
-    let rest =
-        top + (OTHERS_AS_USUAL * (as_usual - top).exp() + (1.0 - OTHERS_AS_USUAL) * (free - top).exp()).ln();
+    let rest = top + (OTHERS_AS_USUAL * (as_usual - top).exp() + (1.0 - OTHERS_AS_USUAL) * (free - top).exp()).ln();
     let to_blame = new.log_likelihood(share_new.max(usual)) - new.fitted() + rest;
     (to_blame - alike).clamp(-CAP, CAP)
 }

@@ -287,8 +287,11 @@ mod tests {
 
     #[test]
     fn failures_are_followed_when_they_are_what_stands_out() {
-        let services =
-            [service(1, 100.0, (0.1, 0.0), (0.1, 0.05)), service(2, 80.0, (0.01, 0.0), (0.01, 0.06)), service(3, 90.0, (0.01, 0.0), (0.9, 0.0))];
+        let services = [
+            service(1, 100.0, (0.1, 0.0), (0.1, 0.05)),
+            service(2, 80.0, (0.01, 0.0), (0.01, 0.06)),
+            service(3, 90.0, (0.01, 0.0), (0.9, 0.0)),
+        ];
         let links = [link(1, 2, 80.0), link(1, 3, 90.0)];
         let answer = find(&services, &links, 1, &SPAN, Signal::Any);
         assert!(answer.errors);
@@ -313,7 +316,11 @@ mod tests {
     #[test]
     fn unknown_services_and_empty_input_are_no_trouble() {
         assert!(find(&[], &[], 1, &SPAN, Signal::Any).findings.suspects.is_empty());
-        let new = Measured { points: service(2, 10.0, (1.0, 0.0), (9.0, 0.0)).points.split_off(10), service: 2, ..Measured::default() };
+        let new = Measured {
+            points: service(2, 10.0, (1.0, 0.0), (9.0, 0.0)).points.split_off(10),
+            service: 2,
+            ..Measured::default()
+        };
         let answer = find(&[service(1, 10.0, (0.1, 0.0), (0.9, 0.0)), new], &[link(1, 2, 5.0)], 1, &SPAN, Signal::Any);
         assert_eq!(blame(&answer), [(1, 1.0)], "a callee without a past gives its blame back");
     }

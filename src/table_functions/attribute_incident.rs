@@ -151,7 +151,8 @@ async fn known_service(call: &Call, service: &str, from: i64, to: i64) -> Result
         let (first, last) = (times(&batch, 0)?, times(&batch, 1)?);
         seen = seen.or(time_at(&first, 0).zip(time_at(&last, 0)));
     }
-    if seen.is_some_and(|(first, last)| last >= from && first < to) || known_by_metrics(call, service, from, to).await? {
+    if seen.is_some_and(|(first, last)| last >= from && first < to) || known_by_metrics(call, service, from, to).await?
+    {
         return Ok(());
     }
     let Some((first, last)) = seen else {

@@ -80,11 +80,8 @@ pub(in crate::table_functions) async fn answer(
     let id = answer_id(call, question, signal, subject).await?;
     let traced = load::has_spans(call, question).await?
         || !metrics::known(call, &question.service, question.from, question.to).await?;
-    let learned = if traced {
-        from_traces(call, question, signal).await?
-    } else {
-        from_metrics(call, question, signal).await?
-    };
+    let learned =
+        if traced { from_traces(call, question, signal).await? } else { from_metrics(call, question, signal).await? };
     let Learned { loaded, changes, window, findings, traffic, measured, complete } = &learned;
     let onset = findings.outcome.onset.map_or(question.from, |nanos| nanos / 1000);
     let evidence = Evidence { findings, changes, onset, traffic };

@@ -49,7 +49,8 @@ const CALLEE: &str = "coalesce(attributes['service.peer.name'], attributes['peer
                       attributes['db.system.name'], attributes['db.system'], attributes['messaging.system'])";
 
 /// Spans that are summed up by the span metrics connector say their service and kind in attributes.
-const SERVING: &str = "coalesce(attributes['span.kind'], 'SPAN_KIND_SERVER') IN ('SPAN_KIND_SERVER', 'SPAN_KIND_CONSUMER')";
+const SERVING: &str =
+    "coalesce(attributes['span.kind'], 'SPAN_KIND_SERVER') IN ('SPAN_KIND_SERVER', 'SPAN_KIND_CONSUMER')";
 
 /// What a failed request's point says of it.
 const FAILED: &str = "(attributes['error.type'] IS NOT NULL OR coalesce(attributes['http.response.status_code'], \

@@ -180,7 +180,9 @@ impl Reasoner<'_> {
         let (service, tenant) = (words.services.text(candidate.service), words.tenants.text(tenant));
         Draft {
             kind: Part::Cohort.name(),
-            statement: format!("Requests of tenant {tenant} to {service} are unusual far more often than those of others."),
+            statement: format!(
+                "Requests of tenant {tenant} to {service} are unusual far more often than those of others."
+            ),
             table: "spans",
             row_key: None,
             observed_at: self.window.from / 1000,
