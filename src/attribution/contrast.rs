@@ -56,14 +56,22 @@ pub fn contrast(new: &Cohort, others: &Cohort, usual: &Cohort) -> f64 {
     let usual = usual.share(0.01).max(0.002);
     let mut both = *new;
     both.add(others);
-    let alike = both.log_likelihood(both.share(usual)) - both.fitted();
+    // Not to blame: nothing is wrong here, or something is that hurts both.
+    let alike =
+        either((0.5, both.log_likelihood(usual)), (0.5, both.log_likelihood(both.share(usual)) - both.fitted()));
     let (share_new, share_others) = (new.share(usual), others.share(usual));
-    let free = others.log_likelihood(share_others.min(share_new)) - others.fitted();
-    let as_usual = others.log_likelihood(usual);
-    let top = free.max(as_usual);
-    let rest = top + (OTHERS_AS_USUAL * (as_usual - top).exp() + (1.0 - OTHERS_AS_USUAL) * (free - top).exp()).ln();
+    let rest = either(
+        (OTHERS_AS_USUAL, others.log_likelihood(usual)),
+        (1.0 - OTHERS_AS_USUAL, others.log_likelihood(share_others.min(share_new)) - others.fitted()),
+    );
     let to_blame = new.log_likelihood(share_new.max(usual)) - new.fitted() + rest;
     (to_blame - alike).clamp(-CAP, CAP)
+}
+
+/// Log-likelihood of two explanations, each with its weight.
+fn either(a: (f64, f64), b: (f64, f64)) -> f64 {
+    let top = a.1.max(b.1);
+    top + (a.0 * (a.1 - top).exp() + b.0 * (b.1 - top).exp()).ln()
 }
 
 #[cfg(test)]
