@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::contrast::{Cohort, contrast};
-use super::detectors::{Findings, Group, Suspect};
+use super::detectors::{Findings, Group, Groups, Suspect};
 use super::load::Traffic;
 use super::stats::softmax;
 use super::visits::NONE;
@@ -227,49 +227,44 @@ fn lead_score(lead: i64) -> f64 {
     -(1.0 + (seconds - LEAD_FREE_SECONDS).max(0.0) / LEAD_SCALE_SECONDS).ln()
 }
 
-/// How the requests that a change concerns fared, and the others to the same service at the same time.
+/// How the requests that a change concerns fared since the onset, how the others to the same service did, and what was
+/// usual of both.
 #[must_use]
 pub fn sides(findings: &Findings, change: &Change) -> Option<(Cohort, Cohort, Cohort)> {
-    if change.service == NONE {
-        return None;
-    }
-    let of_service = || findings.cohorts.iter().filter(|((service, _), _)| *service == change.service);
-    let is_new: Box<dyn Fn(Group) -> Option<bool>> = if change.version != NONE {
-        Box::new(|group| match group {
+    let groups = findings.cohorts.get(&change.service)?;
+    if change.version != NONE {
+        return Some(split(groups, |group| match group {
             Group::Version(version) => Some(version == change.version),
             _ => None,
-        })
-    } else if change.flag != NONE {
-        // The new variant is the one that more requests have than before.
-        let share = |(before, during): &(Cohort, Cohort), all: (f64, f64)| {
-            during.visits / f64::max(all.1, 1.0) - before.visits / f64::max(all.0, 1.0)
-        };
-        let variants = || {
-            of_service().filter_map(|((_, group), cohorts)| match group {
-                Group::Flag(flag, variant) if *flag == change.flag => Some((*variant, cohorts)),
-                _ => None,
-            })
-        };
-        let all =
-            variants().fold((0.0, 0.0), |all, (_, (before, during))| (all.0 + before.visits, all.1 + during.visits));
-        let new = variants().max_by(|a, b| share(a.1, all).total_cmp(&share(b.1, all)).then(b.0.cmp(&a.0)))?.0;
-        Box::new(move |group| match group {
-            Group::Flag(flag, variant) if flag == change.flag => Some(variant == new),
+        }));
+    }
+    let new = new_variant(groups, change.flag)?;
+    Some(split(groups, |group| match group {
+        Group::Flag(flag, variant) if flag == change.flag => Some(variant == new),
+        _ => None,
+    }))
+}
+
+/// The variant of a flag of which the share of the requests grew most.
+fn new_variant(groups: &Groups, flag: u32) -> Option<u32> {
+    let variants: Vec<(u32, f64, f64)> = groups
+        .iter()
+        .filter_map(|(group, (before, during))| match group {
+            Group::Flag(of, variant) if *of == flag => Some((*variant, before.visits, during.visits)),
             _ => None,
         })
-    } else {
-        return None;
-    };
-    Some(split(of_service(), is_new))
+        .collect();
+    let before: f64 = variants.iter().map(|variant| variant.1).sum();
+    let during: f64 = variants.iter().map(|variant| variant.2).sum();
+    let grown = |variant: &(u32, f64, f64)| variant.2 / during.max(1.0) - variant.1 / before.max(1.0);
+    let new = variants.iter().max_by(|a, b| grown(a).total_cmp(&grown(b)).then(b.0.cmp(&a.0)))?;
+    Some(new.0)
 }
 
 /// The visits since the onset on both sides, and those before it.
-fn split<'a>(
-    cohorts: impl Iterator<Item = (&'a (u32, Group), &'a (Cohort, Cohort))>,
-    is_new: impl Fn(Group) -> Option<bool>,
-) -> (Cohort, Cohort, Cohort) {
+fn split(groups: &Groups, is_new: impl Fn(Group) -> Option<bool>) -> (Cohort, Cohort, Cohort) {
     let (mut new, mut others, mut usual) = (Cohort::default(), Cohort::default(), Cohort::default());
-    for ((_, group), (before, during)) in cohorts {
+    for (group, (before, during)) in groups {
         match is_new(*group) {
             Some(true) => new.add(during),
             Some(false) => others.add(during),
@@ -290,8 +285,8 @@ fn cohort(findings: &Findings, change: &Change, own_blame: f64) -> f64 {
 fn worst_tenant(findings: &Findings, service: u32) -> Option<(u32, f64)> {
     let mut tenants: Vec<(u32, &Cohort)> = Vec::new();
     let (mut all, mut usual) = (Cohort::default(), Cohort::default());
-    for ((of, group), (before, during)) in &findings.cohorts {
-        if let (true, Group::Tenant(tenant)) = (*of == service, group) {
+    for (group, (before, during)) in findings.cohorts.get(&service)? {
+        if let Group::Tenant(tenant) = group {
             tenants.push((*tenant, during));
             all.add(during);
             usual.add(before);
@@ -417,16 +412,16 @@ mod tests {
     fn a_canary_that_fares_like_the_old_version_is_cleared() {
         let mut found = findings(&[1.0]);
         let during = |visits, bad| (Cohort::default(), Cohort { visits, bad });
-        found.cohorts.insert((0, Group::Version(1)), during(500.0, 100.0));
-        found.cohorts.insert((0, Group::Version(2)), during(100.0, 20.0));
-        found.cohorts.insert((0, Group::Tenant(2)), during(600.0, 120.0));
+        found.cohorts.entry(0).or_default().insert(Group::Version(1), during(500.0, 100.0));
+        found.cohorts.entry(0).or_default().insert(Group::Version(2), during(100.0, 20.0));
+        found.cohorts.entry(0).or_default().insert(Group::Tenant(2), during(600.0, 120.0));
         let canary = Change { version: 2, ..change("canary", 0, 950 * SECOND) };
         assert!(cohort(&found, &canary, 1.0) < -1.0, "{}", cohort(&found, &canary, 1.0));
-        found.cohorts.insert((0, Group::Version(1)), during(500.0, 2.0));
+        found.cohorts.entry(0).or_default().insert(Group::Version(1), during(500.0, 2.0));
         assert_eq!(cohort(&found, &canary, 1.0), 3.0);
         assert_eq!(cohort(&found, &canary, 0.0), 0.0, "in a service that is not to blame it is about something else");
-        found.cohorts.insert((0, Group::Version(2)), during(100.0, 0.0));
-        found.cohorts.insert((0, Group::Version(1)), during(500.0, 100.0));
+        found.cohorts.entry(0).or_default().insert(Group::Version(2), during(100.0, 0.0));
+        found.cohorts.entry(0).or_default().insert(Group::Version(1), during(500.0, 100.0));
         assert_eq!(cohort(&found, &canary, 1.0), -3.0);
     }
 
@@ -435,12 +430,12 @@ mod tests {
         let mut found = findings(&[1.0]);
         let cohorts =
             |before, during, bad| (Cohort { visits: before, bad: before / 100.0 }, Cohort { visits: during, bad });
-        let (off, on) = ((0, Group::Flag(4, 0)), (0, Group::Flag(4, 1)));
-        found.cohorts.insert(off, cohorts(1000.0, 200.0, 2.0));
-        found.cohorts.insert(on, cohorts(0.0, 200.0, 80.0));
+        let (off, on) = (Group::Flag(4, 0), Group::Flag(4, 1));
+        found.cohorts.entry(0).or_default().insert(off, cohorts(1000.0, 200.0, 2.0));
+        found.cohorts.entry(0).or_default().insert(on, cohorts(0.0, 200.0, 80.0));
         let flipped = Change { flag: 4, ..change("flag", 0, 950 * SECOND) };
         assert_eq!(cohort(&found, &flipped, 1.0), 3.0);
-        found.cohorts.insert(off, cohorts(1000.0, 200.0, 80.0));
+        found.cohorts.entry(0).or_default().insert(off, cohorts(1000.0, 200.0, 80.0));
         assert!(cohort(&found, &flipped, 1.0) < -1.0);
         assert_eq!(cohort(&found, &Change { flag: 5, ..flipped }, 1.0), 0.0);
     }
@@ -464,7 +459,7 @@ mod tests {
         let mut found = findings(&[0.9, 0.1]);
         let usual = Cohort { visits: 500.0, bad: 2.0 };
         for (tenant, bad) in [(1, 2.0), (2, 1.0), (3, 60.0)] {
-            found.cohorts.insert((0, Group::Tenant(tenant)), (usual, Cohort { visits: 100.0, bad }));
+            found.cohorts.entry(0).or_default().insert(Group::Tenant(tenant), (usual, Cohort { visits: 100.0, bad }));
         }
         let all = ranked(&found, &[], &HashMap::new());
         assert_eq!((all[0].cause.clone(), all[0].service), (Cause::Tenant(3), 0));

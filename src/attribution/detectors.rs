@@ -169,6 +169,9 @@ pub enum Group {
     Flag(u32, u32),
 }
 
+/// Groups of the visits of one service, before and from the onset on.
+pub type Groups = HashMap<Group, (Cohort, Cohort)>;
+
 /// Everything that was found.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -177,7 +180,7 @@ pub struct Findings {
     /// The outcome.
     pub outcome: Outcome,
     /// How the visits of each group of a service fared: before, and from the onset on.
-    pub cohorts: HashMap<(u32, Group), (Cohort, Cohort)>,
+    pub cohorts: HashMap<u32, Groups>,
     /// Calls between services in scope during the incident: (caller, callee) → calls.
     pub edges: HashMap<(u32, u32), f64>,
     /// Onset at each service with much of the blame, nanoseconds.
@@ -647,7 +650,7 @@ fn cohorts(visits: &Visits, window: &Window, odds: &[Odd], signal: Signal, findi
         let tenant = (visit.tenant != NONE).then_some(Group::Tenant(visit.tenant));
         let flags = visits.flags(visit).map(|(flag, variant)| Group::Flag(flag, variant));
         for group in version.into_iter().chain(tenant).chain(flags) {
-            let cohort = findings.cohorts.entry((visit.service, group)).or_default();
+            let cohort = findings.cohorts.entry(visit.service).or_default().entry(group).or_default();
             let cohort = if before { &mut cohort.0 } else { &mut cohort.1 };
             cohort.visits += 1.0;
             cohort.bad += f64::from(bad);
