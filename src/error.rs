@@ -33,6 +33,8 @@ pub mod sqlstate {
     pub const DIVISION_BY_ZERO: &str = "22012";
     /// `invalid_text_representation`.
     pub const INVALID_TEXT: &str = "22P02";
+    /// `invalid_datetime_format`.
+    pub const INVALID_TIME: &str = "22007";
     /// `query_canceled`.
     pub const CANCELED: &str = "57014";
     /// `out_of_memory`.

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use ascribe::Database;
 use ascribe::error::Error;
 use ascribe::ingest::{self, Options, Progress};
-use ascribe::simulate::{self, DEFAULT_START, Plan, Scenario};
+use ascribe::simulate::{DEFAULT_START, Plan, Scenario};
 use datafusion::arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use serde_json::Value;
+
+use crate::company;
 
 struct World {
     database: Database,
@@ -21,21 +23,9 @@ struct World {
 }
 
 async fn world(scenario: Scenario, seed: u64) -> World {
-    let folder = tempfile::tempdir().unwrap();
-    let files = folder.path().join("files");
-    let summary = simulate::run(&Plan { scenario, seed, spans: 6000, start: DEFAULT_START }, &files).unwrap();
-    let database = Database::open(&folder.path().join("lake").display().to_string()).await.unwrap();
-    for import in simulate::manifest(&files).unwrap() {
-        if matches!(import.source, "focus" | "cloudtrail" | "backstage") {
-            continue;
-        }
-        let options = Options { table: import.table.map(str::to_owned), ..Options::default() };
-        let paths: Vec<String> = import.paths.iter().map(|path| path.display().to_string()).collect();
-        let source = ingest::find(import.source).unwrap();
-        ingest::import(database.lake(), source, &paths, &options, &Arc::<Progress>::default()).await.unwrap();
-    }
-    let truth = serde_json::from_slice(&std::fs::read(summary.truth).unwrap()).unwrap();
-    World { database, truth, _folder: folder }
+    let plan = Plan { scenario, seed, spans: 6000, start: DEFAULT_START };
+    let company = company::land(&plan, &["focus", "cloudtrail", "backstage"]).await;
+    World { database: company.database, truth: company.truth, _folder: company.folder }
 }
 
 impl World {

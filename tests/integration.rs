@@ -7,11 +7,15 @@
     reason = "a test that cannot go on panics, and reads what it was told by the environment"
 )]
 
+mod company;
+mod functions;
 mod incidents;
 mod lake;
 mod money;
 mod pgwire;
 mod pgwire_catalog;
 mod reports;
+mod simulation;
 mod slt;
 mod tidy;
+mod wrong_calls;

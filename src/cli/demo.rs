@@ -124,12 +124,8 @@ async fn questions(session: &SessionContext) -> Result<Vec<Question>> {
             ),
         },
         Question {
-            text: "2. Where did the money of the month go?".to_owned(),
-            sql: format!(
-                "SELECT owner, billing_currency, sum(allocated_cost) AS cost,\n       \
-                 sum(allocated_cost) FILTER (WHERE method <> 'direct') AS of_it_shared\n\
-                 FROM allocate_cost('default', '{month_start}', '{month_end}')\nGROUP BY owner, billing_currency\nORDER BY cost DESC;"
-            ),
+            text: "2. Where did the money of the month go, and does it add up?".to_owned(),
+            sql: money(month_start, month_end),
         },
         Question {
             text: format!("3. A role made the call {operation}. Who was behind it?"),
@@ -146,6 +142,20 @@ async fn questions(session: &SessionContext) -> Result<Vec<Question>> {
             ),
         },
     ])
+}
+
+/// Who pays how much, what of it is a part of something shared, and whether all parts sum to the bill.
+fn money(month_start: &str, month_end: &str) -> String {
+    let window = format!("'{}', '{month_start}', '{month_end}'", simulate::RULE_SET);
+    format!(
+        "SELECT owner, billing_currency, sum(allocated_cost) AS cost,\n       \
+         sum(allocated_cost) FILTER (WHERE method = 'demand') AS by_traced_demand,\n       \
+         sum(allocated_cost) FILTER (WHERE method NOT IN ('direct', 'demand')) AS otherwise_shared\n\
+         FROM allocate_cost({window})\nGROUP BY owner, billing_currency\nORDER BY cost DESC;\n\n\
+         SELECT billing_currency, count(*) AS charges, sum(origin_cost) AS billed, sum(allocated_cost) AS allocated,\n       \
+         count(*) FILTER (WHERE residual <> 0) AS charges_that_do_not_add_up\n\
+         FROM allocation_check({window})\nGROUP BY billing_currency\nORDER BY billing_currency;"
+    )
 }
 
 fn nothing(what: &str) -> ascribe::error::Error {

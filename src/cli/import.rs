@@ -47,8 +47,8 @@ impl Import {
         let options = Options { table: self.table.clone(), map: self.mapping()? };
         let summary = watched(&lake, source, &self.paths, &options).await?;
         print_summary(&summary);
-        let failed = summary.rejections() > 0 && !self.accept_rejections;
-        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        let rejected = summary.rejections() > 0 && !self.accept_rejections;
+        Ok(if rejected || !summary.unreadable.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
     fn mapping(&self) -> Result<Vec<(String, String)>> {
@@ -112,7 +112,15 @@ pub(super) fn print_summary(summary: &Summary) {
             println!("{:>12} records passed over: {reason}", rejections.count);
         } else {
             println!("{:>12} records rejected: {reason}", rejections.count);
-            println!("{:>12}   such as {}", "", rejections.sample.replace('\n', " "));
+            println!("{:>12}   such as {}", "", printable(&rejections.sample));
         }
     }
+    for error in summary.unreadable.values() {
+        eprintln!("ERROR: {error}");
+    }
+}
+
+/// One line without anything that a terminal would obey.
+fn printable(sample: &str) -> String {
+    sample.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

@@ -1,6 +1,7 @@
 //! The interactive prompt: history, completion, and the backslash commands that hands know from psql.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ascribe::config;
@@ -9,6 +10,8 @@ use datafusion::execution::context::SessionContext;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Editor};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::Ended;
 use super::completion::Helper;
@@ -25,6 +28,7 @@ A statement ends with a semicolon.";
 
 /// Read statements until the end of input.
 pub(super) async fn run(session: &SessionContext, format: Format) -> Ended {
+    let interrupts = interrupts()?;
     let settings = rustyline::Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let broken = |error: ReadlineError| UserError::new(sqlstate::IO, format!("the terminal cannot be read: {error}"));
     let mut editor: Editor<Helper, FileHistory> = Editor::with_config(settings).map_err(broken)?;
@@ -37,7 +41,7 @@ pub(super) async fn run(session: &SessionContext, format: Format) -> Ended {
         editor.load_history(file).ok();
     }
     println!("ascribe {}. \\? for help.", env!("CARGO_PKG_VERSION"));
-    let mut state = State { format, timing: false };
+    let mut state = State { format, timing: false, interrupts };
     loop {
         match editor.readline("ascribe=> ") {
             Ok(line) => {
@@ -60,6 +64,27 @@ pub(super) async fn run(session: &SessionContext, format: Format) -> Ended {
 struct State {
     format: Format,
     timing: bool,
+    interrupts: Arc<Notify>,
+}
+
+/// Ctrl-C, heard on a thread of its own: a statement may keep all others busy for a long time.
+fn interrupts() -> Result<Arc<Notify>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // The line editor puts back what it found, so this has to be there before it.
+    let mut presses = {
+        let _entered = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
+    let pressed = Arc::new(Notify::new());
+    let notify = Arc::clone(&pressed);
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            while presses.recv().await.is_some() {
+                notify.notify_waiters();
+            }
+        });
+    });
+    Ok(pressed)
 }
 
 impl State {
@@ -98,9 +123,16 @@ impl State {
 
     async fn ask(&self, session: &SessionContext, text: &str) -> Result<()> {
         let started = Instant::now();
+        let (session, text, format) = (session.clone(), text.to_owned(), self.format);
+        let mut running = tokio::spawn(async move { run_all(&session, &text, format).await });
         tokio::select! {
-            done = run_all(session, text, self.format) => done?,
-            _ = tokio::signal::ctrl_c() => eprintln!("cancelled"),
+            done = &mut running => {
+                done.map_err(|error| UserError::new(sqlstate::INTERNAL, error.to_string()))??;
+            }
+            () = self.interrupts.notified() => {
+                running.abort();
+                eprintln!("cancelled");
+            }
         }
         if self.timing {
             println!("Time: {:.3} ms", started.elapsed().as_secs_f64() * 1000.0);

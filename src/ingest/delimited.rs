@@ -1,13 +1,18 @@
 //! Delimited text: separator, byte-order mark and header found out, then row by row with the broken ones told apart.
 
+use std::cell::Cell;
 use std::io::{BufRead, Chain, Cursor, Read};
+use std::rc::Rc;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 
 use crate::error::{Result, UserError};
 
-/// Longest header line that is looked at for the separator, in bytes.
+/// Longest header line, in bytes.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
+
+/// Longest row, in bytes.
+const MAX_ROW_BYTES: u64 = 64 << 20;
 
 /// A row has more or fewer fields than the header.
 pub const UNEVEN: &str = "the row has another number of fields than the header";
@@ -16,7 +21,9 @@ pub const NOT_UTF8: &str = "the row is not UTF-8";
 
 /// Rows of one file.
 pub struct Rows<'r> {
-    reader: csv::Reader<Chain<Cursor<Vec<u8>>, &'r mut dyn BufRead>>,
+    reader: csv::Reader<Bounded<'r>>,
+    /// Bytes read since the last row ended.
+    since: Rc<Cell<u64>>,
     /// Names of the columns, without the blanks around them.
     pub header: Vec<String>,
     record: ByteRecord,
@@ -43,15 +50,16 @@ impl<'r> Rows<'r> {
             let hint = "Convert it to UTF-8, for example: iconv -f UTF-16 -t UTF-8 FILE";
             return Err(UserError::invalid("the file is UTF-16, not UTF-8").hint(hint).into());
         }
+        if first.len() as u64 == MAX_HEADER_BYTES && !first.ends_with(b"\n") {
+            return Err(UserError::invalid("the header line is longer than 1 MiB").into());
+        }
         if first.starts_with(b"\xef\xbb\xbf") {
             first.drain(..3);
         }
         let delimiter = delimiter_of(&first);
-        let mut reader = ReaderBuilder::new()
-            .delimiter(delimiter)
-            .flexible(true)
-            .trim(Trim::All)
-            .from_reader(Cursor::new(first).chain(reader));
+        let since = Rc::new(Cell::new(0));
+        let bounded = Bounded { inner: Cursor::new(first).chain(reader), since: Rc::clone(&since) };
+        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(Trim::All).from_reader(bounded);
         let header = match reader.headers() {
             // A quote behind a blank is no quote to the reader, so padded names still have theirs.
             Ok(header) => {
@@ -62,7 +70,7 @@ impl<'r> Rows<'r> {
         if header.iter().all(String::is_empty) {
             return Err(UserError::invalid("the file is empty: it has no header line").into());
         }
-        Ok(Self { reader, header, record: ByteRecord::new() })
+        Ok(Self { reader, since, header, record: ByteRecord::new() })
     }
 
     /// The next row, or nothing at the end.
@@ -70,6 +78,7 @@ impl<'r> Rows<'r> {
     /// # Errors
     /// When the file cannot be read.
     pub fn next_row(&mut self) -> Result<Option<Row>> {
+        self.since.set(0);
         if !self.reader.read_byte_record(&mut self.record).map_err(unreadable)? {
             return Ok(None);
         }
@@ -78,6 +87,24 @@ impl<'r> Rows<'r> {
         }
         let record = std::mem::take(&mut self.record);
         Ok(Some(StringRecord::from_byte_record(record).map_err(|error| (NOT_UTF8, lossy(&error.into_byte_record())))))
+    }
+}
+
+/// Ends the reading of a row that has no end: one quote too many makes all that follows a part of it.
+struct Bounded<'r> {
+    inner: Chain<Cursor<Vec<u8>>, &'r mut dyn BufRead>,
+    since: Rc<Cell<u64>>,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.since.set(self.since.get() + read as u64);
+        if self.since.get() > MAX_ROW_BYTES {
+            let why = "a row is longer than 64 MiB; a quote may not be closed";
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
+        }
+        Ok(read)
     }
 }
 
@@ -151,6 +178,17 @@ mod tests {
         let (_, rows) = read(b"a,b\n1,2\n1\n1,2,3\n\xff,2\n3,4\n");
         let good = |a: &str, b: &str| Ok(vec![a.to_owned(), b.to_owned()]);
         assert_eq!(rows, [good("1", "2"), Err(UNEVEN), Err(UNEVEN), Err(NOT_UTF8), good("3", "4")]);
+    }
+
+    #[test]
+    fn a_row_without_end_is_refused_before_it_fills_the_memory() {
+        let mut text = Cursor::new(b"a,b\n1,2\n3,\"".to_vec()).chain(std::io::repeat(b'x'));
+        let mut endless = std::io::BufReader::new(&mut text);
+        let mut rows = Rows::open(&mut endless).unwrap();
+        assert!(rows.next_row().unwrap().is_some());
+        assert!(rows.next_row().unwrap_err().to_string().contains("longer than 64 MiB"));
+        let mut endless = std::io::BufReader::new(std::io::repeat(b'x'));
+        assert!(Rows::open(&mut endless).unwrap_err().to_string().contains("longer than 1 MiB"));
     }
 
     #[test]

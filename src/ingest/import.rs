@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::files::{self, InputFile};
 use super::{Input, Options, Output, Rejections, Source, incidents, ownership};
 use crate::config;
-use crate::error::{Result, UserError, sqlstate};
+use crate::error::{Error, Result, UserError, sqlstate};
 use crate::model::system::{INGESTS, IngestBuilder, IngestRow};
 use crate::model::{self, RowBuilder, Table};
 use crate::storage::{Commit, Lake, Outcome, Replace, TableWriter};
@@ -42,6 +42,8 @@ pub struct Summary {
     pub rows: BTreeMap<&'static str, u64>,
     /// Records that did not land, by reason.
     pub rejected: BTreeMap<String, Rejections>,
+    /// Files of which nothing landed, and why: they are not what the source reads, or end early.
+    pub unreadable: BTreeMap<String, UserError>,
 }
 
 impl Summary {
@@ -60,9 +62,12 @@ impl Summary {
 
 /// Import files: paths, globs, directories, URLs, `-`.
 ///
+/// A file that cannot be read, or is not what the source reads, does not keep the others from landing; nothing of it
+/// lands. Only where a delivery replaces an earlier one it stops the import, so that no half takes the place of a whole.
+///
 /// # Errors
-/// When a file cannot be read, is not what the source reads, or the lake cannot be written. What was committed before
-/// stays, and the same import run again lands the rest.
+/// When nothing could be read, or the lake cannot be written. What was committed before stays, and the same import run
+/// again lands the rest.
 pub async fn import(
     lake: &Arc<Lake>,
     source: &'static dyn Source,
@@ -73,23 +78,30 @@ pub async fn import(
     let files = files::expand(arguments).await?;
     progress.total.store(files.iter().map(|file| file.size).sum(), Ordering::Relaxed);
     let mut summary = Summary::default();
+    let replaces = source.replaces(options);
     let mut pending: Vec<Pending> = Vec::new();
     let mut seen = BTreeSet::new();
     for file in files {
         let hash = file.hash()?;
         let id = transaction_id(source, &hash, options);
-        let known = !source.replaces() && lake.has_transaction(&INGESTS, &id).await?;
+        let known = !replaces && lake.has_transaction(&INGESTS, &id).await?;
         if known || !seen.insert(id.clone()) {
             progress.read.fetch_add(file.size, Ordering::Relaxed);
             summary.skipped.push(file.origin);
             continue;
         }
-        pending.push(Pending { file, hash, id });
+        pending.push(Pending { file: Arc::new(file), hash, id });
     }
     // A restated billing period is one commit, so all of its files are one group.
-    for group in groups(pending, source.replaces()) {
+    for group in groups(pending, replaces) {
         let run = Run { lake, source, options, progress, summary: &mut summary };
         run.land(group).await?;
+    }
+    if summary.files == 0
+        && summary.skipped.is_empty()
+        && let Some((_, error)) = summary.unreadable.pop_first()
+    {
+        return Err(error.into());
     }
     Ok(summary)
 }
@@ -100,7 +112,7 @@ fn transaction_id(source: &dyn Source, hash: &str, options: &Options) -> String 
 }
 
 struct Pending {
-    file: InputFile,
+    file: Arc<InputFile>,
     hash: String,
     id: String,
 }
@@ -150,29 +162,47 @@ struct Ingest {
 }
 
 impl Run<'_> {
+    fn replaces(&self) -> bool {
+        self.source.replaces(self.options)
+    }
+
     async fn land(mut self, group: Vec<Pending>) -> Result<()> {
         let started = self.lake.clock().now_micros();
         let ids: Vec<String> = group.iter().map(|pending| pending.id.clone()).collect();
-        let partly = group.len() > 1 && self.any_known(&ids).await?;
-        if partly {
+        if group.len() > 1 && !self.replaces() && self.any_known(&ids).await? {
             // An interrupted import left some rows of this group: each file decides for itself what is missing.
-            for pending in group {
-                let run = Run {
-                    lake: self.lake,
-                    source: self.source,
-                    options: self.options,
-                    progress: self.progress,
-                    summary: self.summary,
-                };
-                Box::pin(run.land(vec![pending])).await?;
-            }
-            return Ok(());
+            return self.one_by_one(group).await;
         }
         let mut landed = Landed::default();
-        for pending in group {
-            self.decode(pending, &mut landed).await?;
+        let mut broken = None;
+        for pending in &group {
+            if let Err(error) = self.decode(pending, &mut landed).await? {
+                broken = Some((pending.file.origin.clone(), error));
+                break;
+            }
         }
-        self.commit(landed, ids, started).await
+        match broken {
+            None => self.commit(landed, ids, started).await,
+            Some((_, error)) if self.replaces() => Err(error.into()),
+            Some((origin, error)) if group.len() == 1 => {
+                self.summary.unreadable.insert(origin, error);
+                Ok(())
+            }
+            // Some of its rows may be among those of the others by now, so the group starts over.
+            Some(_) => {
+                drop(landed);
+                self.one_by_one(group).await
+            }
+        }
+    }
+
+    async fn one_by_one(self, group: Vec<Pending>) -> Result<()> {
+        let Self { lake, source, options, progress, summary } = self;
+        for pending in group {
+            let run = Run { lake, source, options, progress, summary: &mut *summary };
+            Box::pin(run.land(vec![pending])).await?;
+        }
+        Ok(())
     }
 
     async fn any_known(&self, ids: &[String]) -> Result<bool> {
@@ -186,20 +216,23 @@ impl Run<'_> {
         Ok(false)
     }
 
-    async fn decode(&mut self, pending: Pending, landed: &mut Landed) -> Result<()> {
+    /// Decode one file into the writers; what is wrong with the file itself is the inner result.
+    async fn decode(&self, pending: &Pending, landed: &mut Landed) -> Result<Result<(), UserError>> {
         let (sender, mut receiver) = mpsc::channel::<(&'static Table, RecordBatch)>(config::IMPORT_CHANNEL_BATCHES);
         let (source, options, now) = (self.source, self.options.clone(), self.lake.clock().now_micros());
         let read = Arc::clone(&self.progress.read);
         let (origin, hash, bytes) = (pending.file.origin.clone(), pending.hash.clone(), pending.file.size);
+        let file = Arc::clone(&pending.file);
+        let (file_origin, content_hash) = (origin.clone(), hash.clone());
         let decoder = tokio::task::spawn_blocking(move || -> Result<BTreeMap<String, Rejections>> {
-            let mut reader = pending.file.reader(read)?;
+            let mut reader = file.reader(read)?;
             let mut flush = |table, batch| {
                 let gone = |_| UserError::new(sqlstate::IO, "the writer of the import stopped");
                 sender.blocking_send((table, batch)).map_err(gone)?;
                 Ok(())
             };
             let mut output = Output::new(source.name(), now, &mut flush);
-            let (origin, content_hash) = (pending.file.origin.as_str(), pending.hash.as_str());
+            let (origin, content_hash) = (file_origin.as_str(), content_hash.as_str());
             source
                 .decode(Input { origin, content_hash, reader: reader.as_mut(), options: &options, now }, &mut output)?;
             output.finish()
@@ -216,9 +249,12 @@ impl Run<'_> {
             }
         }
         let decoded = decoder.await.map_err(|error| UserError::new(sqlstate::INTERNAL, error.to_string()))?;
-        let rejected = decoded.map_err(|error| in_file(error, &origin))?;
+        let rejected = match decoded {
+            Ok(rejected) => rejected,
+            Err(error) => return Ok(Err(in_file(&error, &origin))),
+        };
         landed.ingests.push(Ingest { origin, hash, bytes, rows, rejected });
-        Ok(())
+        Ok(Ok(()))
     }
 
     async fn take(&self, table: &'static Table, batch: RecordBatch, landed: &mut Landed) -> Result<()> {
@@ -293,7 +329,7 @@ impl Run<'_> {
         }
         let mut writer = self.lake.writer(&INGESTS).await?;
         writer.write(builder.finish(self.source.name(), finished)).await?;
-        let transactions = if self.source.replaces() { Vec::new() } else { ids };
+        let transactions = if self.replaces() { Vec::new() } else { ids };
         writer.commit(Commit { transactions, ..Commit::default() }).await?;
         Ok(())
     }
@@ -310,14 +346,13 @@ fn as_json(rejected: &BTreeMap<String, Rejections>) -> String {
     serde_json::Value::from_iter(entries).to_string()
 }
 
-fn in_file(error: crate::error::Error, origin: &str) -> crate::error::Error {
-    match error {
-        crate::error::Error::User(mut user) => {
-            user.message = format!("{origin}: {}", user.message);
-            user.into()
-        }
-        other => other,
-    }
+fn in_file(error: &Error, origin: &str) -> UserError {
+    let mut user = match error {
+        Error::User(user) => user.clone(),
+        other => UserError::new(other.sqlstate(), "the file cannot be read").detail(other.to_string()),
+    };
+    user.message = format!("{origin}: {}", user.message);
+    user
 }
 
 /// Which months of which export a batch of charges covers.

@@ -56,8 +56,9 @@ pub trait Source: std::fmt::Debug + Sync {
     fn name(&self) -> &'static str;
     /// One line for people: what it reads and where it lands.
     fn doc(&self) -> &'static str;
-    /// Whether a delivery takes the place of what the same export delivered before for the same billing period.
-    fn replaces(&self) -> bool {
+    /// Whether a delivery takes the place of what the same export delivered before for the same billing period. All
+    /// files of an import are one delivery then.
+    fn replaces(&self, _options: &Options) -> bool {
         false
     }
     /// Decode one file. A record that cannot be understood is rejected with [`Output::reject`] and the rest lands;

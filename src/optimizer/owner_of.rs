@@ -13,7 +13,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, exec_err, internal_err, plan_err};
+use datafusion::common::{DataFusionError, Result, exec_err, internal_err};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::{
@@ -25,7 +25,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use tokio::sync::Mutex;
 
 use crate::attribution::owners::{OwnerSet, OwnershipIndex};
-use crate::error::{Error, UserError};
+use crate::error::{Error, UserError, sqlstate};
 use crate::model::ownership::OWNERSHIP;
 use crate::storage::Lake;
 use crate::table_functions::owners;
@@ -47,7 +47,9 @@ struct OwnerOf {
 
 impl OwnerOf {
     fn new(index: Option<Arc<OwnershipIndex>>) -> Self {
-        Self { signature: Signature::user_defined(Volatility::Stable), index }
+        let names = ["kind", "entity", "at"].map(str::to_owned).to_vec();
+        let signature = Signature { parameter_names: Some(names), ..Signature::user_defined(Volatility::Stable) };
+        Self { signature, index }
     }
 
     fn identity(&self) -> Option<*const OwnershipIndex> {
@@ -67,6 +69,12 @@ impl Hash for OwnerOf {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.identity().hash(state);
     }
+}
+
+fn bad_call(why: &str) -> DataFusionError {
+    UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("cannot call owner_of: {why}"))
+        .hint("it is called as owner_of(kind text, entity text, at timestamptz)")
+        .into()
 }
 
 fn instant() -> DataType {
@@ -117,9 +125,9 @@ impl ScalarUDFImpl for OwnerOf {
                     Ok(vec![DataType::Utf8, DataType::Utf8, instant()])
                 }
                 at if textual(at) => Ok(vec![DataType::Utf8, DataType::Utf8, instant()]),
-                other => plan_err!("owner_of: the time is a timestamptz, not {other}"),
+                other => Err(bad_call(&format!("the time is a timestamptz, not {other}"))),
             },
-            _ => plan_err!("owner_of is called as owner_of(kind text, entity text, at timestamptz)"),
+            _ => Err(bad_call("it takes two texts and a time")),
         }
     }
 
@@ -165,7 +173,7 @@ pub struct BindingPlanner {
 impl BindingPlanner {
     async fn index(&self, state: &SessionState) -> Result<Arc<OwnershipIndex>> {
         let lake = state.config().get_extension::<Lake>();
-        let lake = lake.ok_or_else(|| UserError::new(crate::error::sqlstate::INTERNAL, "the session has no lake"))?;
+        let lake = lake.ok_or_else(|| UserError::new(sqlstate::INTERNAL, "the session has no lake"))?;
         let version = lake.version(&OWNERSHIP).await.map_err(engine_error)?;
         let mut known = self.known.lock().await;
         if let Some((at, index)) = known.as_ref()
@@ -179,11 +187,11 @@ impl BindingPlanner {
     }
 }
 
-fn engine_error(error: Error) -> datafusion::error::DataFusionError {
+fn engine_error(error: Error) -> DataFusionError {
     match error {
         Error::Engine(inner) => inner,
         Error::User(inner) => inner.into(),
-        other => datafusion::error::DataFusionError::External(Box::new(other)),
+        other => DataFusionError::External(Box::new(other)),
     }
 }
 

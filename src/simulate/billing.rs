@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use super::ownership::{ACCOUNTS, Ownership};
 use super::random::Random;
 use super::story::{SECOND, Story};
+use super::truth::iso;
 use super::webhooks::broken;
 use super::world::{TEAMS, World};
+use crate::attribution::allocation::{RuleRecord, default_rules};
 use crate::error::Result;
 
 const COLUMNS: [&str; 37] = [
@@ -53,6 +55,15 @@ const COLUMNS: [&str; 37] = [
     "CommitmentDiscountType",
     "Tags",
 ];
+
+/// The account of what nobody owns alone.
+const SHARED_ACCOUNT: usize = 4;
+
+/// Shared clusters, and the service that runs on each for all the others.
+const CLUSTERS: [(&str, &str); 2] = [("shared-a", "inventory"), ("shared-b", "user-profile")];
+
+/// Name of the rule set that comes with the bill.
+pub const RULE_SET: &str = "by-demand";
 
 /// How a service's charges are tagged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -345,24 +356,29 @@ impl Ledger<'_> {
         charges
     }
 
-    /// Shared clusters, of which no single service is the owner.
+    /// Shared clusters, which no single team owns.
     fn clusters(&mut self, busy: f64) -> Vec<Charge> {
         let mut charges = Vec::new();
-        for name in ["shared-a", "shared-b"] {
+        for (name, workload) in CLUSTERS {
             let list = money(140.0 * busy * self.random.between(0.97, 1.03));
             charges.push(Charge {
                 billed: list,
                 effective: list,
                 list,
+                account: SHARED_ACCOUNT,
                 category: "Usage",
-                description: format!("nodes of {name}"),
+                description: format!("nodes of {name}, on which {workload} runs"),
                 service: "Amazon Elastic Kubernetes Service",
                 service_category: "Compute",
-                resource: format!("arn:aws:eks:eu-central-1:210987654321:cluster/{name}"),
+                resource: format!("arn:aws:eks:eu-central-1:{}:cluster/{name}", ACCOUNTS[SHARED_ACCOUNT].0),
                 sku: "EKSNODEHOUR",
                 quantity: 240,
                 unit: "Hours",
-                tags: vec![("cluster", name.to_owned()), ("shared", "true".to_owned())],
+                tags: vec![
+                    ("allocation", "shared".to_owned()),
+                    ("cluster", name.to_owned()),
+                    ("workload", workload.to_owned()),
+                ],
                 ..Charge::default()
             });
         }
@@ -477,6 +493,57 @@ impl Ledger<'_> {
             *self.billed.untagged.entry((period, currency)).or_default() += charge.billed;
         }
     }
+}
+
+/// Write the rule set by which the bill is to be split: a shared cluster by the traced demand for what runs on it,
+/// everything else as the built-in rule set does.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_rules(path: &Path) -> Result<()> {
+    let clusters = CLUSTERS.map(|(name, workload)| RuleRecord {
+        rule: Some(format!("demand for {workload}")),
+        condition: Some(format!("tags['cluster'] = '{name}'")),
+        action: Some("shared".to_owned()),
+        split: Some("demand".to_owned()),
+        basis: Some(workload.to_owned()),
+        split_by: Some("service".to_owned()),
+        ..RuleRecord::default()
+    });
+    let mut out = csv::Writer::from_path(path).map_err(broken)?;
+    out.write_record([
+        "rule_set",
+        "seq",
+        "rule",
+        "condition",
+        "action",
+        "owner_by",
+        "split",
+        "basis",
+        "split_by",
+        "within",
+        "weights",
+        "valid_from",
+    ])
+    .map_err(broken)?;
+    for (rule, seq) in clusters.into_iter().chain(default_rules()).zip(1..) {
+        let texts = [
+            rule.rule,
+            rule.condition,
+            rule.action,
+            rule.owner_by,
+            rule.split,
+            rule.basis,
+            rule.split_by,
+            rule.within,
+            rule.weights,
+        ];
+        let head = [RULE_SET.to_owned(), seq.to_string()].into_iter();
+        let row = head.chain(texts.into_iter().map(Option::unwrap_or_default)).chain([iso(0)]);
+        out.write_record(row).map_err(broken)?;
+    }
+    out.flush()?;
+    Ok(())
 }
 
 /// Midnight of a day, nanoseconds since the epoch.

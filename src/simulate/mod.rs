@@ -23,6 +23,7 @@ mod truth;
 mod webhooks;
 mod world;
 
+pub use billing::RULE_SET;
 use story::{SECOND, Windows};
 
 /// When the telemetry of a simulation begins unless told otherwise: 2026-03-17 09:30 UTC, in microseconds since the epoch.
@@ -168,8 +169,9 @@ pub struct Import {
 /// # Errors
 /// When the directory cannot be read.
 pub fn manifest(directory: &Path) -> Result<Vec<Import>> {
-    let parts: [(&str, &str, Option<&str>); 9] = [
+    let parts: [(&str, &str, Option<&str>); 10] = [
         ("csv", "ownership.csv", Some("ownership")),
+        ("csv", "allocation_rules.csv", Some("allocation_rules")),
         ("backstage", "backstage", None),
         ("github", "github", None),
         ("cdevents", "cdevents", None),
@@ -220,6 +222,7 @@ pub fn run(plan: &Plan, directory: &Path) -> Result<Summary> {
     let ownership = ownership::Ownership::new(plan.seed, &world, billing::nanos(month));
     ownership.write_csv(&directory.join("ownership.csv"))?;
     ownership.write_backstage(&world, &directory.join("backstage").join("catalog-info.yaml"))?;
+    billing::write_rules(&directory.join("allocation_rules.csv"))?;
     let billed = billing::write(plan.seed, &world, &story, &ownership, month, directory)?;
     let access = identity::write(plan.seed, &world, &story, directory)?;
     let known = truth::Known {

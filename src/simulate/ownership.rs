@@ -29,12 +29,13 @@ pub struct Owned {
 #[derive(Debug)]
 pub struct Ownership(pub Vec<Owned>);
 
-/// Sub accounts of the bill: id, name and the team that owns what nobody else does.
-pub const ACCOUNTS: [(&str, &str, usize); 4] = [
-    ("210987654321", "shop-prod", 5),
-    ("310987654322", "shop-data", 1),
-    ("410987654323", "shop-payments", 3),
-    ("510987654324", "shop-eu", 4),
+/// Sub accounts of the bill: id, name and the team that owns what nobody else does, if there is one.
+pub const ACCOUNTS: [(&str, &str, Option<usize>); 5] = [
+    ("210987654321", "shop-prod", Some(5)),
+    ("310987654322", "shop-data", Some(1)),
+    ("410987654323", "shop-payments", Some(3)),
+    ("510987654324", "shop-eu", Some(4)),
+    ("710987654326", "shop-shared", None),
 ];
 
 impl Ownership {
@@ -64,7 +65,9 @@ impl Ownership {
             }
         }
         for (account, _, team) in ACCOUNTS {
-            push("account", account, team, 100, long_ago, None);
+            if let Some(team) = team {
+                push("account", account, team, 100, long_ago, None);
+            }
         }
         Self(owned)
     }

@@ -107,7 +107,7 @@ impl Call {
         match self.argument(at)? {
             ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months, days, nanoseconds })) => {
                 let days = i64::from(*months) * 30 + i64::from(*days);
-                Some(days * 86_400_000_000 + nanoseconds / 1000)
+                Some(days.saturating_mul(86_400_000_000).saturating_add(nanoseconds / 1000))
             }
             _ => None,
         }
@@ -118,8 +118,10 @@ impl Call {
     /// # Errors
     /// When one is missing or the window is backward.
     pub fn window(&self, from: usize, to: usize) -> Result<(i64, i64)> {
-        let missing =
-            || UserError::invalid(format!("{}: the window needs a beginning and an end", self.signature.name));
+        let missing = || {
+            UserError::invalid(format!("{}: the window needs a beginning and an end", self.signature.name))
+                .hint(super::planner::called_as(self.signature))
+        };
         let (begin, end) = (self.time(from).ok_or_else(missing)?, self.time(to).ok_or_else(missing)?);
         if end < begin {
             return Err(UserError::invalid(format!("{}: the window ends before it begins", self.signature.name))

@@ -95,7 +95,9 @@ impl TableFunction for DeployImpact {
         let before = call.interval(1).unwrap_or(config::IMPACT_WINDOW_MICROS);
         let after = call.interval(2).unwrap_or(config::IMPACT_WINDOW_MICROS);
         if before <= 0 || after <= 0 {
-            return Err(UserError::invalid("deploy_impact: before and after must be positive intervals").into());
+            return Err(UserError::invalid("deploy_impact: before and after must be positive intervals")
+                .hint("without them both are half an hour")
+                .into());
         }
         let change = changed(&call, call.text(0).unwrap_or_default()).await?;
         let old = (change.from.saturating_sub(before), change.from);

@@ -122,8 +122,43 @@ fn position_of(signature: &Signature, name: &str) -> Result<usize> {
 
 fn bad_call(signature: &Signature, why: String) -> DataFusionError {
     UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("cannot call {}: {why}", signature.name))
-        .hint(format!("it is called as {}({})", signature.name, signature.argument_list()))
+        .hint(called_as(signature))
         .into()
+}
+
+pub(super) fn called_as(signature: &Signature) -> String {
+    format!("it is called as {}({})", signature.name, signature.argument_list())
+}
+
+/// The value as the type of its argument. What PostgreSQL would not convert in a call is not converted here either: a
+/// number is no time, and a list no text.
+fn converted(signature: &Signature, name: &str, value: &ScalarValue, kind: ArgumentType) -> Result<ScalarValue> {
+    let given = value.data_type();
+    let text = matches!(given, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let fits = text
+        || match kind {
+            ArgumentType::Time => matches!(given, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64),
+            ArgumentType::Interval => matches!(given, DataType::Interval(_) | DataType::Duration(_)),
+            ArgumentType::Int => given.is_integer(),
+            ArgumentType::Double => given.is_numeric(),
+            ArgumentType::Text => given.is_numeric(),
+        };
+    if !fits && !value.is_null() {
+        return Err(bad_call(
+            signature,
+            format!("argument {name} cannot be {value}, it is of type {}", kind.sql_name()),
+        ));
+    }
+    value.cast_to(&kind.data_type()).map_err(|_| {
+        let code = match kind {
+            ArgumentType::Time | ArgumentType::Interval => sqlstate::INVALID_TIME,
+            _ => sqlstate::INVALID_TEXT,
+        };
+        UserError::new(code, format!("invalid input syntax for type {}: \"{value}\"", kind.sql_name()))
+            .detail(format!("It is argument {name} of {}.", signature.name))
+            .hint(called_as(signature))
+            .into()
+    })
 }
 
 /// Give parameters whose type nothing says the type of the argument that they stand in.
@@ -253,12 +288,11 @@ impl OptimizerRule for ResolveTableFunctions {
                     return Err(bad_call(signature, format!("argument {name} is not constant: {other}")));
                 }
             };
-            let value = value.cast_to(&declared.kind.data_type()).map_err(|_| {
-                UserError::invalid(format!("{}: argument {name} cannot be {value}", signature.name))
-                    .detail(format!("it is a {}", declared.kind.sql_name()))
-            })?;
+            let value = converted(signature, name, &value, declared.kind)?;
             if declared.required && value.is_null() {
-                return Err(UserError::invalid(format!("{}: argument {name} is null", signature.name)).into());
+                return Err(UserError::invalid(format!("{}: argument {name} is null", signature.name))
+                    .hint(called_as(signature))
+                    .into());
             }
             Ok(value)
         });

@@ -86,7 +86,9 @@ impl TableFunction for RecentChanges {
         let lookback = call.interval(2).unwrap_or(config::CHANGE_LOOKBACK_MICROS);
         let hops = call.int(3).unwrap_or(2);
         if lookback <= 0 || hops < 0 {
-            return Err(UserError::invalid("recent_changes: lookback must be positive and hops not negative").into());
+            return Err(UserError::invalid("recent_changes: lookback must be positive and hops not negative")
+                .hint("without them it looks back a day and 2 hops along the calls")
+                .into());
         }
         known(&call, &service).await?;
         let distance = distances(&call, &service, at, lookback, hops).await?;

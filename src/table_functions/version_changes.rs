@@ -6,6 +6,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 
 use super::incidents::rows::{doubles, text_at, text_column, texts, time_at, time_column, times};
+use super::traces::known_service;
 use super::{Argument, ArgumentType, Call, Signature, TableFunction, timestamp};
 use crate::attribution::version_changes::{Sighting, VersionChange, by_service, version_changes};
 use crate::config;
@@ -79,6 +80,9 @@ impl TableFunction for VersionChanges {
     async fn run(&self, call: Call) -> Result<SendableRecordBatchStream> {
         let (from, to) = call.window(0, 1)?;
         let groups = by_service(sightings(&call, from, to).await?);
+        if let Some(service) = call.text(2).filter(|_| groups.is_empty()) {
+            known_service(&call, service).await?;
+        }
         let recorded = recorded(&call, from, to).await?;
         let mut rows: Vec<((String, Option<String>), VersionChange)> = Vec::new();
         for (key, sightings) in groups {
@@ -126,7 +130,7 @@ async fn sightings(call: &Call, from: i64, to: i64) -> Result<Vec<(Key, i64, Sig
         }
     }
     // Intervals of a minute, or a thousandth of a long window.
-    let interval = ((to - from) / 1000 / 1_000_000).max(60);
+    let interval = (to.saturating_sub(from) / 1000 / 1_000_000).max(60);
     let sql = format!(
         "SELECT service_name, environment, service_version, date_bin(interval '{interval} seconds', start_time) AS bin, \
          min(start_time), max(start_time), count(*) FROM spans \

@@ -3,30 +3,13 @@
 Uses the deltalake package and moto's S3 server; ASCRIBE_BIN names the program under test.
 """
 
-import csv
-import io
 import json
 import os
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 
-ASCRIBE = os.environ["ASCRIBE_BIN"]
+from program import ascribe, moto, rows
+
 TABLES = ["spans", "logs", "changes", "costs", "iam_events", "ownership"]
-
-
-def ascribe(*arguments, **variables):
-    done = subprocess.run(
-        [ASCRIBE, *arguments], env={**os.environ, **variables}, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def rows(lake, sql, **variables):
-    return list(csv.reader(io.StringIO(ascribe("sql", "--lake", lake, "--format", "csv", "-c", sql, **variables))))[1:]
 
 
 def simulate(lake, **variables):
@@ -60,39 +43,7 @@ def others_read_it():
 
 
 def in_a_bucket():
-    import boto3
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        variables = {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-        }
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        client = boto3.client(
-            "s3",
-            endpoint_url=url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            region_name="us-east-1",
-        )
-        client.create_bucket(Bucket="ascribe-lake")
+    with moto() as (variables, client):
         lake = "s3://ascribe-lake/company"
         truth = simulate(lake, **variables)
         truth = json.loads(truth[truth.index("{") :])
@@ -106,9 +57,6 @@ def in_a_bucket():
         listed = client.list_objects_v2(Bucket="ascribe-lake", Prefix="company/reports/monthly_chargeback/")
         names = [item["Key"].rsplit("/", 1)[1] for item in listed["Contents"]]
         assert "report.html" in names and "by_owner.csv" in names, names
-    finally:
-        server.terminate()
-        server.wait()
     print("ok  a lake in an S3 bucket holds the same as one in a directory")
 
 

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
+use crate::catalog::system::{arguments_of, scalar_and_aggregate};
 use crate::catalog::{system, views};
 use crate::model;
 use crate::table_functions;
@@ -121,7 +122,25 @@ pub(super) static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
             comment: signature.comment(),
         }
     });
-    tables.collect()
+    let others = scalar_and_aggregate().into_iter().map(|(kind, name, documentation)| {
+        let arguments = arguments_of(&documentation).to_owned();
+        Function {
+            oid: oid("function", "public", &name),
+            name,
+            kind: match kind {
+                "aggregate" => "a",
+                "window" => "w",
+                _ => "f",
+            },
+            returns_set: false,
+            argument_count: i64::try_from(arguments.split(',').count()).unwrap_or(0),
+            arguments,
+            // What it returns depends on what it is given.
+            result: String::new(),
+            comment: documentation.description,
+        }
+    });
+    tables.chain(others).collect()
 });
 
 /// A type of PostgreSQL's that values here can have.

@@ -60,11 +60,10 @@ impl SystemTable for Functions {
             });
         }
         for (kind, name, documentation) in scalar_and_aggregate() {
-            let syntax = documentation.syntax_example.as_str();
             builder.append(&FunctionRow {
                 function_name: Some(name.into()),
                 kind: Some(kind.into()),
-                arguments: Some(syntax.split_once('(').map_or(syntax, |(_, rest)| rest.trim_end_matches(')')).into()),
+                arguments: Some(arguments_of(&documentation).into()),
                 description: Some(documentation.description.as_str().into()),
                 example: documentation.sql_example.as_deref().map(Into::into),
                 ..FunctionRow::default()
@@ -74,8 +73,14 @@ impl SystemTable for Functions {
     }
 }
 
-/// The functions of the crate `ascribe-udfs`, and those that need a lake.
-fn scalar_and_aggregate() -> Vec<(&'static str, String, Documentation)> {
+/// The arguments as the documentation of a function names them.
+pub(in crate::catalog) fn arguments_of(documentation: &Documentation) -> &str {
+    let syntax = documentation.syntax_example.as_str();
+    syntax.split_once('(').map_or(syntax, |(_, rest)| rest.trim_end_matches(')'))
+}
+
+/// The functions of the crate `ascribe-udfs`, and those that need a lake: kind, name and documentation.
+pub(in crate::catalog) fn scalar_and_aggregate() -> Vec<(&'static str, String, Documentation)> {
     let mut found = Vec::new();
     let scalar = ascribe_udfs::all_scalar().into_iter().chain([owner_of()]);
     for function in scalar {

@@ -3,6 +3,8 @@
 mod functions;
 mod tables;
 
+pub(in crate::catalog) use functions::{arguments_of, scalar_and_aggregate};
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -17,7 +17,7 @@ mod tests;
 use datafusion::arrow::array::Array;
 
 use self::decode::Layout;
-use super::{Input, Output, Source, delimited, parquet_file};
+use super::{Input, Options, Output, Source, delimited, parquet_file};
 use crate::error::Result;
 
 /// The source `focus`.
@@ -31,6 +31,10 @@ impl Source for Focus {
 
     fn doc(&self) -> &'static str {
         "FOCUS 1.0-1.3 charges (CSV or Parquet) into costs; a billing month replaces itself"
+    }
+
+    fn replaces(&self, _: &Options) -> bool {
+        true
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {

@@ -46,6 +46,9 @@ impl Source for GitHub {
     }
 }
 
+/// Members of which every payload has some, whatever its event: who did it, where, or through which hook.
+const WEBHOOK_MEMBERS: [&str; 6] = ["action", "enterprise", "hook", "organization", "repository", "sender"];
+
 /// The row of a payload, or why it has none.
 fn row(payload: &Value) -> Result<ChangeRow<'_>, Reason> {
     if !payload.is_object() {
@@ -65,8 +68,10 @@ fn row(payload: &Value) -> Result<ChangeRow<'_>, Reason> {
         release(payload)
     } else if payload.get("pusher").is_some() && payload.get("commits").is_some() {
         Err("event type not used: push".into())
-    } else {
+    } else if WEBHOOK_MEMBERS.iter().any(|name| payload.get(name).is_some()) {
         Err("event type not used".into())
+    } else {
+        Err("not a payload of a GitHub webhook".into())
     }
 }
 

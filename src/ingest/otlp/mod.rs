@@ -58,9 +58,9 @@ impl Source for Otlp {
         match framing {
             _ if text => decode_documents(&mut reader, output),
             Some(framing) => protobuf::file(framing, &mut reader, output),
-            None => Err(UserError::invalid(format!("\"{}\" is not OTLP", input.origin))
+            None => Err(UserError::invalid("the file is not OTLP")
                 .detail("It begins neither as JSON nor as a Protocol Buffers message of OpenTelemetry.")
-                .hint("Compressed files are recognized by their endings .gz and .zst.")
+                .hint("Compressed files are recognized by their first bytes; other archives are to be unpacked first.")
                 .into()),
         }
     }

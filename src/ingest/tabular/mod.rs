@@ -20,8 +20,9 @@ use datafusion::arrow::array::{ArrayRef, StringBuilder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use self::plan::Plan;
-use super::{Input, Output, Source, delimited, parquet_file};
+use super::{Input, Options, Output, Source, delimited, parquet_file};
 use crate::error::Result;
+use crate::model::cost::COSTS;
 
 /// Rows of a CSV file that are converted at a time.
 const ROWS: usize = 8192;
@@ -34,6 +35,11 @@ pub struct Csv;
 #[derive(Debug)]
 pub struct Parquet;
 
+/// Charges replace those of the same export and month, whatever source they come by.
+fn of_charges(options: &Options) -> bool {
+    options.table.as_deref() == Some(COSTS.name)
+}
+
 impl Source for Csv {
     fn name(&self) -> &'static str {
         "csv"
@@ -41,6 +47,10 @@ impl Source for Csv {
 
     fn doc(&self) -> &'static str {
         "Delimited text with a header into the table of --table, columns by name or --map target=source"
+    }
+
+    fn replaces(&self, options: &Options) -> bool {
+        of_charges(options)
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -79,6 +89,10 @@ impl Source for Parquet {
 
     fn doc(&self) -> &'static str {
         "Parquet into the table of --table, columns by name or --map target=source"
+    }
+
+    fn replaces(&self, options: &Options) -> bool {
+        of_charges(options)
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {

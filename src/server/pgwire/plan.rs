@@ -8,7 +8,9 @@ use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr as Logical, ExprSchemable, LogicalPlan, Statement as PlanStatement};
+use datafusion::logical_expr::{
+    Expr as Logical, ExprSchemable, LogicalPlan, Statement as PlanStatement, TypeSignature,
+};
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{
     self, Expr, Ident, SelectItem, SetExpr, Statement as Ast, Value, visit_expressions,
@@ -102,6 +104,7 @@ fn inferred_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
             expr.apply(|expr| {
                 said_by_cast(expr, &mut types);
                 array_of_operand(expr, &schema, &mut types);
+                wanted_by_function(expr, &schema, &mut types);
                 Ok(TreeNodeRecursion::Continue)
             })
         })
@@ -126,6 +129,25 @@ fn array_of_operand(expr: &Logical, schema: &DFSchema, types: &mut HashMap<Strin
         && let Ok(data_type) = operand.get_type(schema)
     {
         types.insert(array.id.clone(), DataType::new_list(plain(data_type), true));
+    }
+}
+
+/// A parameter that is an argument of a function which says itself what it takes, such as `owner_of`, is of that type.
+fn wanted_by_function(expr: &Logical, schema: &DFSchema, types: &mut HashMap<String, DataType>) {
+    let Logical::ScalarFunction(call) = expr else { return };
+    if call.func.signature().type_signature != TypeSignature::UserDefined {
+        return;
+    }
+    let given: Vec<DataType> =
+        call.args.iter().map(|argument| argument.get_type(schema).unwrap_or(DataType::Null)).collect();
+    let Ok(wanted) = call.func.coerce_types(&given) else { return };
+    for (argument, wanted) in call.args.iter().zip(wanted) {
+        if let Logical::Placeholder(parameter) = argument
+            && parameter.field.is_none()
+            && wanted != DataType::Null
+        {
+            types.entry(parameter.id.clone()).or_insert_with(|| plain(wanted));
+        }
     }
 }
 
