@@ -10,6 +10,7 @@
 mod incidents;
 mod lake;
 mod money;
+mod oracle;
 mod pgwire;
 mod pgwire_catalog;
 mod reports;
