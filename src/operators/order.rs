@@ -39,7 +39,8 @@ pub(super) fn is_orderable(data_type: &DataType) -> bool {
     }
 }
 
-/// The values of a column of an orderable type. Floats are in IEEE 754's total order, as the engine compares them.
+/// The values of a column of an orderable type. Floats are in IEEE 754's total order but for the two zeros, which are
+/// equal: so the engine compares them.
 pub(super) fn ordered(array: &ArrayRef) -> Result<Ordered> {
     let nulls = array.logical_nulls();
     let values = match array.data_type() {
@@ -52,7 +53,8 @@ pub(super) fn ordered(array: &ArrayRef) -> Result<Ordered> {
         }
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
             let wide = cast(array, &DataType::Float64)?;
-            let bits = wide.as_primitive::<Float64Type>().values().iter().map(|value| value.to_bits().cast_signed());
+            let bits =
+                wide.as_primitive::<Float64Type>().values().iter().map(|value| (value + 0.0).to_bits().cast_signed());
             // All but the sign is flipped in negative numbers, whose greater magnitude is the lesser value.
             bits.map(|bits| bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()).collect()
         }

@@ -115,6 +115,8 @@ impl UserDefinedLogicalNodeCore for AsofJoin {
         if expressions.len() != 1 + self.on.len() + self.filters.len() {
             return internal_err!("an ASOF join has {} expressions", 1 + self.on.len() + self.filters.len());
         }
+        // A rule that turns a comparison around gives it the name that it had.
+        expressions = expressions.into_iter().map(Expr::unalias).collect();
         let filters = expressions.split_off(1 + self.on.len());
         let on = expressions.split_off(1);
         let condition = expressions.pop().unwrap_or_else(|| self.condition.clone());

@@ -19,8 +19,10 @@ pub(super) const INDEX_BYTES: usize = 112;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
     pub(super) value: i64,
-    /// Only intervals without an end at this side are within the limit: the value is at the edge of what there is.
-    pub(super) open_only: bool,
+    /// Intervals with a bound at this side may match.
+    pub(super) bounded: bool,
+    /// Intervals without one, where it is null, match.
+    pub(super) unbounded: bool,
 }
 
 /// The build side's intervals by group.
@@ -33,25 +35,25 @@ pub(super) struct IntervalIndex {
     running: Vec<i64>,
     /// Greatest ends of each `FAN_OUT` positions, of each `FAN_OUT` of those, and so on.
     maxima: Vec<Vec<i64>>,
-    /// By row; present where a null start or end means that there is none.
+    /// By row; present where there are intervals without a start or end.
     start_known: Option<NullBuffer>,
     end_known: Option<NullBuffer>,
 }
 
-/// Bounds of the intervals of the build side; in an open one a null is no bound.
+/// Bounds of the intervals of the build side. Where a null may match, rows with one are kept.
 #[derive(Debug)]
 pub(super) struct Bounds {
     pub(super) starts: Ordered,
     pub(super) ends: Ordered,
-    pub(super) start_open: bool,
-    pub(super) end_open: bool,
+    pub(super) keep_null_starts: bool,
+    pub(super) keep_null_ends: bool,
 }
 
 impl IntervalIndex {
     pub(super) fn build(keys: &[ArrayRef], row_count: usize, bounds: Bounds) -> Result<Self> {
-        let Bounds { starts, ends, start_open, end_open } = bounds;
-        let end = |row: usize| ends.get(row).or(end_open.then_some(i64::MAX));
-        let start = |row: usize| starts.get(row).or(start_open.then_some(i64::MIN));
+        let Bounds { starts, ends, keep_null_starts, keep_null_ends } = bounds;
+        let end = |row: usize| ends.get(row).or(keep_null_ends.then_some(i64::MAX));
+        let start = |row: usize| starts.get(row).or(keep_null_starts.then_some(i64::MIN));
         let groups = SortedGroups::build(keys, row_count, |row| end(row).and(start(row)))?;
         let by_position: Vec<i64> = groups.rows.iter().map(|row| end(*row as usize).unwrap_or(i64::MIN)).collect();
         let mut running = Vec::with_capacity(by_position.len());
@@ -76,8 +78,8 @@ impl IntervalIndex {
             ends: by_position,
             running,
             maxima,
-            start_known: starts.nulls.filter(|_| start_open),
-            end_known: ends.nulls.filter(|_| end_open),
+            start_known: starts.nulls.filter(|_| keep_null_starts),
+            end_known: ends.nulls.filter(|_| keep_null_ends),
         })
     }
 
@@ -120,13 +122,13 @@ impl IntervalIndex {
         width
     }
 
-    /// Whether the interval at a position is within limits that only open ones are within.
-    pub(super) fn is_open(&self, at: usize, start: Limit, end: Limit) -> bool {
-        let unknown = |known: &Option<NullBuffer>| {
-            let row = self.groups.rows.get(at).copied().unwrap_or_default() as usize;
-            known.as_ref().is_some_and(|known| known.is_null(row))
+    /// Whether the interval at a position, whose bounds are within the limits, is of a kind that they admit.
+    pub(super) fn admits(&self, at: usize, start: Limit, end: Limit) -> bool {
+        let admits = |known: &Option<NullBuffer>, limit: Limit| match known {
+            Some(known) if known.is_null(self.row(at) as usize) => limit.unbounded,
+            _ => limit.bounded,
         };
-        (!start.open_only || unknown(&self.start_known)) && (!end.open_only || unknown(&self.end_known))
+        admits(&self.start_known, start) && admits(&self.end_known, end)
     }
 
     pub(super) fn row(&self, at: usize) -> u32 {

@@ -83,8 +83,8 @@ pub(super) fn build(
         let bounds = Bounds {
             starts: ordered(starts)?,
             ends: ordered(ends)?,
-            start_open: parts.interval.start.build_open,
-            end_open: parts.interval.end.build_open,
+            keep_null_starts: parts.interval.start.build_open || parts.interval.start.probe_open,
+            keep_null_ends: parts.interval.end.build_open || parts.interval.end.probe_open,
         };
         if let Some(dynamic) = dynamic {
             dynamic.update(possible(parts, &bounds, starts, ends)?)?;
@@ -118,7 +118,7 @@ fn possible(parts: &Parts, bounds: &Bounds, starts: &ArrayRef, ends: &ArrayRef) 
     let last = of(&bounds.ends).into_iter().max().map(|(_, row)| row);
     add(&parts.interval.start, starts, first, Operator::GtEq)?;
     add(&parts.interval.end, ends, last, Operator::LtEq)?;
-    let nothing = (first.is_none() && !bounds.start_open) || (last.is_none() && !bounds.end_open);
+    let nothing = (first.is_none() && !bounds.keep_null_starts) || (last.is_none() && !bounds.keep_null_ends);
     Ok(if nothing { lit(false) } else { conjunction(conditions) })
 }
 
@@ -141,8 +141,12 @@ impl Probe {
     ) -> impl Stream<Item = Result<RecordBatch>> {
         batches(build, |build| {
             let hints = vec![0; build.index.groups.keys.groups()];
-            let probing = !(self.may_drop && build.index.groups.rows.is_empty());
-            Partition { probe: self, build, hints, current: None, probing, unmatched: None }
+            let nothing = self.may_drop && build.index.groups.rows.is_empty();
+            let mut partition = Partition { probe: self, build, hints, current: None, probing: true, unmatched: None };
+            if nothing {
+                partition.end_of_probe();
+            }
+            partition
         })
     }
 }
@@ -276,7 +280,7 @@ impl Current {
             };
             while let Some(position) = build.index.next(at, to, end.value) {
                 at = position + 1;
-                if build.index.is_open(position, start, end) {
+                if build.index.admits(position, start, end) {
                     found.push(build.index.row(position));
                     rows.push(u32::try_from(self.row).unwrap_or_default());
                     if once {
@@ -305,15 +309,16 @@ impl Current {
     fn candidates(&self, parts: &Parts, build: &BuildSide, hints: &mut [u32]) -> Option<(usize, usize, Limit, Limit)> {
         let group = self.groups.get(self.row).copied().filter(|group| *group != NO_GROUP)?;
         let limit = |values: &Ordered, bound: &Bound, nearer: fn(i64) -> Option<i64>, furthest: i64, nearest: i64| {
-            Some(match values.get(self.row) {
-                None if bound.probe_open => Limit { value: furthest, open_only: false },
-                None => return None,
-                Some(value) if !bound.strict => Limit { value, open_only: false },
-                Some(value) => match nearer(value) {
-                    Some(value) => Limit { value, open_only: false },
-                    None => Limit { value: nearest, open_only: true },
-                },
-            })
+            let Bound { strict, build_open, probe_open, .. } = *bound;
+            let value = values.get(self.row);
+            let limit = match value.map(|value| if strict { nearer(value) } else { Some(value) }) {
+                Some(Some(value)) => Limit { value, bounded: true, unbounded: build_open },
+                // Nothing is nearer than the edge of what there is.
+                Some(None) => Limit { value: nearest, bounded: false, unbounded: build_open },
+                None if probe_open => Limit { value: furthest, bounded: true, unbounded: true },
+                None => Limit { value: nearest, bounded: false, unbounded: build_open },
+            };
+            (limit.bounded || limit.unbounded).then_some(limit)
         };
         let (least, greatest) = (i64::MIN, i64::MAX);
         let start = limit(&self.starts, &parts.interval.start, |value| value.checked_sub(1), greatest, least)?;
