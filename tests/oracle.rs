@@ -315,6 +315,33 @@ async fn ties_do_not_depend_on_the_order_of_the_rows() {
     }
 }
 
+/// The line of our operator in the plan of a statement.
+async fn line(session: &SessionContext, sql: &str) -> String {
+    let plan = plan(session, sql).await;
+    assert!(!plan.contains("NestedLoopJoinExec") && !plan.contains("HashJoinExec"), "{plan}");
+    let ours = plan.lines().find(|line| line.contains("IntervalJoinExec") || line.contains("AsofJoinExec"));
+    ours.unwrap_or_else(|| panic!("{plan}")).trim().to_owned()
+}
+
+#[tokio::test]
+async fn plans_say_what_is_matched() {
+    let world = crowd(Config { target_partitions: 2, ..Config::default() }, 10, 20).await;
+    let expected = [
+        ("SELECT l.id, r.id AS other FROM l JOIN r ON l.k = r.k AND l.t >= r.a AND (l.t < r.b OR r.b IS NULL)", ""),
+        ("SELECT l.id, r.id AS other FROM l LEFT JOIN r ON l.t BETWEEN r.a AND r.b AND l.id <> r.id", ""),
+        ("SELECT l.id FROM l WHERE EXISTS (SELECT 1 FROM r WHERE l.a < r.b AND l.b > r.a)", ""),
+        ("SELECT l.id, r.id AS other FROM l, r WHERE r.t - 5 < l.t AND l.t <= r.t + 5", ""),
+        ("SELECT l.id, r.id AS other FROM l ASOF JOIN r MATCH_CONDITION (l.t >= r.t) ON l.k = r.k", ""),
+        (
+            "SELECT l.id, r.id AS other FROM l ASOF JOIN r MATCH_CONDITION (l.t < r.t) ON r.t <= l.t + 9 AND r.id > l.id WHERE r.id > 3",
+            "",
+        ),
+    ];
+    for (sql, expected) in expected {
+        assert_eq!(line(&world.session, sql).await, expected, "{sql}");
+    }
+}
+
 /// Rows of one key whose intervals all contain everything.
 async fn crowd(config: Config, left: i64, right: i64) -> World {
     let world = world(config).await;

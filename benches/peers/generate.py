@@ -6,6 +6,7 @@ engines read alike.
 
 import hashlib
 import os
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -137,7 +138,7 @@ def cost(random, path):
 
 
 def generate(folder, count):
-    """Write the files of `count` spans into a folder; return what the queries want to know of them."""
+    """Write the files of `count` spans into a folder, and the id of one of their traces."""
     os.makedirs(folder, exist_ok=True)
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(b"peers").digest()[:8], "big"))
     moments, services, environments = deployments(random)
@@ -151,3 +152,10 @@ def generate(folder, count):
     ownership(random, f"{folder}/ownership.parquet")
     cost(random, f"{folder}/cost.parquet")
     spans(count, principals, moments, random, f"{folder}/spans.parquet")
+    some = pq.ParquetFile(f"{folder}/spans.parquet").read_row_group(0, ["trace_id"])["trace_id"]
+    with open(f"{folder}/trace", "w", encoding="ascii") as file:
+        file.write(some[len(some) // 2].as_py().hex())
+
+
+if __name__ == "__main__":
+    generate(sys.argv[1], int(sys.argv[2]))

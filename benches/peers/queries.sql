@@ -1,5 +1,5 @@
 -- A question is a line "-- NAME: what is asked", followed by statements, each behind the engines that it is for:
--- "-- for ENGINE, …". "-- plain" asks the same in the engine's plain form; the better of the two counts.
+-- "-- for ENGINE, …". A word behind an engine names the form; the best form of each counts.
 -- "-- columns …" are what has to be decoded of the spans.
 
 -- Q1: errors by the deployment before them
