@@ -144,3 +144,6 @@ pub const RESOURCE_LAG_MICROS: i64 = 60_000_000;
 
 /// How long before and after a change its impact is measured. Microseconds.
 pub const IMPACT_WINDOW_MICROS: i64 = 1_800_000_000;
+
+/// Rows of a join's smaller side that are sent to all partitions of the other rather than both sides be partitioned.
+pub const BROADCAST_ROWS: usize = 2_000_000;

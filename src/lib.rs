@@ -22,6 +22,8 @@ pub mod clock;
 
 pub mod model;
 
+pub mod operators;
+
 pub mod storage;
 
 pub mod table_functions;

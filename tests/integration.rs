@@ -12,6 +12,7 @@ mod functions;
 mod incidents;
 mod lake;
 mod money;
+mod oracle;
 mod pgwire;
 mod pgwire_catalog;
 mod reports;

@@ -15,6 +15,7 @@ use super::lake_table::LakeTable;
 use super::system::SystemTable;
 use crate::error::Error;
 use crate::model::Table;
+use crate::operators::asof_join;
 use crate::storage::Lake;
 
 // The engine hands out its state behind this kind of lock.
@@ -53,7 +54,7 @@ impl LakeSchema {
 
     async fn view(&self, view: &View) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(state) = self.state.upgrade().map(|state| state.read().clone()) else { return Ok(None) };
-        let plan = state.create_logical_plan(view.sql).await?;
+        let plan = asof_join::plan(&state, view.sql).await?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned())))))
     }
 }
