@@ -243,10 +243,11 @@ impl Run<'_> {
     }
 
     async fn commit(&mut self, mut landed: Landed, ids: Vec<String>, started: i64) -> Result<()> {
-        if let Some(rows) = ownership::land(self.lake, std::mem::take(&mut landed.owners), &ids).await? {
+        let commit = Commit { transactions: ids.clone(), ..Commit::default() };
+        if let Some(rows) = ownership::land(self.lake, std::mem::take(&mut landed.owners), &commit).await? {
             *self.summary.rows.entry("ownership").or_default() += rows;
         }
-        if let Some(rows) = incidents::land(self.lake, std::mem::take(&mut landed.incidents), &ids).await? {
+        if let Some(rows) = incidents::land(self.lake, std::mem::take(&mut landed.incidents), &commit).await? {
             *self.summary.rows.entry("incidents").or_default() += rows;
         }
         let fingerprint = fingerprint(&ids);
@@ -256,7 +257,7 @@ impl Run<'_> {
             let commit = if name == model::cost::COSTS.name {
                 restatement(&landed.exports, fingerprint)
             } else {
-                Commit { transactions: ids.clone(), ..Commit::default() }
+                commit.clone()
             };
             if let Outcome::Committed(_) = writer.commit(commit).await? {
                 *self.summary.rows.entry(name).or_default() += rows;
@@ -357,5 +358,5 @@ fn restatement(exports: &BTreeMap<String, BTreeSet<i32>>, fingerprint: i64) -> C
     let latest = exports
         .iter()
         .flat_map(|(id, months)| months.iter().map(move |month| (format!("export/{id}/{month}"), fingerprint)));
-    Commit { transactions: Vec::new(), replace: replace.collect(), latest: latest.collect() }
+    Commit { replace: replace.collect(), latest: latest.collect(), ..Commit::default() }
 }

@@ -17,6 +17,7 @@ pub mod json_records;
 pub mod openslo;
 mod ownership;
 pub mod parquet_file;
+mod rewrite;
 #[cfg(test)]
 mod survey;
 pub mod tabular;
