@@ -24,7 +24,7 @@ pub(super) async fn land(lake: &Arc<Lake>, arriving: Vec<RecordBatch>, commit: &
     let columns: Vec<usize> = (0..schema.fields().len() - 1).collect();
     let own = Arc::new(schema.project(&columns)?);
     let arriving = arriving.iter().map(|batch| Ok(batch.project(&columns)?)).collect::<Result<Vec<_>>>()?;
-    let merging = async |stored: Vec<RecordBatch>| {
+    let merging = |stored: Vec<RecordBatch>| {
         let batches = stored.into_iter().chain(arriving.iter().cloned());
         let batches = batches.map(|batch| Ok(batch.with_schema(Arc::clone(&own))?)).collect::<Result<Vec<_>>>()?;
         Ok(Some(vec![merge(&concat_batches(&own, &batches)?)?]))

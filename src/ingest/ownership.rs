@@ -44,7 +44,7 @@ pub(super) async fn land(lake: &Arc<Lake>, batches: Vec<RecordBatch>, commit: &C
         return Ok(None);
     }
     let mut added = 0;
-    let merging = async |stored: Vec<RecordBatch>| {
+    let merging = |stored: Vec<RecordBatch>| {
         let stored = stored.iter().map(intervals).collect::<Result<Vec<_>>>()?.concat();
         let before: BTreeSet<_> = stored.iter().cloned().collect();
         let merged = merge(stored, arriving.clone());

@@ -15,12 +15,12 @@ pub(super) async fn rewrite(
     lake: &Arc<Lake>,
     table: &'static Table,
     commit: &Commit,
-    mut change: impl AsyncFnMut(Vec<RecordBatch>) -> Result<Option<Vec<RecordBatch>>>,
+    mut change: impl FnMut(Vec<RecordBatch>) -> Result<Option<Vec<RecordBatch>>>,
 ) -> Result<()> {
     for _ in 0..config::COMMIT_RETRIES {
         let mut writer = lake.writer(table).await?;
         let version = lake.version(table).await?;
-        let Some(batches) = change(lake.read(table).await?).await? else { return Ok(()) };
+        let Some(batches) = change(lake.read(table).await?)? else { return Ok(()) };
         for batch in batches {
             writer.write(batch).await?;
         }
