@@ -215,14 +215,12 @@ async fn cases(company: &Company) -> Vec<Case> {
     let incident_id = text(&incident("incident_id"));
     let attribution = format!("SELECT attribution_id FROM attribute_incident({}) WHERE rank = 1", incident_id.plain());
     let attribution = Text(company.one(&attribution).await);
-    let (week, month) = (text("2026-03-01T00:00:00Z"), text("2026-04-01T00:00:00Z"));
-    let (Text(week), Text(month)) = (week, month) else { unreachable!() };
-    let (week, month) = (Time(week), Time(month));
+    let (day, next) = (Time("2026-03-17T00:00:00Z".to_owned()), Time("2026-03-18T00:00:00Z".to_owned()));
     let window = [("t0", start.clone()), ("t1", end.clone())];
     let with = |more: &[(&'static str, Given)]| [&window[..], more].concat();
-    let bill = [("rule_set", text("default")), ("t0", week.clone()), ("t1", month.clone())];
+    let bill = [("rule_set", text("default")), ("t0", day.clone()), ("t1", next.clone())];
     let effective = [&bill[..], &[("cost", text("effective_cost"))]].concat();
-    let calls = [("t0", week), ("t1", month)];
+    let calls = [("t0", day), ("t1", next)];
     vec![
         case("span_tree", &window),
         case("span_tree", &with(&[("service", traced.clone()), ("trace_id", trace.clone())])),

@@ -157,6 +157,15 @@ fn plan(message: String) -> UserError {
         return UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("function {name} does not exist"))
             .hint("No function matches the given name. \\df lists the functions.");
     }
+    // What a function says of its arguments comes as words in the engine's own.
+    if let Some((head, why)) = message.split_once(" user-defined coercion failed with: ") {
+        let name = quoted(head).unwrap_or_default();
+        return UserError::new(sqlstate::UNDEFINED_FUNCTION, sql_types(&first_line(why)))
+            .hint(format!("\\df {name} shows how it is called"));
+    }
+    if let Some((why, names)) = message.split_once(". Valid parameters are: ") {
+        return UserError::new(sqlstate::UNDEFINED_FUNCTION, why).hint(format!("its parameters are {names}"));
+    }
     if message.contains("No function matches the given name and argument types")
         || message.contains("Failed to coerce arguments")
     {

@@ -36,11 +36,19 @@ pub(super) async fn expand(arguments: &[String]) -> Result<Vec<InputFile>> {
         } else if argument.contains("://") && !argument.starts_with("file://") {
             files.extend(fetch(argument).await?);
         } else {
-            let plain = argument.strip_prefix("file://").unwrap_or(argument);
-            files.extend(local(plain)?);
+            files.extend(local(&path_of(argument))?);
         }
     }
     Ok(files)
+}
+
+/// The path or pattern that an argument names; in a URL a blank is written %20. What is a file as it is written is that
+/// file, and a question mark is a pattern's.
+fn path_of(argument: &str) -> String {
+    let Some(plain) = argument.strip_prefix("file://") else { return argument.to_owned() };
+    let decoded = url::Url::parse(argument).ok().filter(|url| url.query().is_none() && !Path::new(plain).exists());
+    let decoded = decoded.and_then(|url| url.to_file_path().ok()).map(|path| path.display().to_string());
+    decoded.unwrap_or_else(|| plain.to_owned())
 }
 
 fn local(argument: &str) -> Result<Vec<InputFile>> {

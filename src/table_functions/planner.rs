@@ -144,9 +144,10 @@ fn converted(signature: &Signature, name: &str, value: &ScalarValue, kind: Argum
             ArgumentType::Text => given.is_numeric(),
         };
     if !fits && !value.is_null() {
+        let shown = if given.is_temporal() { "another kind of time".to_owned() } else { value.to_string() };
         return Err(bad_call(
             signature,
-            format!("argument {name} cannot be {value}, it is of type {}", kind.sql_name()),
+            format!("argument {name} is of type {} and cannot be {shown}", kind.sql_name()),
         ));
     }
     value.cast_to(&kind.data_type()).map_err(|_| {
