@@ -9,6 +9,7 @@
 
 mod incidents;
 mod lake;
+mod live;
 mod money;
 mod pgwire;
 mod pgwire_catalog;
