@@ -11,6 +11,7 @@ mod company;
 mod functions;
 mod incidents;
 mod lake;
+mod live;
 mod money;
 mod oracle;
 mod pgwire;

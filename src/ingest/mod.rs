@@ -2,6 +2,7 @@
 //!
 //! A source is one folder with one line in [`all`].
 
+pub mod alertmanager;
 pub mod backstage;
 pub mod buffer;
 pub mod cdevents;
@@ -18,6 +19,7 @@ pub mod json;
 pub mod json_records;
 pub mod openslo;
 mod ownership;
+pub mod pagerduty;
 pub mod parquet_file;
 mod rewrite;
 #[cfg(test)]
@@ -266,6 +268,8 @@ pub fn all() -> Vec<&'static dyn Source> {
         &focus::Focus,
         &github::GitHub,
         &cdevents::CdEvents,
+        &alertmanager::Alertmanager,
+        &pagerduty::PagerDuty,
         &backstage::Backstage,
         &openslo::OpenSlo,
         &tabular::Csv,

@@ -148,9 +148,18 @@ fn land<R: Record>(text: &[u8], resource: Option<&Sorted<'_>>, scope: Option<&Sc
     let Some(scope) = scope else {
         return output.reject(&format!("{} of a malformed scope", R::NAME), &sample(text));
     };
-    match serde_json::from_slice::<R::Json>(text) {
-        Ok(json) => json.into().land(resource, scope, output),
-        Err(_) => output.reject(&format!("malformed {}", R::NAME), &sample(text)),
+    if let Ok(json) = serde_json::from_slice::<R::Json>(text) {
+        return json.into().land(resource, scope, output);
+    }
+    let parts = R::parts_of_json(text);
+    for part in &parts {
+        match serde_json::from_slice::<R::Json>(part) {
+            Ok(json) => json.into().land(resource, scope, output),
+            Err(_) => output.reject(&format!("malformed point of a {}", R::NAME), &sample(part)),
+        }
+    }
+    if parts.is_empty() {
+        output.reject(&format!("malformed {}", R::NAME), &sample(text));
     }
 }
 

@@ -22,6 +22,7 @@ mod json_metrics;
 mod json_walk;
 pub mod logs;
 pub mod metrics;
+mod points;
 pub mod protobuf;
 pub mod record;
 pub mod spans;
