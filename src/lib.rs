@@ -24,6 +24,8 @@ pub mod model;
 
 pub mod storage;
 
+pub mod dialect;
+
 pub mod table_functions;
 
 pub mod optimizer;

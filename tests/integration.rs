@@ -12,6 +12,7 @@ mod lake;
 mod money;
 mod pgwire;
 mod pgwire_catalog;
+mod pgwire_semantics;
 mod reports;
 mod slt;
 mod tidy;

@@ -9,20 +9,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
-struct Fixture {
+pub(super) struct Fixture {
     _folder: tempfile::TempDir,
     server: Server,
 }
 
 impl Fixture {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().display().to_string()).await.unwrap();
         let options = Serve { listen: vec!["127.0.0.1:0".to_owned()], ..Serve::default() };
         Self { _folder: folder, server: serve(database, options).await.unwrap() }
     }
 
-    async fn connect(&self) -> Client {
+    pub(super) async fn connect(&self) -> Client {
         let address = self.server.local_addr();
         let mut config = Config::new();
         config.host("127.0.0.1").port(address.port()).user("ada").dbname("ascribe").application_name("tests");
@@ -32,12 +32,12 @@ impl Fixture {
     }
 }
 
-fn code(error: &tokio_postgres::Error) -> String {
+pub(super) fn code(error: &tokio_postgres::Error) -> String {
     error.code().map_or_else(|| format!("not of the server: {error:?}"), |state| state.code().to_owned())
 }
 
 /// The rows of the last statement of a message, as text; a null is `NULL`.
-async fn simple(client: &Client, sql: &str) -> Vec<Vec<String>> {
+pub(super) async fn simple(client: &Client, sql: &str) -> Vec<Vec<String>> {
     let messages = client.simple_query(sql).await.unwrap();
     let rows = messages.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
@@ -46,7 +46,7 @@ async fn simple(client: &Client, sql: &str) -> Vec<Vec<String>> {
     rows.map(|row| (0..row.len()).map(|at| row.get(at).unwrap_or("NULL").to_owned()).collect()).collect()
 }
 
-async fn one(client: &Client, sql: &str) -> String {
+pub(super) async fn one(client: &Client, sql: &str) -> String {
     simple(client, sql).await.remove(0).remove(0)
 }
 
