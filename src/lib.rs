@@ -26,6 +26,8 @@ pub mod operators;
 
 pub mod storage;
 
+pub mod dialect;
+
 pub mod table_functions;
 
 pub mod optimizer;

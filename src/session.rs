@@ -13,6 +13,7 @@ use datafusion::prelude::{DataFrame, SessionConfig};
 
 use crate::catalog::{self, Client};
 use crate::config::{Config, DATABASE, SCHEMA};
+use crate::dialect;
 use crate::error::Result;
 use crate::operators::asof_join::{self, PlanAsofRelations};
 use crate::optimizer::{self, BindingPlanner, MapOperators};
@@ -61,7 +62,7 @@ pub fn new_for(
     }
     let mut rules = optimizer::rules();
     rules.extend(Optimizer::new().rules);
-    let mut expressions: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(MapOperators)];
+    let mut expressions: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(MapOperators), Arc::new(dialect::Operators)];
     expressions.extend(SessionStateDefaults::default_expr_planners());
     let state = SessionStateBuilder::new()
         .with_config(settings)
@@ -75,6 +76,7 @@ pub fn new_for(
         .build();
     let context = SessionContext::new_with_state(state);
     ascribe_udfs::register_all(&context)?;
+    dialect::register(&mut *context.state_ref().write())?;
     catalog::register(&context, lake, client)?;
     context.register_udf(optimizer::owner_of());
     Ok(context)

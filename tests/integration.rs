@@ -16,6 +16,7 @@ mod money;
 mod oracle;
 mod pgwire;
 mod pgwire_catalog;
+mod pgwire_semantics;
 mod reports;
 mod simulation;
 mod slt;

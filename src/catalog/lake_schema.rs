@@ -10,6 +10,7 @@ use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionState;
 
+use super::Client;
 use super::builtin_sql::View;
 use super::lake_table::LakeTable;
 use super::system::SystemTable;
@@ -28,6 +29,7 @@ pub(super) struct LakeSchema {
     views: Vec<View>,
     computed: Vec<&'static dyn SystemTable>,
     own: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
+    client: Arc<Client>,
     state: StateRef,
 }
 
@@ -43,9 +45,11 @@ impl LakeSchema {
         tables: Vec<&'static Table>,
         views: Vec<View>,
         computed: Vec<&'static dyn SystemTable>,
+        client: &Arc<Client>,
         state: StateRef,
     ) -> Self {
-        Self { lake: Arc::clone(lake), tables, views, computed, own: RwLock::default(), state }
+        let client = Arc::clone(client);
+        Self { lake: Arc::clone(lake), tables, views, computed, own: RwLock::default(), client, state }
     }
 
     fn own(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
@@ -84,8 +88,13 @@ impl SchemaProvider for LakeSchema {
             return Ok(Some(own));
         }
         if let Some(table) = self.tables.iter().find(|table| table.name == name) {
-            let provider = LakeTable::open(&self.lake, table).await.map_err(engine_error)?;
-            return Ok(Some(Arc::new(provider)));
+            if let Some(pinned) = self.client.pinned(table.name) {
+                return Ok(Some(pinned));
+            }
+            let provider: Arc<dyn TableProvider> =
+                Arc::new(LakeTable::open(&self.lake, table).await.map_err(engine_error)?);
+            self.client.keep(table.name, &provider);
+            return Ok(Some(provider));
         }
         if let Some(view) = self.views.iter().find(|view| view.name == name) {
             return self.view(view).await;

@@ -78,7 +78,9 @@ async fn a_malformed_record_is_rejected_alone_and_counted() {
     let point = |value: &str| format!(r#"{{"timeUnixNano":"1770000000000000000","asDouble":{value}}}"#);
     let metric = format!(
         r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","gauge":{{"dataPoints":[{},{},{}]}}}}]}}]}}]}}"#,
-        point("1.5"), point("\"no number\""), point("2.5")
+        point("1.5"),
+        point("\"no number\""),
+        point("2.5")
     );
     let answer = post(at, "/v1/metrics", &[JSON], metric.as_bytes()).await;
     let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
@@ -127,7 +129,10 @@ async fn a_token_is_asked_for_where_one_is_set() {
     let fixture = Fixture::start_with(quick(), Some("s3cret"), none).await;
     let at = fixture.http();
     assert_eq!(post(at, "/v1/traces", &[PROTOBUF], &encoded(0..1)).await.status, 401);
-    assert_eq!(post(at, "/v1/traces", &[PROTOBUF, ("authorization", "Bearer s3cre")], &encoded(0..1)).await.status, 401);
+    assert_eq!(
+        post(at, "/v1/traces", &[PROTOBUF, ("authorization", "Bearer s3cre")], &encoded(0..1)).await.status,
+        401
+    );
     let shown = [PROTOBUF, ("authorization", "Bearer s3cret")];
     assert_eq!(post(at, "/v1/traces", &shown, &encoded(0..1)).await.status, 200);
     let target = format!("http://{}", fixture.receiving.grpc_addr().unwrap());
@@ -193,7 +198,9 @@ async fn a_shutdown_lands_and_answers_what_was_received() {
     let at = fixture.http();
     let senders: Vec<_> = (0..8_u64)
         .map(|sender| {
-            tokio::spawn(async move { post(at, "/v1/traces", &[PROTOBUF], &encoded(sender * 10..sender * 10 + 10)).await })
+            tokio::spawn(
+                async move { post(at, "/v1/traces", &[PROTOBUF], &encoded(sender * 10..sender * 10 + 10)).await },
+            )
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(300)).await;

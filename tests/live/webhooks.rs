@@ -46,7 +46,8 @@ async fn github_is_believed_when_it_signs_and_heard_once() {
 async fn cdevents_come_in_both_bindings() {
     let fixture = Fixture::start(quick()).await;
     let at = fixture.http();
-    let binary = [JSON, ("ce-specversion", "1.0"), ("ce-id", "271069a8"), ("ce-type", "dev.cdevents.service.deployed.0.1.1")];
+    let binary =
+        [JSON, ("ce-specversion", "1.0"), ("ce-id", "271069a8"), ("ce-type", "dev.cdevents.service.deployed.0.1.1")];
     assert_eq!(post(at, "/webhooks/cdevents", &binary, DEPLOYED.as_bytes()).await.status, 200);
     let structured = format!(r#"{{"specversion":"1.0","id":"8","data":{}}}"#, DEPLOYED.replace("271069a8", "8"));
     let headers = [("content-type", "application/cloudevents+json")];

@@ -43,6 +43,8 @@ pub(super) enum Kind {
 pub(super) struct Copy {
     pub(super) query: Box<Ast>,
     pub(super) options: super::copy::Options,
+    /// The table and columns that rows are copied into, if they are.
+    pub(super) into: Option<(ast::ObjectName, Vec<ast::Ident>)>,
 }
 
 /// The statements of a message; none if it is empty.
@@ -214,7 +216,7 @@ mod tests {
             "delete from spans",
             "update spans set a = 1",
             "copy spans to '/tmp/x'",
-            "copy spans from stdin",
+            "copy spans from '/tmp/x'",
             "create external table t stored as csv location '/etc/passwd'",
             "explain delete from spans",
             "with x as (insert into spans select 1) select 1",
