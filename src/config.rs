@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where the lake is when nobody says otherwise: a directory below the current one.
 pub const DEFAULT_LAKE: &str = "./lake";
@@ -60,6 +61,78 @@ pub const TRACE_MARGIN_MICROS: i64 = 3_600_000_000;
 /// How far before an event the calls are looked for that issued the sessions behind it. Microseconds. A session of
 /// AWS lasts 36 hours at most, and one that is chained to it an hour.
 pub const SESSION_LOOKBACK_MICROS: i64 = 7 * 86_400_000_000;
+
+/// Where OTLP over HTTP and webhooks are received when nobody says otherwise.
+pub const DEFAULT_OTLP_HTTP: &str = "127.0.0.1:4318";
+
+/// Where OTLP over gRPC is received when nobody says otherwise.
+pub const DEFAULT_OTLP_GRPC: &str = "127.0.0.1:4317";
+
+/// Environment variable with the token that senders have to show (`Authorization: Bearer …`).
+pub const INGEST_TOKEN_VARIABLE: &str = "ASCRIBE_INGEST_TOKEN";
+
+/// Environment variable with the secret that GitHub signs its deliveries with.
+pub const GITHUB_SECRET_VARIABLE: &str = "ASCRIBE_GITHUB_WEBHOOK_SECRET";
+
+/// Environment variable with the token that GitLab sends with its deliveries.
+pub const GITLAB_TOKEN_VARIABLE: &str = "ASCRIBE_GITLAB_WEBHOOK_TOKEN";
+
+/// Environment variable with the secret that PagerDuty signs its deliveries with.
+pub const PAGERDUTY_SECRET_VARIABLE: &str = "ASCRIBE_PAGERDUTY_WEBHOOK_SECRET";
+
+/// How long a sender that is turned away is asked to wait.
+pub const LIVE_RETRY: Duration = Duration::from_secs(1);
+
+/// How long the body of a request may take to arrive.
+pub const LIVE_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long requests may take to be answered when the server ends.
+pub const LIVE_GRACE: Duration = Duration::from_secs(20);
+
+/// Requests of each kind that are remembered, so that one sent again does not land twice.
+pub const LIVE_RECENT_REQUESTS: usize = 524_288;
+
+/// Spans that are remembered, so that one sent again with others does not land twice.
+pub const LIVE_RECENT_SPANS: usize = 1_048_576;
+
+/// Commits to a table whose requests are remembered after a restart, or when another node made them.
+pub const LIVE_RECENT_COMMITS: u64 = 600;
+
+/// Bytes of requests that are worth another thread to decode.
+pub const LIVE_DECODE_BYTES: usize = 1 << 20;
+
+/// How often the counts of requests without rejections go to `system.ingests`.
+pub const LIVE_TALLY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Reasons of rejection that are told apart between two such writes; what is beyond is counted together.
+pub const LIVE_TALLY_REASONS: usize = 100;
+
+/// How live ingest gathers requests, and what it refuses.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// Bytes of requests, decompressed, that are read or wait for their commit; a request beyond is refused.
+    pub buffer_bytes: usize,
+    /// Requests at a time.
+    pub requests: usize,
+    /// Bytes of one request, compressed and decompressed.
+    pub request_bytes: usize,
+    /// Bytes of requests that one commit takes.
+    pub flush_bytes: usize,
+    /// How long the first request of a commit waits for others.
+    pub flush_interval: Duration,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            buffer_bytes: 256 << 20,
+            requests: 8192,
+            request_bytes: 20 << 20,
+            flush_bytes: 64 << 20,
+            flush_interval: Duration::from_secs(1),
+        }
+    }
+}
 
 /// Settings of one engine.
 #[derive(Debug, Clone)]
@@ -144,3 +217,6 @@ pub const RESOURCE_LAG_MICROS: i64 = 60_000_000;
 
 /// How long before and after a change its impact is measured. Microseconds.
 pub const IMPACT_WINDOW_MICROS: i64 = 1_800_000_000;
+
+/// Rows of a join's smaller side that are sent to all partitions of the other rather than both sides be partitioned.
+pub const BROADCAST_ROWS: usize = 2_000_000;

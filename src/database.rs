@@ -61,7 +61,7 @@ impl Database {
     /// # Errors
     /// When the statement is wrong, or its execution fails.
     pub async fn sql(&self, sql: &str) -> Result<Vec<RecordBatch>> {
-        Ok(self.session.sql(sql).await?.collect().await?)
+        Ok(session::query(&self.session, sql).await?.collect().await?)
     }
 
     /// The answer to a statement, as it comes.
@@ -69,7 +69,7 @@ impl Database {
     /// # Errors
     /// When the statement is wrong or cannot be started; the stream ends with the error of a failed execution.
     pub async fn stream(&self, sql: &str) -> Result<SendableRecordBatchStream> {
-        Ok(self.session.sql(sql).await?.execute_stream().await?)
+        Ok(session::query(&self.session, sql).await?.execute_stream().await?)
     }
 
     /// A session of its own over the same lake and the same memory: its settings and views are nobody else's.

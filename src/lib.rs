@@ -22,7 +22,11 @@ pub mod clock;
 
 pub mod model;
 
+pub mod operators;
+
 pub mod storage;
+
+pub mod dialect;
 
 pub mod table_functions;
 

@@ -9,11 +9,13 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::Optimizer;
-use datafusion::prelude::SessionConfig;
+use datafusion::prelude::{DataFrame, SessionConfig};
 
 use crate::catalog::{self, Client};
 use crate::config::{Config, DATABASE, SCHEMA};
+use crate::dialect;
 use crate::error::Result;
+use crate::operators::asof_join::{self, PlanAsofRelations};
 use crate::optimizer::{self, BindingPlanner, MapOperators};
 use crate::storage::Lake;
 use crate::table_functions::FunctionPlanner;
@@ -60,7 +62,7 @@ pub fn new_for(
     }
     let mut rules = optimizer::rules();
     rules.extend(Optimizer::new().rules);
-    let mut expressions: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(MapOperators)];
+    let mut expressions: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(MapOperators), Arc::new(dialect::Operators)];
     expressions.extend(SessionStateDefaults::default_expr_planners());
     let state = SessionStateBuilder::new()
         .with_config(settings)
@@ -68,12 +70,23 @@ pub fn new_for(
         .with_default_features()
         .with_expr_planners(expressions)
         .with_optimizer_rules(rules)
-        .with_relation_planners(vec![Arc::new(FunctionPlanner)])
+        .with_physical_optimizer_rules(optimizer::physical_rules())
+        .with_relation_planners(vec![Arc::new(FunctionPlanner), Arc::new(PlanAsofRelations)])
         .with_query_planner(Arc::new(BindingPlanner::default()))
         .build();
     let context = SessionContext::new_with_state(state);
     ascribe_udfs::register_all(&context)?;
+    dialect::register(&mut *context.state_ref().write())?;
     catalog::register(&context, lake, client)?;
     context.register_udf(optimizer::owner_of());
     Ok(context)
+}
+
+/// The query that a text is, with the joins that only our sessions know.
+///
+/// # Errors
+/// When the text is not one statement, or what it names does not exist.
+pub async fn query(session: &SessionContext, text: &str) -> Result<DataFrame> {
+    let plan = asof_join::plan(&session.state(), text).await?;
+    Ok(session.execute_logical_plan(plan).await?)
 }

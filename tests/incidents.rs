@@ -1,7 +1,13 @@
 //! Incident attribution end to end: simulated incidents in, ranked causes with evidence that can be checked out.
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use ascribe::Database;
 use ascribe::error::Error;
+use ascribe::ingest::{self, Options, Progress};
 use ascribe::simulate::{DEFAULT_START, Plan, Scenario};
 use datafusion::arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
@@ -158,4 +164,117 @@ async fn an_incident_is_asked_for_by_its_id() {
     let kept = world.database.sql("SELECT count(*) FROM attributions WHERE subject_id LIKE 'INC-%'").await.unwrap();
     let kept = kept[0].column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0);
     assert_eq!(usize::try_from(kept).unwrap(), by_id.len());
+}
+
+async fn lake(folder: &tempfile::TempDir) -> Database {
+    Database::open(&folder.path().join("lake").display().to_string()).await.unwrap()
+}
+
+async fn land(database: &Database, source: &str, path: &str, table: Option<&str>) {
+    let options = Options { table: table.map(str::to_owned), ..Options::default() };
+    let source = ingest::find(source).unwrap();
+    let paths = [path.to_owned()];
+    let summary = ingest::import(database.lake(), source, &paths, &options, &Arc::<Progress>::default()).await.unwrap();
+    assert_eq!(summary.rejections(), 0, "{:?}", summary.rejected);
+}
+
+async fn rows(database: &Database, sql: &str) -> Vec<Vec<Option<String>>> {
+    let batches = database.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    batches.iter().flat_map(texts).collect()
+}
+
+/// A point a minute: a shop that calls stock and prices, of which stock is slow from 10:30 on.
+fn metrics_of_a_shop() -> String {
+    let mut text = String::from(
+        "time,metric_name,metric_kind,unit,temporality,value,count,sum,service_name,client,server,error.type\n",
+    );
+    for minute in 0..40 {
+        let slow = minute >= 30;
+        let at = format!("2026-03-17T10:{minute:02}:00Z");
+        // Nothing is ever exactly steady.
+        let wobble = f64::from(minute % 3) / 1000.0;
+        let stock = if slow { 0.220 } else { 0.020 } + wobble;
+        for (service, mean) in [("shop", 0.080 + stock), ("stock", stock), ("prices", 0.030 + wobble)] {
+            let sum = 100.0 * mean;
+            writeln!(text, "{at},http.server.request.duration,histogram,s,delta,,100,{sum},{service},,,").unwrap();
+            writeln!(text, "{at},http.server.request.duration,histogram,s,delta,,1,{mean},{service},,,500").unwrap();
+        }
+        for callee in ["stock", "prices"] {
+            // A counter since the start of the process.
+            let total = 1000 + 101 * minute;
+            writeln!(text, "{at},traces_service_graph_request_total,sum,,cumulative,{total},,,,shop,{callee},")
+                .unwrap();
+        }
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_traces_blame_flows_by_metrics_to_the_change_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = lake(&folder).await;
+    let points = folder.path().join("points.csv");
+    std::fs::write(&points, metrics_of_a_shop()).unwrap();
+    land(&database, "csv", &points.display().to_string(), Some("metric_points")).await;
+    let changes = folder.path().join("changes.csv");
+    let header = "change_id,kind,service_name,status,started_at\n";
+    let recorded =
+        "c-1,config,stock,succeeded,2026-03-17T10:29:30Z\nc-2,config,prices,succeeded,2026-03-17T10:29:30Z\n";
+    std::fs::write(&changes, format!("{header}{recorded}")).unwrap();
+    let call = "attribute_incident('shop', timestamptz '2026-03-17T10:30:00Z', timestamptz '2026-03-17T10:40:00Z')";
+    let ask = format!("SELECT cause_kind, cause_id, service_name, effect, confidence FROM {call} ORDER BY rank");
+
+    let before = rows(&database, &ask).await;
+    assert_eq!(before[0][..3], [Some("service".into()), Some("stock".into()), Some("stock".into())]);
+    assert!(before[0][3].as_deref().unwrap().parse::<f64>().unwrap() > 0.9, "{before:?}");
+
+    land(&database, "csv", &changes.display().to_string(), Some("changes")).await;
+    let after = rows(&database, &ask).await;
+    assert_eq!(after[0][1].as_deref(), Some("c-1"), "{after:?}");
+    let sure = |row: &Vec<Option<String>>| row[4].as_deref().unwrap().parse::<f64>().unwrap();
+    assert!(sure(&after[0]) > 0.5 && after.iter().all(|row| (0.0..=1.0).contains(&sure(row))), "{after:?}");
+    let innocent = after.iter().find(|row| row[1].as_deref() == Some("c-2")).unwrap();
+    assert!(sure(innocent) < 0.1, "{innocent:?}");
+
+    let evidence = "SELECT query, row_count, statement FROM attribution_evidence WHERE source_table = 'metric_points'";
+    let evidence = rows(&database, evidence).await;
+    assert!(
+        evidence.iter().any(|row| row[2].as_deref().unwrap().contains("222.0 ms on average; 21.0 ms is usual")),
+        "{evidence:?}"
+    );
+    for row in &evidence {
+        let returned = rows(&database, row[0].as_deref().unwrap()).await.len();
+        assert_eq!(Some(returned.to_string()), row[1], "{row:?}");
+    }
+
+    let nobody = database.sql(&ask.replace("'shop'", "'nobody'")).await.err().unwrap();
+    assert!(nobody.to_string().contains("no spans of a service named nobody"), "{nobody}");
+}
+
+/// The public benchmark's incidents, where they are at hand: `ASCRIBE_SHARED_DATA`, else `../shared/data`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_faulty_service_of_every_trainticket_incident_is_first() {
+    let root = std::env::var("ASCRIBE_SHARED_DATA")
+        .map_or_else(|_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from)
+        .join("trainticket");
+    let Ok(truth) = std::fs::read(root.join("truth.json")) else {
+        eprintln!("SKIPPED: {} is not there; set ASCRIBE_SHARED_DATA", root.display());
+        return;
+    };
+    let truth: BTreeMap<String, Value> = serde_json::from_slice(&truth).unwrap();
+    assert_eq!(truth.len(), 4);
+    for (case, truth) in &truth {
+        let folder = tempfile::tempdir().unwrap();
+        let database = lake(&folder).await;
+        land(&database, "otlp", &root.join(case).display().to_string(), None).await;
+        // The largest silence ends the fault-free minute.
+        let window = "SELECT start_time, (SELECT max(start_time) FROM spans) FROM \
+                      (SELECT start_time, start_unix_nano - lag(start_unix_nano) OVER (ORDER BY start_unix_nano) AS gap FROM spans) AS gaps \
+                      ORDER BY gap DESC NULLS LAST LIMIT 1";
+        let window = rows(&database, window).await.remove(0);
+        let (from, to) = (window[0].as_deref().unwrap(), window[1].as_deref().unwrap());
+        let call = format!("attribute_incident('ts-gateway-service', timestamptz '{from}', timestamptz '{to}')");
+        let first = rows(&database, &format!("SELECT service_name FROM {call} ORDER BY rank LIMIT 1")).await;
+        assert_eq!(first[0][0].as_deref(), truth["service"].as_str(), "{case}");
+    }
 }

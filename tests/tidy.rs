@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// `EXCEPTIONS` says so.
 const LAYERS: &[&[&str]] = &[
     &["error", "clock", "config", "model"],
-    &["attribution", "operators", "storage"],
+    &["attribution", "dialect", "operators", "storage"],
     &["optimizer", "table_functions", "catalog", "ingest", "simulate"],
     &["session", "database"],
     &["reports"],

@@ -7,7 +7,9 @@
 
 use std::collections::HashMap;
 
-use super::detectors::{Cohort, Findings, Suspect};
+use super::contrast::{Cohort, contrast};
+use super::detectors::{Findings, Group, Groups, Suspect};
+use super::load::Traffic;
 use super::stats::softmax;
 use super::visits::NONE;
 
@@ -22,6 +24,8 @@ pub struct Change {
     pub service: u32,
     /// Version after the change, or [`NONE`].
     pub version: u32,
+    /// The feature flag that was changed, or [`NONE`].
+    pub flag: u32,
     /// When it began to act, microseconds since the epoch.
     pub time: i64,
     /// Whether it came to pass: a failed or cancelled change counts less.
@@ -91,17 +95,6 @@ pub struct Candidate {
     pub parts: Vec<(Part, f64)>,
 }
 
-/// Traffic of a service: requests a second before and during, and by tenant.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Traffic {
-    /// Traces a second before.
-    pub before: f64,
-    /// Traces a second during.
-    pub during: f64,
-    /// The same by tenant.
-    pub tenants: HashMap<u32, (f64, f64)>,
-}
-
 /// What is looked at.
 #[derive(Debug)]
 pub struct Evidence<'a> {
@@ -118,21 +111,19 @@ pub struct Evidence<'a> {
 const NO_CHANGE: f64 = -2.0;
 /// What is outside is changed by others, who seldom tell: "no recorded change" says less about it.
 const NO_CHANGE_OUTSIDE: f64 = -1.2;
-const BLAME_WEIGHT: f64 = 2.2;
+const BLAME_WEIGHT: f64 = 2.0;
 const BLAME_FLOOR: f64 = 0.02;
 const HOP: f64 = 0.5;
 const MAX_HOPS: usize = 2;
-const COHORT_CAP: f64 = 3.0;
-/// Standard errors between two cohorts from which on their contrast counts in full.
-const SURE_STANDARD_ERRORS: f64 = 3.0;
+/// Own blame of a service from which on a contrast within it counts in full: elsewhere it is about something else.
+const CONCERNED: f64 = 0.25;
 const AFTER_ONSET: f64 = -4.0;
 const AFTER_ONSET_MICROS: i64 = 30_000_000;
 const LEAD_FREE_SECONDS: f64 = 90.0;
 const LEAD_SCALE_SECONDS: f64 = 180.0;
-const LOAD_GROWTH: f64 = 1.4;
-const LOAD_WEIGHT: f64 = 4.0;
-const LOAD_CAP: f64 = 1.2;
-const TENANT_SHARE: f64 = 0.5;
+const LOAD_WEIGHT: f64 = 5.0;
+/// Log-odds from which on the contrast of a tenant with the others makes it a candidate.
+const TENANT_CONTRAST: f64 = 1.0;
 /// Service hypotheses that are listed.
 const MAX_SERVICES: usize = 25;
 /// Weight of "no change and no service" among the hypotheses without a change.
@@ -152,7 +143,7 @@ fn prior(change: &Change) -> f64 {
 /// The candidates, likeliest first.
 #[must_use]
 pub fn rank(evidence: &Evidence<'_>) -> Vec<Candidate> {
-    let blame = reach(evidence.findings);
+    let blame = Blame::of(evidence.findings);
     let mut candidates: Vec<(f64, Candidate)> = Vec::new();
     for (at, change) in evidence.changes.iter().enumerate() {
         candidates.push(score_change(evidence, at, change, &blame));
@@ -165,19 +156,38 @@ pub fn rank(evidence: &Evidence<'_>) -> Vec<Candidate> {
     ranked
 }
 
-/// Blame that reaches each service: its own, or that of a neighbour in the call graph, halved with every hop.
-fn reach(findings: &Findings) -> HashMap<u32, (f64, usize)> {
-    let mut reached: HashMap<u32, (f64, usize)> =
-        findings.suspects.iter().map(|suspect| (suspect.service, (suspect.blame, 0))).collect();
-    for hop in 1..=MAX_HOPS {
+/// Where the blame lies.
+struct Blame {
+    /// What reaches each service: its own, or that of a neighbour in the call graph, halved with every hop.
+    reached: HashMap<u32, f64>,
+    own: HashMap<u32, f64>,
+    /// Sum of the blames, each to the power of its weight.
+    whole: f64,
+}
+
+impl Blame {
+    fn of(findings: &Findings) -> Self {
+        let own: HashMap<u32, f64> = findings.suspects.iter().map(|suspect| (suspect.service, suspect.blame)).collect();
+        let whole = own.values().map(|blame| blame.powf(BLAME_WEIGHT)).sum();
+        Self { reached: reach(&own, findings), own, whole }
+    }
+
+    /// Log-odds of that much blame. Blame that is spread thinly over many says as little against a change as against
+    /// the service itself.
+    fn log_odds(&self, blame: f64) -> f64 {
+        BLAME_WEIGHT * ((blame + BLAME_FLOOR) / (1.0 + BLAME_FLOOR)).ln() - self.whole.max(1e-12).min(1.0).ln()
+    }
+}
+
+fn reach(own: &HashMap<u32, f64>, findings: &Findings) -> HashMap<u32, f64> {
+    let mut reached = own.clone();
+    for _ in 0..MAX_HOPS {
         let mut next = reached.clone();
         for (caller, callee) in findings.edges.keys() {
             for (of, from) in [(caller, callee), (callee, caller)] {
-                let passed = reached.get(from).map_or(0.0, |blame| blame.0) * HOP;
-                let known = next.entry(*of).or_insert((0.0, hop));
-                if passed > known.0 {
-                    *known = (passed, hop);
-                }
+                let passed = reached.get(from).copied().unwrap_or_default() * HOP;
+                let known = next.entry(*of).or_default();
+                *known = known.max(passed);
             }
         }
         reached = next;
@@ -185,18 +195,16 @@ fn reach(findings: &Findings) -> HashMap<u32, (f64, usize)> {
     reached
 }
 
-fn score_change(
-    evidence: &Evidence<'_>,
-    at: usize,
-    change: &Change,
-    blame: &HashMap<u32, (f64, usize)>,
-) -> (f64, Candidate) {
-    let (reaches, _) = blame.get(&change.service).copied().unwrap_or_default();
-    let lead = evidence.onset - change.time;
+fn score_change(evidence: &Evidence<'_>, at: usize, change: &Change, blame: &Blame) -> (f64, Candidate) {
+    let reaches = blame.reached.get(&change.service).copied().unwrap_or_default();
+    let own = blame.own.get(&change.service).copied().unwrap_or_default();
+    // Two causes have two onsets: the one where the change was made, if it can be seen there.
+    let onset = evidence.findings.onsets.get(&change.service).map_or(evidence.onset, |nanos| nanos / 1000);
+    let lead = onset - change.time;
     let parts = vec![
         (Part::Prior, prior(change)),
-        (Part::Blame, BLAME_WEIGHT * ((reaches + BLAME_FLOOR) / (1.0 + BLAME_FLOOR)).ln()),
-        (Part::Cohort, cohort(evidence.findings, change)),
+        (Part::Blame, blame.log_odds(reaches)),
+        (Part::Cohort, cohort(evidence.findings, change, own)),
         (Part::LeadTime, lead_score(lead)),
     ];
     let score = parts.iter().map(|part| part.1).sum();
@@ -219,94 +227,131 @@ fn lead_score(lead: i64) -> f64 {
     -(1.0 + (seconds - LEAD_FREE_SECONDS).max(0.0) / LEAD_SCALE_SECONDS).ln()
 }
 
-/// How much worse the new version fares than the others in the same window: the log of the ratio of the shares of bad
-/// visits, drawn to 0 where there are few.
-fn cohort(findings: &Findings, change: &Change) -> f64 {
-    if change.version == NONE || change.service == NONE {
-        return 0.0;
+/// How the requests that a change concerns fared since the onset, how the others to the same service did, and what was
+/// usual of both.
+#[must_use]
+pub fn sides(findings: &Findings, change: &Change) -> Option<(Cohort, Cohort, Cohort)> {
+    let groups = findings.cohorts.get(&change.service)?;
+    if change.version != NONE {
+        return Some(split(groups, |group| match group {
+            Group::Version(version) => Some(version == change.version),
+            _ => None,
+        }));
     }
-    let (mut new, mut old) = (Cohort::default(), Cohort::default());
-    for ((service, version), (_, during)) in &findings.cohorts {
-        if *service == change.service {
-            let side = if *version == change.version { &mut new } else { &mut old };
-            side.visits += during.visits;
-            side.bad += during.bad;
+    let new = new_variant(groups, change.flag)?;
+    Some(split(groups, |group| match group {
+        Group::Flag(flag, variant) if flag == change.flag => Some(variant == new),
+        _ => None,
+    }))
+}
+
+/// The variant of a flag of which the share of the requests grew most.
+fn new_variant(groups: &Groups, flag: u32) -> Option<u32> {
+    let variants: Vec<(u32, f64, f64)> = groups
+        .iter()
+        .filter_map(|(group, (before, during))| match group {
+            Group::Flag(of, variant) if *of == flag => Some((*variant, before.visits, during.visits)),
+            _ => None,
+        })
+        .collect();
+    let before: f64 = variants.iter().map(|variant| variant.1).sum();
+    let during: f64 = variants.iter().map(|variant| variant.2).sum();
+    let grown = |variant: &(u32, f64, f64)| variant.2 / during.max(1.0) - variant.1 / before.max(1.0);
+    let new = variants.iter().max_by(|a, b| grown(a).total_cmp(&grown(b)).then(b.0.cmp(&a.0)))?;
+    Some(new.0)
+}
+
+/// The visits since the onset on both sides, and those before it.
+fn split(groups: &Groups, is_new: impl Fn(Group) -> Option<bool>) -> (Cohort, Cohort, Cohort) {
+    let (mut new, mut others, mut usual) = (Cohort::default(), Cohort::default(), Cohort::default());
+    for (group, (before, during)) in groups {
+        match is_new(*group) {
+            Some(true) => new.add(during),
+            Some(false) => others.add(during),
+            None => continue,
+        }
+        usual.add(before);
+    }
+    (new, others, usual)
+}
+
+fn cohort(findings: &Findings, change: &Change, own_blame: f64) -> f64 {
+    let contrast = sides(findings, change).map_or(0.0, |(new, others, usual)| contrast(&new, &others, &usual));
+    if contrast > 0.0 { contrast * (own_blame / CONCERNED).min(1.0) } else { contrast }
+}
+
+/// The tenant whose requests to a service fare worst against those of the others, if any does. The worst of many is so
+/// by chance as well: their number counts against it.
+fn worst_tenant(findings: &Findings, service: u32) -> Option<(u32, f64)> {
+    let mut tenants: Vec<(u32, &Cohort)> = Vec::new();
+    let (mut all, mut usual) = (Cohort::default(), Cohort::default());
+    for (group, (before, during)) in findings.cohorts.get(&service)? {
+        if let Group::Tenant(tenant) = group {
+            tenants.push((*tenant, during));
+            all.add(during);
+            usual.add(before);
         }
     }
-    let few = new.visits.min(old.visits);
-    if few < 3.0 {
-        return 0.0;
-    }
-    let pooled = (new.bad + old.bad + 0.5) / (new.visits + old.visits + 1.0);
-    let share = |cohort: &Cohort| (cohort.bad + 4.0 * pooled) / (cohort.visits + 4.0);
-    let contrast = 2.0 * (share(&new) / share(&old)).ln();
-    // A ratio of rare things is mostly chance: it counts by how far apart the shares are in standard errors.
-    let error = (pooled * (1.0 - pooled) * (1.0 / new.visits + 1.0 / old.visits)).sqrt();
-    let apart = (new.bad / new.visits - old.bad / old.visits).abs() / error.max(1e-12);
-    let sure = (apart / SURE_STANDARD_ERRORS).min(1.0);
-    (contrast * sure * (few / (few + 10.0))).clamp(-COHORT_CAP, COHORT_CAP)
+    let chance = (tenants.len().max(1) as f64).ln();
+    let contrasts = tenants.into_iter().map(|(tenant, cohort)| {
+        let others = Cohort { visits: all.visits - cohort.visits, bad: all.bad - cohort.bad };
+        (tenant, contrast(cohort, &others, &usual) - chance)
+    });
+    let worst = contrasts.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
+    (worst.1 > TENANT_CONTRAST).then_some(worst)
 }
 
-/// Growth of a service's traffic on the scale of the load score: 0 for none, 1 for twice [`LOAD_GROWTH`].
-fn load(traffic: Option<&Traffic>) -> f64 {
-    let Some(traffic) = traffic.filter(|traffic| traffic.before > 0.0) else { return 0.0 };
-    let growth = traffic.during / traffic.before / LOAD_GROWTH;
-    (growth.ln() / 2.0_f64.ln()).clamp(0.0, LOAD_CAP)
-}
-
-/// How far growth of traffic explains what is odd about a service: more load makes it slow, it breaks nothing; and a
-/// shift between services, with the whole system as busy as before, is no load.
-fn own_load(evidence: &Evidence<'_>, suspect: &Suspect) -> f64 {
+/// How far growth of traffic explains what is odd about a service, and the tenant that it came from: more load makes a
+/// service slow, it breaks nothing. A shift between services, with the whole system as busy as before, is no load unless
+/// it is one tenant's.
+fn own_load(evidence: &Evidence<'_>, suspect: &Suspect) -> (f64, Option<u32>) {
+    let Some(traffic) = evidence.traffic.get(&suspect.service).filter(|_| !suspect.external) else {
+        return (0.0, None);
+    };
     let slow = suspect.latency.effect + suspect.gap.effect;
     let share = if slow > 0.0 { slow / (slow + suspect.structure.effect) } else { 0.0 };
     // A resource used beyond what the traffic grew by is not the traffic's doing.
     let share = share * (1.0 - suspect.resource.as_ref().map_or(0.0, |(_, saturation)| saturation.strength));
-    let system = evidence.traffic.get(&NONE).map_or(LOAD_CAP, |system| 2.0 * load(Some(system)));
-    share * load(evidence.traffic.get(&suspect.service)).min(system)
-}
-
-/// The tenant that most of the growth came from, if there is one.
-fn tenant(traffic: &Traffic) -> Option<u32> {
-    let grown = traffic.during - traffic.before;
-    let (tenant, (before, during)) = traffic
-        .tenants
-        .iter()
-        .filter(|(tenant, _)| **tenant != NONE)
-        .max_by(|a, b| (a.1.1 - a.1.0).total_cmp(&(b.1.1 - b.1.0)).then(b.0.cmp(a.0)))?;
-    (traffic.tenants.len() > 1 && during - before > TENANT_SHARE * grown && during / grown.max(1e-9) > 0.0)
-        .then_some(*tenant)
+    let system = evidence.traffic.get(&NONE);
+    // The whole system shows who sends more with less chance in it than one service does.
+    let source = system.and_then(Traffic::source).filter(|tenant| traffic.more_from(*tenant));
+    let source = source.or_else(|| traffic.source());
+    let most = match (source, system) {
+        (None, Some(system)) => 2.0 * system.growth(None),
+        _ => f64::INFINITY,
+    };
+    (share * traffic.growth(system).min(most), source)
 }
 
 fn without_change(evidence: &Evidence<'_>) -> Vec<(f64, Candidate)> {
     let suspects: Vec<&Suspect> =
         evidence.findings.suspects.iter().filter(|suspect| suspect.strength > 0.0).take(MAX_SERVICES).collect();
-    let squares: f64 = suspects.iter().map(|suspect| suspect.blame * suspect.blame).sum();
+    let squares: f64 = suspects.iter().map(|suspect| suspect.blame.powf(BLAME_WEIGHT)).sum();
+    let blame = |suspect: &Suspect| suspect.blame.powf(BLAME_WEIGHT) / squares.max(1e-12);
+    let loads: Vec<(f64, Option<u32>)> = suspects.iter().map(|suspect| own_load(evidence, suspect)).collect();
     // The bonus is for "no change" as a whole: which service it was is for the blame alone to say.
-    let shared: f64 = suspects
-        .iter()
-        .filter(|suspect| !suspect.external)
-        .map(|suspect| suspect.blame * suspect.blame / squares.max(1e-12) * own_load(evidence, suspect))
-        .sum();
+    let shared: f64 = suspects.iter().zip(&loads).map(|(suspect, (load, _))| blame(suspect) * load).sum();
     let mut rows = Vec::new();
-    for suspect in suspects {
-        let traffic = evidence.traffic.get(&suspect.service);
-        let load = if suspect.external { 0.0 } else { own_load(evidence, suspect) };
-        let cause = match traffic.filter(|_| load > 0.0).map(tenant) {
-            Some(Some(tenant)) => Cause::Tenant(tenant),
-            Some(None) => Cause::Load,
-            None if suspect.external => Cause::Dependency,
-            None => Cause::Service,
-        };
-        let parts = vec![
-            (Part::Prior, if suspect.external { NO_CHANGE_OUTSIDE } else { NO_CHANGE }),
-            (Part::Blame, (suspect.blame * suspect.blame / squares.max(1e-12)).ln()),
-            (Part::Load, LOAD_WEIGHT * shared),
-        ];
+    let mut push = |cause: Cause, suspect: &Suspect, parts: Vec<(Part, f64)>| {
         let score = parts.iter().map(|part| part.1).sum();
-        rows.push((
-            score,
-            Candidate { cause, service: suspect.service, score: 0.0, effect: suspect.blame, lead_time: None, parts },
-        ));
+        let (service, effect) = (suspect.service, suspect.blame);
+        rows.push((score, Candidate { cause, service, score: 0.0, effect, lead_time: None, parts }));
+    };
+    for (suspect, (load, source)) in suspects.iter().zip(loads) {
+        let prior = (Part::Prior, if suspect.external { NO_CHANGE_OUTSIDE } else { NO_CHANGE });
+        let blame = (Part::Blame, blame(suspect).ln());
+        let cause = match source {
+            Some(tenant) if load > 0.0 => Cause::Tenant(tenant),
+            None if load > 0.0 => Cause::Load,
+            _ if suspect.external => Cause::Dependency,
+            _ => Cause::Service,
+        };
+        push(cause.clone(), suspect, vec![prior, blame, (Part::Load, LOAD_WEIGHT * shared)]);
+        if let Some((tenant, contrast)) = worst_tenant(evidence.findings, suspect.service)
+            && cause != Cause::Tenant(tenant)
+        {
+            push(Cause::Tenant(tenant), suspect, vec![prior, blame, (Part::Cohort, contrast)]);
+        }
     }
     let left = if rows.is_empty() { 0.0 } else { LEFT_OVER.ln() };
     let parts = vec![(Part::Prior, NO_CHANGE + left)];
@@ -332,7 +377,7 @@ mod tests {
     }
 
     fn change(id: &str, service: u32, time: i64) -> Change {
-        Change { id: id.into(), kind: "deploy".into(), service, version: NONE, time, succeeded: true }
+        Change { id: id.into(), kind: "deploy".into(), service, version: NONE, flag: NONE, time, succeeded: true }
     }
 
     fn ranked(findings: &Findings, changes: &[Change], traffic: &HashMap<u32, Traffic>) -> Vec<Candidate> {
@@ -367,31 +412,57 @@ mod tests {
     fn a_canary_that_fares_like_the_old_version_is_cleared() {
         let mut found = findings(&[1.0]);
         let during = |visits, bad| (Cohort::default(), Cohort { visits, bad });
-        found.cohorts.insert((0, 1), during(500.0, 100.0));
-        found.cohorts.insert((0, 2), during(100.0, 20.0));
+        found.cohorts.entry(0).or_default().insert(Group::Version(1), during(500.0, 100.0));
+        found.cohorts.entry(0).or_default().insert(Group::Version(2), during(100.0, 20.0));
+        found.cohorts.entry(0).or_default().insert(Group::Tenant(2), during(600.0, 120.0));
         let canary = Change { version: 2, ..change("canary", 0, 950 * SECOND) };
-        let part = |found: &Findings| cohort(found, &canary);
-        assert!(part(&found).abs() < 0.1, "{}", part(&found));
-        found.cohorts.insert((0, 1), during(500.0, 2.0));
-        assert!(part(&found) > 2.0);
-        found.cohorts.insert((0, 2), during(100.0, 0.0));
-        found.cohorts.insert((0, 1), during(500.0, 100.0));
-        assert!(part(&found) < -1.0);
+        assert!(cohort(&found, &canary, 1.0) < -1.0, "{}", cohort(&found, &canary, 1.0));
+        found.cohorts.entry(0).or_default().insert(Group::Version(1), during(500.0, 2.0));
+        assert_eq!(cohort(&found, &canary, 1.0), 3.0);
+        assert_eq!(cohort(&found, &canary, 0.0), 0.0, "in a service that is not to blame it is about something else");
+        found.cohorts.entry(0).or_default().insert(Group::Version(2), during(100.0, 0.0));
+        found.cohorts.entry(0).or_default().insert(Group::Version(1), during(500.0, 100.0));
+        assert_eq!(cohort(&found, &canary, 1.0), -3.0);
     }
 
     #[test]
-    fn grown_traffic_of_one_tenant_beats_an_idle_deploy() {
+    fn the_variant_that_came_with_a_flag_is_compared_with_the_other() {
+        let mut found = findings(&[1.0]);
+        let cohorts =
+            |before, during, bad| (Cohort { visits: before, bad: before / 100.0 }, Cohort { visits: during, bad });
+        let (off, on) = (Group::Flag(4, 0), Group::Flag(4, 1));
+        found.cohorts.entry(0).or_default().insert(off, cohorts(1000.0, 200.0, 2.0));
+        found.cohorts.entry(0).or_default().insert(on, cohorts(0.0, 200.0, 80.0));
+        let flipped = Change { flag: 4, ..change("flag", 0, 950 * SECOND) };
+        assert_eq!(cohort(&found, &flipped, 1.0), 3.0);
+        found.cohorts.entry(0).or_default().insert(off, cohorts(1000.0, 200.0, 80.0));
+        assert!(cohort(&found, &flipped, 1.0) < -1.0);
+        assert_eq!(cohort(&found, &Change { flag: 5, ..flipped }, 1.0), 0.0);
+    }
+
+    #[test]
+    fn grown_traffic_of_one_tenant_beats_a_deploy_that_proves_nothing() {
         let mut tenants = HashMap::from([(1, (5.0, 5.0)), (2, (5.0, 20.0))]);
         let traffic = |tenants: &HashMap<u32, (f64, f64)>| {
-            HashMap::from([(0, Traffic { before: 10.0, during: 25.0, tenants: tenants.clone() })])
+            let seen = (1000.0, 1000.0);
+            HashMap::from([(0, Traffic { before: 10.0, during: 25.0, seen, tenants: tenants.clone() })])
         };
-        let all = ranked(&findings(&[0.9, 0.1]), &[change("near", 1, 990 * SECOND)], &traffic(&tenants));
+        let all = ranked(&findings(&[0.9, 0.1]), &[change("near", 0, 990 * SECOND)], &traffic(&tenants));
         assert_eq!(all[0].cause, Cause::Tenant(2));
-        tenants.insert(1, (5.0, 12.0));
-        tenants.insert(2, (5.0, 13.0));
-        tenants.insert(3, (0.0, 0.0));
-        let spread = ranked(&findings(&[0.9, 0.1]), &[], &traffic(&tenants));
-        assert!(matches!(spread[0].cause, Cause::Tenant(_) | Cause::Load));
+        tenants = HashMap::from([(1, (5.0, 12.0)), (2, (5.0, 13.0))]);
+        let spread = ranked(&findings(&[0.9, 0.1]), &[change("near", 0, 990 * SECOND)], &traffic(&tenants));
+        assert_eq!(spread[0].cause, Cause::Load);
+    }
+
+    #[test]
+    fn a_tenant_whose_requests_alone_fail_is_a_cause() {
+        let mut found = findings(&[0.9, 0.1]);
+        let usual = Cohort { visits: 500.0, bad: 2.0 };
+        for (tenant, bad) in [(1, 2.0), (2, 1.0), (3, 60.0)] {
+            found.cohorts.entry(0).or_default().insert(Group::Tenant(tenant), (usual, Cohort { visits: 100.0, bad }));
+        }
+        let all = ranked(&found, &[], &HashMap::new());
+        assert_eq!((all[0].cause.clone(), all[0].service), (Cause::Tenant(3), 0));
     }
 
     #[test]
@@ -399,9 +470,8 @@ mod tests {
         let mut found = findings(&[1.0]);
         found.edges.insert((5, 0), 10.0);
         found.edges.insert((6, 5), 10.0);
-        let reached = reach(&found);
-        assert_eq!(reached[&5], (0.5, 1));
-        assert_eq!(reached[&6], (0.25, 2));
+        let reached = Blame::of(&found).reached;
+        assert_eq!((reached[&5], reached[&6]), (0.5, 0.25));
     }
 
     #[test]

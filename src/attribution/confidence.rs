@@ -35,8 +35,11 @@ pub struct Calibration {
     pub slope: f64,
 }
 
-/// The curve in use; none until one was fitted to labelled incidents, and then no confidence is given.
-pub const CALIBRATION: Option<Calibration> = None;
+/// The curve in use, fitted to the ten likeliest causes of each of 336 simulated incidents of services of about 20,000
+/// spans (seeds 500 to 527 and 600 to 619, the seven scenarios with such incidents), where its calibration error is 0.016.
+/// Simulated systems are tidier than real ones: where traces are incomplete or changes go unrecorded, expect to be right
+/// less often than this says.
+pub const CALIBRATION: Calibration = Calibration { intercept: 1.24, slope: 1.68 };
 
 /// The log-odds of evidence and prior, mixed by the reliability of the data.
 #[must_use]
@@ -48,10 +51,10 @@ pub fn mixed(input: &Input) -> f64 {
     reliability * logit(input.score) + (1.0 - reliability) * logit(prior)
 }
 
-/// The probability that a candidate is a cause; none without a calibration.
+/// The probability that a candidate is a cause.
 #[must_use]
-pub fn confidence(input: &Input) -> Option<f64> {
-    CALIBRATION.map(|curve| apply(curve, mixed(input)))
+pub fn confidence(input: &Input) -> f64 {
+    apply(CALIBRATION, mixed(input))
 }
 
 /// A mixed log-odds on a curve.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::anomaly::{ResourceSeries, Saturation, saturation};
+use super::contrast::Cohort;
 use super::stats::{Usual, quantile};
 use super::visits::{Feature, NONE, Visit, Visits, Vocabulary};
 
@@ -65,6 +66,8 @@ const OTHER_PATH: f64 = 0.2;
 const VANISHED: f64 = 0.8;
 /// A callee's delay beyond this share of the caller's duration explains what is odd about the caller.
 const EXPLAINS: f64 = 0.5;
+/// Share of the blame from which on a service has an onset of its own.
+const MUCH_BLAME: f64 = 0.1;
 /// Reasons kept a service.
 const MAX_REASONS: usize = 6;
 
@@ -155,14 +158,19 @@ pub struct Outcome {
     pub onset: Option<i64>,
 }
 
-/// How the visits of one version fared.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Cohort {
-    /// Visits.
-    pub visits: f64,
-    /// Visits with something unusual of their own.
-    pub bad: f64,
+/// What the visits of a service differ in, apart from what went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Group {
+    /// Version that served.
+    Version(u32),
+    /// Tenant that asked.
+    Tenant(u32),
+    /// Feature flag and the variant that it had.
+    Flag(u32, u32),
 }
+
+/// Groups of the visits of one service, before and from the onset on.
+pub type Groups = HashMap<Group, (Cohort, Cohort)>;
 
 /// Everything that was found.
 #[derive(Debug, Default)]
@@ -171,12 +179,12 @@ pub struct Findings {
     pub suspects: Vec<Suspect>,
     /// The outcome.
     pub outcome: Outcome,
-    /// By (service, version): before and during.
-    pub cohorts: HashMap<(u32, u32), (Cohort, Cohort)>,
+    /// How the visits of each group of a service fared: before, and from the onset on.
+    pub cohorts: HashMap<u32, Groups>,
     /// Calls between services in scope during the incident: (caller, callee) → calls.
     pub edges: HashMap<(u32, u32), f64>,
-    /// First unusual time by service, nanoseconds.
-    pub first_bad: HashMap<u32, i64>,
+    /// Onset at each service with much of the blame, nanoseconds.
+    pub onsets: HashMap<u32, i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,6 +263,7 @@ pub fn detect(
     let outcome = outcome(visits, window, &odds);
     let mut findings = Findings { outcome, ..Findings::default() };
     let mut sums = add_up(visits, window, &odds, &mut findings);
+    cohorts(visits, window, &odds, signal, &mut findings);
     share_gaps(&mut sums);
     for (service, sum) in sums.services {
         findings.suspects.push(suspect(service, &sum, &findings.outcome, signal, resources.get(&service)));
@@ -266,6 +275,10 @@ pub fn detect(
         }
     }
     finish(&mut findings.suspects);
+    for suspect in findings.suspects.iter().filter(|suspect| suspect.blame >= MUCH_BLAME) {
+        let at = onset(visits, window, &odds, |visit| visit.service == suspect.service);
+        findings.onsets.extend(at.map(|at| (suspect.service, at)));
+    }
     findings
 }
 
@@ -325,7 +338,7 @@ impl ErrorLike {
         match feature {
             Feature::ErrorLog(_) | Feature::Failed(_) => true,
             Feature::Operation(name) => self.operations.get(name as usize).copied().unwrap_or(false),
-            Feature::Call(_) | Feature::Log(_) => false,
+            Feature::Call(_) | Feature::Log(_) | Feature::Flag(..) => false,
         }
     }
 }
@@ -443,6 +456,9 @@ impl ActiveTime {
 /// Seconds in a bin of the onset search.
 const ONSET_BIN: i64 = 5_000_000_000;
 
+/// Standard deviations by which odd visits must exceed the usual number, or their times say nothing.
+const ONSET_SURE: f64 = 3.0;
+
 fn outcome(visits: &Visits, window: &Window, odds: &[Odd]) -> Outcome {
     let mut outcome = Outcome::default();
     let (mut before, mut during): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
@@ -499,19 +515,21 @@ fn onset(visits: &Visits, window: &Window, odds: &[Odd], of: impl Fn(&Visit) -> 
                 all_before += visit.weight;
                 bad_before += f64::from(odd.is_bad()) * visit.weight;
             }
-            Phase::During => {
-                let bin = bins.entry((visit.start - window.from) / ONSET_BIN).or_default();
+            Phase::Outside if visit.start < window.until || visit.start >= window.to => {}
+            // Alerts come late: trouble may have begun in the time that is neither usual nor surely part of it.
+            Phase::During | Phase::Outside => {
+                let bin = bins.entry((visit.start - window.from).div_euclid(ONSET_BIN)).or_default();
                 bin.0 += f64::from(odd.is_bad()) * visit.weight;
                 bin.1 += visit.weight;
             }
-            Phase::Outside => {}
         }
     }
     let usual = bad_before / f64::max(all_before, 1.0);
     let total: f64 = bins.values().map(|bin| bin.0).sum();
     let visits: f64 = bins.values().map(|bin| bin.1).sum();
     let level = f64::midpoint(usual, total / f64::max(visits, 1.0));
-    if total <= 0.0 || level <= usual {
+    let chance = (usual * visits + 1.0).sqrt();
+    if total - usual * visits < ONSET_SURE * chance {
         return None;
     }
     // The cumulative sum of (bad − level·all) is lowest just before the trouble begins.
@@ -594,20 +612,12 @@ fn add_up(visits: &Visits, window: &Window, odds: &[Odd], findings: &mut Finding
             _ => pair.1 += weight,
         };
         count(&mut sum.visits);
-        let cohort = findings.cohorts.entry((visit.service, visit.version)).or_default();
-        let cohort = if phase == Phase::Before { &mut cohort.0 } else { &mut cohort.1 };
-        cohort.visits += weight;
         let structure = odd.own_structure();
-        cohort.bad += weight * f64::from(odd.latency > 0.0 || structure > 0.5);
         if odd.known {
             count(&mut sum.known);
         }
         sum.latency.add(phase, odd.latency, f64::from(odd.latency > 0.0), weight);
         sum.structure.add(phase, structure, structure, weight);
-        if phase == Phase::During && odd.is_bad() {
-            let first = findings.first_bad.entry(visit.service).or_insert(visit.start);
-            *first = (*first).min(visit.start);
-        }
         let Some(caller) = visit.caller.and_then(|up| visits.all.get(up as usize)) else { continue };
         if caller.in_scope {
             *findings.edges.entry((caller.service, visit.service)).or_default() += weight;
@@ -619,6 +629,33 @@ fn add_up(visits: &Visits, window: &Window, odds: &[Odd], findings: &mut Finding
         }
     }
     sums
+}
+
+/// How every group of visits fared. Visits count once each, whatever they stand for: what is compared is chance.
+fn cohorts(visits: &Visits, window: &Window, odds: &[Odd], signal: Signal, findings: &mut Findings) {
+    let onset = findings.outcome.onset.map_or(window.from, |onset| onset.max(window.from));
+    for (visit, odd) in visits.all.iter().zip(odds).filter(|(visit, odd)| visit.in_scope && odd.known) {
+        let before = match phase(window, visit.start) {
+            Phase::Before => true,
+            Phase::During if visit.start >= onset => false,
+            _ => continue,
+        };
+        let (slow, broken) = (odd.latency > 0.0, odd.own_structure() > 0.5);
+        let bad = match signal {
+            Signal::Any => slow || broken,
+            Signal::Latency => slow,
+            Signal::Errors => broken,
+        };
+        let version = (visit.version != NONE).then_some(Group::Version(visit.version));
+        let tenant = (visit.tenant != NONE).then_some(Group::Tenant(visit.tenant));
+        let flags = visits.flags(visit).map(|(flag, variant)| Group::Flag(flag, variant));
+        for group in version.into_iter().chain(tenant).chain(flags) {
+            let cohort = findings.cohorts.entry(visit.service).or_default().entry(group).or_default();
+            let cohort = if before { &mut cohort.0 } else { &mut cohort.1 };
+            cohort.visits += 1.0;
+            cohort.bad += f64::from(bad);
+        }
+    }
 }
 
 /// A slow edge may be its caller's doing or its callee's: the one whose other edges are slow too. With nothing to

@@ -64,6 +64,17 @@ pub struct LogLine {
     pub error: bool,
 }
 
+/// A feature flag that was evaluated within a span.
+#[derive(Debug, Clone, Copy)]
+pub struct Evaluation {
+    /// Hash of trace id and span id.
+    pub span: u64,
+    /// Flag.
+    pub flag: u32,
+    /// The variant that it had.
+    pub variant: u32,
+}
+
 /// Something that can be seen inside a visit or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Feature {
@@ -77,6 +88,8 @@ pub enum Feature {
     ErrorLog(u32),
     /// A span of that name with status error.
     Failed(u32),
+    /// A flag that was evaluated, and its variant. Last in order: [`Visits::features`] ends before these.
+    Flag(u32, u32),
 }
 
 /// What one service did for one request.
@@ -113,6 +126,7 @@ pub struct Visit {
     /// Whether the alerting service is this or an ancestor.
     pub in_scope: bool,
     features: (u32, u32),
+    flags: u32,
 }
 
 /// All visits, callers before callees.
@@ -131,6 +145,16 @@ impl Visits {
     pub fn features(&self, visit: &Visit) -> &[Feature] {
         self.features.get(visit.features.0 as usize..visit.features.1 as usize).unwrap_or_default()
     }
+
+    /// Flags that were evaluated inside a visit, with their variants.
+    pub fn flags(&self, visit: &Visit) -> impl Iterator<Item = (u32, u32)> {
+        let from = visit.features.1 as usize;
+        let flags = self.features.get(from..from + visit.flags as usize).unwrap_or_default();
+        flags.iter().filter_map(|feature| match feature {
+            Feature::Flag(flag, variant) => Some((*flag, *variant)),
+            _ => None,
+        })
+    }
 }
 
 /// Names used by spans and their logs.
@@ -144,6 +168,10 @@ pub struct Vocabulary {
     pub versions: Names,
     /// Tenants.
     pub tenants: Names,
+    /// Feature flags.
+    pub flags: Names,
+    /// Variants of flags.
+    pub variants: Names,
     /// Log templates by (service, is an error).
     pub templates: Templates<(u32, bool)>,
 }
@@ -160,9 +188,10 @@ struct Builder<'a> {
     entry: Vec<u32>,
 }
 
-/// Fold spans and their log lines into visits. `alerting` limits the scope to what that service did or caused.
+/// Fold spans, their log lines and the flags evaluated in them into visits. `alerting` limits the scope to what that
+/// service did or caused.
 #[must_use]
-pub fn fold(spans: &[Span], logs: &[LogLine], alerting: Option<u32>) -> Visits {
+pub fn fold(spans: &[Span], logs: &[LogLine], flags: &[Evaluation], alerting: Option<u32>) -> Visits {
     let mut malformed = 0;
     let mut by_id: HashMap<u64, u32> = HashMap::with_capacity(spans.len());
     let mut parent = vec![UNASSIGNED; spans.len()];
@@ -187,7 +216,7 @@ pub fn fold(spans: &[Span], logs: &[LogLine], alerting: Option<u32>) -> Visits {
     visits.malformed = malformed;
     builder.externals(&mut visits);
     builder.own_time(&mut visits);
-    builder.features(&mut visits, logs, &by_id);
+    builder.features(&mut visits, (logs, flags), &by_id);
     order_and_scope(&mut visits, alerting);
     visits
 }
@@ -252,6 +281,7 @@ impl Builder<'_> {
                 weight: f64::from(span.weight),
                 in_scope: false,
                 features: (0, 0),
+                flags: 0,
             }
         });
         Visits { all: all.collect(), features: Vec::new(), malformed: 0 }
@@ -287,6 +317,7 @@ impl Builder<'_> {
                 weight: f64::from(span.weight),
                 in_scope: false,
                 features: (0, 0),
+                flags: 0,
             });
         }
     }
@@ -323,7 +354,8 @@ impl Builder<'_> {
         }
     }
 
-    fn features(&self, visits: &mut Visits, logs: &[LogLine], by_id: &HashMap<u64, u32>) {
+    fn features(&self, visits: &mut Visits, notes: (&[LogLine], &[Evaluation]), by_id: &HashMap<u64, u32>) {
+        let (logs, flags) = notes;
         let mut seen: Vec<(u32, Feature)> = Vec::with_capacity(self.spans.len() + logs.len());
         for (at, span) in self.spans.iter().enumerate() {
             let visit = self.visit_of[at];
@@ -340,6 +372,11 @@ impl Builder<'_> {
                 seen.push((self.visit_of[at as usize], feature));
             }
         }
+        for evaluated in flags {
+            if let Some(&at) = by_id.get(&evaluated.span) {
+                seen.push((self.visit_of[at as usize], Feature::Flag(evaluated.flag, evaluated.variant)));
+            }
+        }
         for (number, visit) in visits.all.iter().enumerate() {
             if let Some(caller) = visit.caller {
                 seen.push((caller, Feature::Call(visit.service)));
@@ -353,10 +390,13 @@ impl Builder<'_> {
         for (at, (visit, feature)) in seen.into_iter().enumerate() {
             let at = u32::try_from(at).unwrap_or(UNASSIGNED);
             if let Some(visit) = visits.all.get_mut(visit as usize) {
-                if visit.features.1 == 0 {
-                    visit.features.0 = at;
+                if visit.features.1 == 0 && visit.flags == 0 {
+                    visit.features = (at, at);
                 }
-                visit.features.1 = at + 1;
+                match feature {
+                    Feature::Flag(..) => visit.flags += 1,
+                    _ => visit.features.1 = at + 1,
+                }
                 // A failure anywhere inside is the visit's only when its entry says so: a handled error is not one.
             }
             visits.features.push(feature);
@@ -444,7 +484,7 @@ mod tests {
             span(5, 1, 1, Side::Caller, 30, 40),
             span(6, 5, 3, Side::Other, 31, 38),
         ];
-        let visits = fold(&spans, &[], None);
+        let visits = fold(&spans, &[], &[], None);
         let own: Vec<f64> = visits.all.iter().map(|visit| visit.own).collect();
         assert_eq!(own, [40.0, 30.0, 38.0], "100 − the union of 10..50 and 30..70");
         let gaps: Vec<f64> = visits.all.iter().map(|visit| visit.gap).collect();
@@ -457,7 +497,7 @@ mod tests {
         let spans =
             [span(1, 0, 1, Side::Other, 0, 100), span(2, 1, 2, Side::Other, 0, 50), span(3, 2, 3, Side::Other, 0, 20)];
         let scope: Vec<(u32, bool)> =
-            fold(&spans, &[], Some(2)).all.iter().map(|visit| (visit.service, visit.in_scope)).collect();
+            fold(&spans, &[], &[], Some(2)).all.iter().map(|visit| (visit.service, visit.in_scope)).collect();
         assert_eq!(scope, [(1, false), (2, true), (3, true)]);
     }
 
@@ -470,15 +510,15 @@ mod tests {
             span(4, 99, 3, Side::Other, 0, 10),
             span(4, 99, 3, Side::Other, 0, 10),
         ];
-        let visits = fold(&spans, &[], None);
+        let visits = fold(&spans, &[], &[], None);
         assert_eq!(visits.all.len(), 3);
         assert_eq!(visits.malformed, 2);
         spans = (1..=100_000).map(|id| span(id, id - 1, (id % 2) as u32, Side::Other, 0, 10)).collect();
-        let deep = fold(&spans, &[], None);
+        let deep = fold(&spans, &[], &[], None);
         assert_eq!(deep.all.len(), 100_000);
         assert!(deep.all.iter().enumerate().all(|(at, visit)| visit.caller.is_none_or(|up| (up as usize) < at)));
         let across = [span(1, 2, 1, Side::Other, 0, 10), span(2, 1, 2, Side::Other, 0, 10)];
-        assert!(fold(&across, &[], None).malformed > 0);
+        assert!(fold(&across, &[], &[], None).malformed > 0);
     }
 
     #[test]
@@ -486,7 +526,7 @@ mod tests {
         let mut client = span(2, 1, 1, Side::Caller, 10, 40);
         client.peer = 7;
         client.error = true;
-        let visits = fold(&[span(1, 0, 1, Side::Other, 0, 100), client], &[], None);
+        let visits = fold(&[span(1, 0, 1, Side::Other, 0, 100), client], &[], &[], None);
         let peer = &visits.all[1];
         assert_eq!((peer.service, peer.external, peer.own, peer.error), (7, true, 40.0, true));
         assert_eq!(visits.all[0].own, 60.0);
@@ -494,11 +534,13 @@ mod tests {
     }
 
     #[test]
-    fn logs_land_in_the_visit_of_their_span() {
+    fn logs_and_flags_land_in_the_visit_of_their_span() {
         let spans = [span(1, 0, 1, Side::Other, 0, 100), span(2, 1, 1, Side::Other, 0, 50)];
         let logs = [LogLine { span: 2, template: 5, error: true }, LogLine { span: 77, template: 6, error: false }];
-        let visits = fold(&spans, &logs, None);
+        let flags = [Evaluation { span: 1, flag: 8, variant: 9 }, Evaluation { span: 78, flag: 8, variant: 9 }];
+        let visits = fold(&spans, &logs, &flags, None);
         assert!(visits.features(&visits.all[0]).contains(&Feature::ErrorLog(5)));
         assert_eq!(visits.features(&visits.all[0]).len(), 2);
+        assert_eq!(visits.flags(&visits.all[0]).collect::<Vec<_>>(), [(8, 9)]);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use parking_lot::RwLock;
 
 use super::settings::Settings;
@@ -40,9 +41,34 @@ pub struct Client {
     pub settings: Settings,
     /// All connections of the server.
     pub connections: Arc<Connections>,
+    /// Inside of a transaction, the tables at the versions at which it has read them; none outside.
+    pub snapshot: RwLock<Option<BTreeMap<&'static str, Arc<dyn TableProvider>>>>,
 }
 
 impl Client {
+    /// From now on every table is read at the version at which it is read first.
+    pub fn pin(&self) {
+        *self.snapshot.write() = Some(BTreeMap::new());
+    }
+
+    /// The newest versions again.
+    pub fn unpin(&self) {
+        *self.snapshot.write() = None;
+    }
+
+    /// A table as this transaction has read it before.
+    #[must_use]
+    pub fn pinned(&self, table: &str) -> Option<Arc<dyn TableProvider>> {
+        self.snapshot.read().as_ref()?.get(table).cloned()
+    }
+
+    /// Keep a table as it was read, if a transaction is open.
+    pub fn keep(&self, table: &'static str, provider: &Arc<dyn TableProvider>) {
+        if let Some(pinned) = self.snapshot.write().as_mut() {
+            pinned.insert(table, Arc::clone(provider));
+        }
+    }
+
     /// User name.
     #[must_use]
     pub fn user(&self) -> &str {

@@ -10,11 +10,13 @@ use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionState;
 
+use super::Client;
 use super::builtin_sql::View;
 use super::lake_table::LakeTable;
 use super::system::SystemTable;
 use crate::error::Error;
 use crate::model::Table;
+use crate::operators::asof_join;
 use crate::storage::Lake;
 
 // The engine hands out its state behind this kind of lock.
@@ -27,6 +29,7 @@ pub(super) struct LakeSchema {
     views: Vec<View>,
     computed: Vec<&'static dyn SystemTable>,
     own: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
+    client: Arc<Client>,
     state: StateRef,
 }
 
@@ -42,9 +45,11 @@ impl LakeSchema {
         tables: Vec<&'static Table>,
         views: Vec<View>,
         computed: Vec<&'static dyn SystemTable>,
+        client: &Arc<Client>,
         state: StateRef,
     ) -> Self {
-        Self { lake: Arc::clone(lake), tables, views, computed, own: RwLock::default(), state }
+        let client = Arc::clone(client);
+        Self { lake: Arc::clone(lake), tables, views, computed, own: RwLock::default(), client, state }
     }
 
     fn own(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
@@ -53,7 +58,7 @@ impl LakeSchema {
 
     async fn view(&self, view: &View) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(state) = self.state.upgrade().map(|state| state.read().clone()) else { return Ok(None) };
-        let plan = state.create_logical_plan(view.sql).await?;
+        let plan = asof_join::plan(&state, view.sql).await?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned())))))
     }
 }
@@ -83,8 +88,13 @@ impl SchemaProvider for LakeSchema {
             return Ok(Some(own));
         }
         if let Some(table) = self.tables.iter().find(|table| table.name == name) {
-            let provider = LakeTable::open(&self.lake, table).await.map_err(engine_error)?;
-            return Ok(Some(Arc::new(provider)));
+            if let Some(pinned) = self.client.pinned(table.name) {
+                return Ok(Some(pinned));
+            }
+            let provider: Arc<dyn TableProvider> =
+                Arc::new(LakeTable::open(&self.lake, table).await.map_err(engine_error)?);
+            self.client.keep(table.name, &provider);
+            return Ok(Some(provider));
         }
         if let Some(view) = self.views.iter().find(|view| view.name == name) {
             return self.view(view).await;

@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::model;
 use crate::storage::Lake;
 
+pub use crate::dialect::{PG_TYPE, pg_type_of};
 pub use builtin_sql::{ReportFile, View, report_files, views};
 pub use client::Client;
 
@@ -27,20 +28,11 @@ pub use client::Client;
 pub fn register(context: &SessionContext, lake: &Arc<Lake>, client: &Arc<Client>) -> Result<()> {
     let catalog = MemoryCatalogProvider::new();
     let state = context.state_weak_ref();
-    let public = lake_schema::LakeSchema::new(lake, model::tables(), views(), Vec::new(), state.clone());
+    let public = lake_schema::LakeSchema::new(lake, model::tables(), views(), Vec::new(), client, state.clone());
     catalog.register_schema("public", Arc::new(public))?;
-    let system = lake_schema::LakeSchema::new(lake, model::system_tables(), Vec::new(), system::all(), state);
+    let system = lake_schema::LakeSchema::new(lake, model::system_tables(), Vec::new(), system::all(), client, state);
     catalog.register_schema("system", Arc::new(system))?;
     pg_catalog::register(context, &catalog, client, context.state_weak_ref())?;
     context.register_catalog("ascribe", Arc::new(catalog));
     Ok(())
-}
-
-/// Metadata of a field that names its PostgreSQL type by OID, where the Arrow type alone does not say it.
-pub const PG_TYPE: &str = "pg_type";
-
-/// The OID of the PostgreSQL type that a field says it has.
-#[must_use]
-pub fn pg_type_of(field: &datafusion::arrow::datatypes::Field) -> Option<u32> {
-    field.metadata().get(PG_TYPE)?.parse().ok()
 }

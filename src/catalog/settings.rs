@@ -103,6 +103,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("statement_timeout", "0", Kind::Millis, false, "Longest time of a statement, milliseconds; 0 is none."),
     setting("synchronous_commit", "on", Kind::Text, false, "A commit is in the object store when it is reported."),
     setting("TimeZone", "UTC", Kind::Zone, true, "The zone that times are shown in."),
+    setting("transaction_deferrable", "off", Kind::Bool, false, "Whether this transaction is deferrable."),
     setting("transaction_isolation", "read committed", Kind::Text, false, "The isolation of this transaction."),
     setting("transaction_read_only", "off", Kind::Bool, false, "Whether this transaction only reads."),
     setting("work_mem", "4096", Kind::Text, false, "The engine shares one pool of memory; this is not used."),
@@ -259,7 +260,8 @@ fn check(name: &str, value: &str) -> Result<String> {
         Kind::Millis => show_millis(millis(&lower).ok_or_else(|| {
             bad().hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
         })?),
-        Kind::OneOf(words) if words.contains(&lower.as_str()) => setting.default.to_owned(),
+        // A value of a connection string may come in quotes.
+        Kind::OneOf(words) if words.contains(&lower.trim_matches('\'')) => setting.default.to_owned(),
         Kind::OneOf(_) => {
             let error =
                 UserError::new(sqlstate::NOT_SUPPORTED, format!("{} can only be {}", setting.name, setting.default));

@@ -9,6 +9,7 @@ use ascribe::Database;
 use ascribe::config::{Config, DEFAULT_LISTEN};
 use ascribe::error::{Result, UserError, sqlstate};
 use ascribe::ingest::{self, Options, Progress};
+use ascribe::server::http::Receive;
 use ascribe::simulate::{self, Plan, Scenario};
 use ascribe::storage::Lake;
 use datafusion::arrow::array::AsArray;
@@ -56,7 +57,8 @@ impl Demo {
         if self.no_serve {
             return Ok(ExitCode::SUCCESS);
         }
-        super::serve::serve(database, &self.listen).await
+        let nothing = Receive { http: None, grpc: None, ..Receive::default() };
+        super::serve::serve(database, &self.listen, nothing).await
     }
 }
 

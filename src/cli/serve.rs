@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use ascribe::Database;
-use ascribe::config::DEFAULT_LISTEN;
+use ascribe::config::{DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP};
 use ascribe::error::Result;
 use ascribe::reports::{self, Scheduler};
+use ascribe::server::http::{self, Receive};
 use ascribe::server::{self, Serve as Settings};
 use tokio::sync::watch;
 
@@ -18,27 +19,44 @@ pub(super) struct Serve {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
     listen: String,
+    /// Where to receive OTLP over HTTP, and webhooks; `off` for nowhere
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_OTLP_HTTP)]
+    otlp_http: String,
+    /// Where to receive OTLP over gRPC; `off` for nowhere
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_OTLP_GRPC)]
+    otlp_grpc: String,
 }
 
 impl Serve {
     pub(super) async fn run(self) -> Ended {
         let database = Database::open(&self.lake.url()).await?;
-        serve(database, &self.listen).await
+        let address = |given: String| (given != "off").then_some(given);
+        let (http, grpc) = (address(self.otlp_http), address(self.otlp_grpc));
+        serve(database, &self.listen, Receive { http, grpc, ..Receive::default() }).await
     }
 }
 
-/// Serve until told to stop, then let running queries end.
-pub(super) async fn serve(database: Database, listen: &str) -> Ended {
+/// Serve until told to stop, then land what was received and let running queries end.
+pub(super) async fn serve(database: Database, listen: &str, receive: Receive) -> Ended {
     let settings = Settings { listen: vec![listen.to_owned()], ..Settings::default() };
     let server = server::serve(database.clone(), settings).await?;
+    let receiving = http::receive(&database, receive).await?;
     let (stop, stopped) = watch::channel(false);
     let scheduler = tokio::spawn(Scheduler::new(database, reports::all()?).run(stopped));
     let at = server.local_addr();
     println!("\nListening. Connect with:\n\n  psql -h {} -p {} -U ascribe ascribe\n", at.ip(), at.port());
+    if let Some(at) = receiving.http_addr() {
+        println!("Receiving OTLP over HTTP at http://{at}, and webhooks at http://{at}/webhooks/…");
+    }
+    if let Some(at) = receiving.grpc_addr() {
+        println!("Receiving OTLP over gRPC at http://{at}");
+    }
     told_to_stop().await?;
     stop.send(true).ok();
+    let received = receiving.shutdown().await;
     server.shutdown().await;
     scheduler.await.ok();
+    received?;
     Ok(ExitCode::SUCCESS)
 }
 

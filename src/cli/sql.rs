@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use ascribe::Database;
 use ascribe::error::{Result, UserError, sqlstate};
+use ascribe::operators::asof_join;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::UInt64Type;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::parser::Statement;
 
 use super::format::{Format, write};
 use super::{Ended, LakeArgument, prompt};
@@ -57,9 +57,7 @@ fn stdin() -> Result<String> {
 
 /// Run statements in order and show what each returns; the first that fails ends it.
 pub(super) async fn run_all(session: &SessionContext, text: &str, format: Format) -> Result<()> {
-    let dialect = PostgreSqlDialect {};
-    let statements = DFParserBuilder::new(text).with_dialect(&dialect).build()?.parse_statements()?;
-    for statement in statements {
+    for statement in asof_join::parse(text)? {
         run_one(session, statement, format).await?;
     }
     Ok(())

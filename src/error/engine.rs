@@ -71,7 +71,7 @@ fn engine(error: &DataFusionError) -> UserError {
         DataFusionError::SQL(parser, _) => syntax(parser),
         DataFusionError::SchemaError(schema, _) => schema_error(schema),
         DataFusionError::Plan(message) => plan(first_line(message)),
-        DataFusionError::NotImplemented(message) => UserError::new(sqlstate::NOT_SUPPORTED, first_line(message)),
+        DataFusionError::NotImplemented(message) => not_implemented(first_line(message)),
         DataFusionError::ResourcesExhausted(message) => UserError::new(sqlstate::OUT_OF_MEMORY, "out of memory")
             .detail(first_line(message))
             .hint("let the query read less, or start the server with a higher memory limit"),
@@ -114,6 +114,15 @@ fn syntax(error: &ParserError) -> UserError {
 fn schema_error(error: &SchemaError) -> UserError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            if let Some(relation) = &field.relation
+                && !valid_fields.is_empty()
+                && !valid_fields
+                    .iter()
+                    .any(|known| known.relation.as_ref().is_some_and(|of| of.table() == relation.table()))
+            {
+                let message = format!("missing FROM-clause entry for table \"{}\"", relation.table());
+                return UserError::new(sqlstate::UNDEFINED_TABLE, message);
+            }
             let name = match &field.relation {
                 Some(relation) => format!("{}.{}", relation.table(), field.name),
                 None => format!("\"{}\"", field.name),
@@ -184,8 +193,35 @@ fn plan(message: String) -> UserError {
     {
         return UserError::new("42803", message);
     }
+    if let Some((code, words)) =
+        PLANS.iter().find(|(part, ..)| message.contains(part)).map(|(_, code, words)| (*code, *words))
+    {
+        let error = UserError::new(code, if words.is_empty() { message.clone() } else { words.to_owned() });
+        return if words.is_empty() { error } else { error.detail(message) };
+    }
     UserError::new("42000", message)
 }
+
+/// A part of what the engine says when it cannot plan a statement, the code, and PostgreSQL's words if they are always the
+/// same.
+const PLANS: [(&str, &str, &str); 12] = [
+    ("Projections require unique expression names", "42701", ""),
+    ("should only return one column", sqlstate::SYNTAX, "subquery must return only one column"),
+    ("Aggregate function calls cannot be nested", "42803", "aggregate function calls cannot be nested"),
+    ("Aggregate functions are not allowed in the WHERE", "42803", "aggregate functions are not allowed in WHERE"),
+    (
+        "queries have different number of columns",
+        sqlstate::SYNTAX,
+        "each UNION query must have the same number of columns",
+    ),
+    ("Order by column out of bounds", "42P10", "ORDER BY position is not in select list"),
+    ("For SELECT DISTINCT, ORDER BY", "42P10", "for SELECT DISTINCT, ORDER BY expressions must appear in select list"),
+    ("LIMIT must be >= 0", "2201W", "LIMIT must not be negative"),
+    ("OFFSET must be >=", "2201X", "OFFSET must not be negative"),
+    ("failed to match any signature", sqlstate::UNDEFINED_FUNCTION, ""),
+    ("expects", sqlstate::UNDEFINED_FUNCTION, ""),
+    ("does not support zero arguments", sqlstate::UNDEFINED_FUNCTION, ""),
+];
 
 /// Type names as SQL has them, in place of the engine's own.
 fn sql_types(message: &str) -> String {
@@ -208,8 +244,32 @@ fn sql_types(message: &str) -> String {
     NAMES.iter().fold(message.to_owned(), |text, (ours, sql)| text.replace(ours, sql))
 }
 
+fn not_implemented(message: String) -> UserError {
+    if let Some(name) = message.strip_prefix("Unsupported SQL type ") {
+        return UserError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", name.to_lowercase()));
+    }
+    if message.contains("Physical plan does not support logical expression") {
+        return UserError::new(
+            sqlstate::NOT_SUPPORTED,
+            "a subquery that looks at the outer query like this is not supported",
+        )
+        .detail(message)
+        .hint("compare for equality only, or write it as a join");
+    }
+    UserError::new(sqlstate::NOT_SUPPORTED, message)
+}
+
 fn execution(message: String) -> UserError {
     let lower = message.to_lowercase();
+    let known = [
+        ("square root of a negative", "2201F"),
+        ("negative substring length", "22011"),
+        ("negative count not allowed", "22011"),
+        ("field position must not be zero", sqlstate::INVALID_PARAMETER),
+    ];
+    if let Some((_, code)) = known.iter().find(|(part, _)| lower.contains(part)) {
+        return UserError::new(code, message);
+    }
     if let Some(name) = message.strip_prefix("relation \"").and_then(|rest| rest.strip_suffix("\" already exists")) {
         return UserError::new("42P07", format!("relation \"{name}\" already exists"));
     }

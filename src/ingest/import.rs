@@ -13,10 +13,11 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::files::{self, InputFile};
+use super::ingests::{self, Ingest};
 use super::{Input, Options, Output, Rejections, Source, incidents, ownership};
 use crate::config;
 use crate::error::{Error, Result, UserError, sqlstate};
-use crate::model::system::{INGESTS, IngestBuilder, IngestRow};
+use crate::model::system::{INGESTS, IngestBuilder};
 use crate::model::{self, RowBuilder, Table};
 use crate::storage::{Commit, Lake, Outcome, Replace, TableWriter};
 
@@ -50,13 +51,7 @@ impl Summary {
     /// How many records did not land.
     #[must_use]
     pub fn rejections(&self) -> u64 {
-        count(&self.rejected, false)
-    }
-
-    fn absorb(&mut self, rejected: BTreeMap<String, Rejections>) {
-        for (reason, found) in rejected {
-            self.rejected.entry(reason).and_modify(|known| known.count += found.count).or_insert(found);
-        }
+        ingests::count(&self.rejected, false)
     }
 }
 
@@ -153,21 +148,12 @@ struct Landed {
     ingests: Vec<Ingest>,
 }
 
-struct Ingest {
-    origin: String,
-    hash: String,
-    bytes: u64,
-    rows: u64,
-    rejected: BTreeMap<String, Rejections>,
-}
-
 impl Run<'_> {
     fn replaces(&self) -> bool {
         self.source.replaces(self.options)
     }
 
     async fn land(mut self, group: Vec<Pending>) -> Result<()> {
-        let started = self.lake.clock().now_micros();
         let ids: Vec<String> = group.iter().map(|pending| pending.id.clone()).collect();
         if group.len() > 1 && !self.replaces() && self.any_known(&ids).await? {
             // An interrupted import left some rows of this group: each file decides for itself what is missing.
@@ -182,7 +168,7 @@ impl Run<'_> {
             }
         }
         match broken {
-            None => self.commit(landed, ids, started).await,
+            None => self.commit(landed, ids).await,
             Some((_, error)) if self.replaces() => Err(error.into()),
             Some((origin, error)) if group.len() == 1 => {
                 self.summary.unreadable.insert(origin, error);
@@ -253,7 +239,8 @@ impl Run<'_> {
             Ok(rejected) => rejected,
             Err(error) => return Ok(Err(in_file(&error, &origin))),
         };
-        landed.ingests.push(Ingest { origin, hash, bytes, rows, rejected });
+        let (importer, hash) = (source.name(), Some(hash));
+        landed.ingests.push(Ingest { importer, origin, hash, started: now, bytes, rows, rejected });
         Ok(Ok(()))
     }
 
@@ -278,11 +265,12 @@ impl Run<'_> {
         }
     }
 
-    async fn commit(&mut self, mut landed: Landed, ids: Vec<String>, started: i64) -> Result<()> {
-        if let Some(rows) = ownership::land(self.lake, std::mem::take(&mut landed.owners), &ids).await? {
+    async fn commit(&mut self, mut landed: Landed, ids: Vec<String>) -> Result<()> {
+        let commit = Commit { transactions: ids.clone(), ..Commit::default() };
+        if let Some(rows) = ownership::land(self.lake, std::mem::take(&mut landed.owners), &commit).await? {
             *self.summary.rows.entry("ownership").or_default() += rows;
         }
-        if let Some(rows) = incidents::land(self.lake, std::mem::take(&mut landed.incidents), &ids).await? {
+        if let Some(rows) = incidents::land(self.lake, std::mem::take(&mut landed.incidents), &commit).await? {
             *self.summary.rows.entry("incidents").or_default() += rows;
         }
         let fingerprint = fingerprint(&ids);
@@ -292,7 +280,7 @@ impl Run<'_> {
             let commit = if name == model::cost::COSTS.name {
                 restatement(&landed.exports, fingerprint)
             } else {
-                Commit { transactions: ids.clone(), ..Commit::default() }
+                commit.clone()
             };
             if let Outcome::Committed(_) = writer.commit(commit).await? {
                 *self.summary.rows.entry(name).or_default() += rows;
@@ -303,29 +291,16 @@ impl Run<'_> {
             self.summary.skipped.extend(landed.ingests.into_iter().map(|ingest| ingest.origin));
             return Ok(());
         }
-        self.record(landed.ingests, ids, started).await
+        self.record(landed.ingests, ids).await
     }
 
-    async fn record(&mut self, ingests: Vec<Ingest>, ids: Vec<String>, started: i64) -> Result<()> {
+    async fn record(&mut self, ingests: Vec<Ingest>, ids: Vec<String>) -> Result<()> {
         let finished = self.lake.clock().now_micros();
         let mut builder = IngestBuilder::default();
         for ingest in ingests {
-            let rejected = count(&ingest.rejected, false);
-            builder.append(&IngestRow {
-                ingest_id: Some(uuid::Uuid::now_v7().to_string().into()),
-                importer: Some(self.source.name().into()),
-                origin: Some(ingest.origin.into()),
-                content_hash: Some(ingest.hash.into()),
-                started_at: Some(started),
-                finished_at: Some(finished),
-                bytes: i64::try_from(ingest.bytes).ok(),
-                rows_landed: i64::try_from(ingest.rows).ok(),
-                rows_rejected: i64::try_from(rejected).ok(),
-                rejections: (!ingest.rejected.is_empty()).then(|| as_json(&ingest.rejected).into()),
-                ..IngestRow::default()
-            });
+            ingest.append_to(&mut builder, finished);
             self.summary.files += 1;
-            self.summary.absorb(ingest.rejected);
+            ingests::absorb(&mut self.summary.rejected, ingest.rejected);
         }
         let mut writer = self.lake.writer(&INGESTS).await?;
         writer.write(builder.finish(self.source.name(), finished)).await?;
@@ -333,17 +308,6 @@ impl Run<'_> {
         writer.commit(Commit { transactions, ..Commit::default() }).await?;
         Ok(())
     }
-}
-
-fn count(rejected: &BTreeMap<String, Rejections>, unused: bool) -> u64 {
-    rejected.values().filter(|rejections| rejections.unused == unused).map(|rejections| rejections.count).sum()
-}
-
-fn as_json(rejected: &BTreeMap<String, Rejections>) -> String {
-    let entries = rejected
-        .iter()
-        .map(|(reason, found)| serde_json::json!({ "reason": reason, "count": found.count, "sample": found.sample }));
-    serde_json::Value::from_iter(entries).to_string()
 }
 
 fn in_file(error: &Error, origin: &str) -> UserError {
@@ -392,5 +356,5 @@ fn restatement(exports: &BTreeMap<String, BTreeSet<i32>>, fingerprint: i64) -> C
     let latest = exports
         .iter()
         .flat_map(|(id, months)| months.iter().map(move |month| (format!("export/{id}/{month}"), fingerprint)));
-    Commit { transactions: Vec::new(), replace: replace.collect(), latest: latest.collect() }
+    Commit { replace: replace.collect(), latest: latest.collect(), ..Commit::default() }
 }

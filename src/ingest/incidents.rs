@@ -8,13 +8,14 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Date32Array, RecordBatc
 use datafusion::arrow::compute::{concat_batches, take};
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 
+use super::rewrite::rewrite;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::day_of;
 use crate::model::ownership::INCIDENTS;
-use crate::storage::{Commit, Lake, Replace};
+use crate::storage::{Commit, Lake};
 
 /// Merge the rows into the table in one commit. Tells how many arrived; none when there was nothing to land.
-pub(super) async fn land(lake: &Arc<Lake>, arriving: Vec<RecordBatch>, ids: &[String]) -> Result<Option<u64>> {
+pub(super) async fn land(lake: &Arc<Lake>, arriving: Vec<RecordBatch>, commit: &Commit) -> Result<Option<u64>> {
     if arriving.is_empty() {
         return Ok(None);
     }
@@ -22,17 +23,13 @@ pub(super) async fn land(lake: &Arc<Lake>, arriving: Vec<RecordBatch>, ids: &[St
     let schema = INCIDENTS.schema();
     let columns: Vec<usize> = (0..schema.fields().len() - 1).collect();
     let own = Arc::new(schema.project(&columns)?);
-    let mut batches = lake.read(&INCIDENTS).await?;
-    for batch in arriving {
-        batches.push(batch.project(&columns)?);
-    }
-    let batches =
-        batches.iter().map(|batch| Ok(batch.clone().with_schema(Arc::clone(&own))?)).collect::<Result<Vec<_>>>()?;
-    let merged = merge(&concat_batches(&own, &batches)?)?;
-    let mut writer = lake.writer(&INCIDENTS).await?;
-    writer.write(merged).await?;
-    let commit = Commit { transactions: ids.to_vec(), replace: vec![Replace::All], ..Commit::default() };
-    writer.commit(commit).await?;
+    let arriving = arriving.iter().map(|batch| Ok(batch.project(&columns)?)).collect::<Result<Vec<_>>>()?;
+    let merging = |stored: Vec<RecordBatch>| {
+        let batches = stored.into_iter().chain(arriving.iter().cloned());
+        let batches = batches.map(|batch| Ok(batch.with_schema(Arc::clone(&own))?)).collect::<Result<Vec<_>>>()?;
+        Ok(Some(vec![merge(&concat_batches(&own, &batches)?)?]))
+    };
+    rewrite(lake, &INCIDENTS, commit, merging).await?;
     Ok(Some(rows))
 }
 

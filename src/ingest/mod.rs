@@ -2,7 +2,9 @@
 //!
 //! A source is one folder with one line in [`all`].
 
+pub mod alertmanager;
 pub mod backstage;
+pub mod buffer;
 pub mod cdevents;
 pub mod cloudtrail;
 pub mod decimal;
@@ -12,11 +14,14 @@ pub mod focus;
 pub mod github;
 mod import;
 mod incidents;
+mod ingests;
 pub mod json;
 pub mod json_records;
 pub mod openslo;
 mod ownership;
+pub mod pagerduty;
 pub mod parquet_file;
+mod rewrite;
 #[cfg(test)]
 mod survey;
 pub mod tabular;
@@ -120,13 +125,15 @@ macro_rules! output {
             source: &'static str,
             ingested_at: i64,
             rejected: BTreeMap<String, Rejections>,
+            handed: u64,
             flush: &'a mut Flush<'a>,
         }
 
         impl<'a> Output<'a> {
             /// An empty output; `flush` takes the batches as they fill up.
             pub fn new(source: &'static str, ingested_at: i64, flush: &'a mut Flush<'a>) -> Self {
-                Self { $( $field: Rows::default(), )+ source, ingested_at, rejected: BTreeMap::new(), flush }
+                let rejected = BTreeMap::new();
+                Self { $( $field: Rows::default(), )+ source, ingested_at, rejected, handed: 0, flush }
             }
 
             /// Hand full batches on. Decoders call it between records, as often as they like.
@@ -136,9 +143,15 @@ macro_rules! output {
             pub fn checkpoint(&mut self) -> Result<()> {
                 $( if self.$field.0.len() >= ROWS_PER_BATCH {
                     let batch = self.$field.0.finish(self.source, self.ingested_at);
-                    (self.flush)(<$builder>::table(), batch)?;
+                    self.batch(<$builder>::table(), batch)?;
                 } )+
                 Ok(())
+            }
+
+            /// Rows so far, over all tables.
+            #[must_use]
+            pub fn rows(&self) -> u64 {
+                self.handed $( + self.$field.0.len() as u64 )+
             }
 
             /// Hand on what is left and tell what was rejected, by reason.
@@ -200,11 +213,17 @@ impl Output<'_> {
         self.rejected.insert(reason.to_owned(), Rejections { count: 1, unused, sample });
     }
 
+    /// What was rejected since this was last asked, by reason.
+    pub fn take_rejected(&mut self) -> BTreeMap<String, Rejections> {
+        std::mem::take(&mut self.rejected)
+    }
+
     /// Hand on a batch that a source made itself, such as a Parquet file's.
     ///
     /// # Errors
     /// When it cannot be taken.
     pub fn batch(&mut self, table: &'static Table, batch: RecordBatch) -> Result<()> {
+        self.handed += batch.num_rows() as u64;
         (self.flush)(table, batch)
     }
 
@@ -249,6 +268,8 @@ pub fn all() -> Vec<&'static dyn Source> {
         &focus::Focus,
         &github::GitHub,
         &cdevents::CdEvents,
+        &alertmanager::Alertmanager,
+        &pagerduty::PagerDuty,
         &backstage::Backstage,
         &openslo::OpenSlo,
         &tabular::Csv,

@@ -11,10 +11,11 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{Decimal128Type, TimestampMicrosecondType};
 
+use super::rewrite::rewrite;
 use crate::error::Result;
 use crate::model::ownership::{OWNERSHIP, OwnershipBuilder, OwnershipRow};
 use crate::model::{CellType, RowBuilder, cell};
-use crate::storage::{Commit, Lake, Replace};
+use crate::storage::{Commit, Lake};
 
 /// A row without its interval.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,25 +38,21 @@ struct Interval {
 }
 
 /// Merge the rows into the table in one commit. Tells how many rows are new; none when there was nothing to land.
-pub(super) async fn land(lake: &Arc<Lake>, batches: Vec<RecordBatch>, ids: &[String]) -> Result<Option<u64>> {
+pub(super) async fn land(lake: &Arc<Lake>, batches: Vec<RecordBatch>, commit: &Commit) -> Result<Option<u64>> {
     let arriving = batches.iter().map(intervals).collect::<Result<Vec<_>>>()?.concat();
     if arriving.is_empty() {
         return Ok(None);
     }
-    let stored = lake.read(&OWNERSHIP).await?.iter().map(intervals).collect::<Result<Vec<_>>>()?.concat();
-    let before: BTreeSet<_> = stored.iter().cloned().collect();
-    let merged = merge(stored, arriving);
-    let added = merged.iter().filter(|interval| !before.contains(interval)).count() as u64;
-    if added == 0 {
-        return Ok(Some(0));
-    }
-    let mut writer = lake.writer(&OWNERSHIP).await?;
-    for (source, batch) in batches_of(&merged, lake.clock().now_micros()) {
-        debug_assert!(!source.is_empty());
-        writer.write(batch).await?;
-    }
-    let commit = Commit { transactions: ids.to_vec(), replace: vec![Replace::All], ..Commit::default() };
-    writer.commit(commit).await?;
+    let mut added = 0;
+    let merging = |stored: Vec<RecordBatch>| {
+        let stored = stored.iter().map(intervals).collect::<Result<Vec<_>>>()?.concat();
+        let before: BTreeSet<_> = stored.iter().cloned().collect();
+        let merged = merge(stored, arriving.clone());
+        added = merged.iter().filter(|interval| !before.contains(interval)).count() as u64;
+        let batches = batches_of(&merged, lake.clock().now_micros());
+        Ok((added > 0).then_some(batches))
+    };
+    rewrite(lake, &OWNERSHIP, commit, merging).await?;
     Ok(Some(added))
 }
 
@@ -138,7 +135,7 @@ fn intervals(batch: &RecordBatch) -> Result<Vec<Interval>> {
     Ok(rows.collect())
 }
 
-fn batches_of(rows: &[Interval], now: i64) -> Vec<(String, RecordBatch)> {
+fn batches_of(rows: &[Interval], now: i64) -> Vec<RecordBatch> {
     let mut by_source: BTreeMap<&str, OwnershipBuilder> = BTreeMap::new();
     for row in rows {
         let text = |value: &Option<String>| value.clone().map(Into::into);
@@ -157,7 +154,7 @@ fn batches_of(rows: &[Interval], now: i64) -> Vec<(String, RecordBatch)> {
             ..OwnershipRow::default()
         });
     }
-    by_source.into_iter().map(|(source, mut builder)| (source.to_owned(), builder.finish(source, now))).collect()
+    by_source.into_iter().map(|(source, mut builder)| builder.finish(source, now)).collect()
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use tokio::sync::Mutex;
 use crate::attribution::owners::{OwnerSet, OwnershipIndex};
 use crate::error::{Error, UserError, sqlstate};
 use crate::model::ownership::OWNERSHIP;
+use crate::operators::asof_join::PlanAsofJoins;
 use crate::storage::Lake;
 use crate::table_functions::owners;
 
@@ -198,7 +199,7 @@ fn engine_error(error: Error) -> DataFusionError {
 #[async_trait]
 impl QueryPlanner for BindingPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::default();
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PlanAsofJoins)]);
         if !calls_owner_of(plan)? {
             return planner.create_physical_plan(plan, session).await;
         }

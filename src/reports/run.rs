@@ -203,7 +203,7 @@ async fn query(
     sql: &str,
     values: &[(String, ScalarValue)],
 ) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-    let frame = session.sql(sql).await?.with_param_values(ParamValues::from(values.to_vec()))?;
+    let frame = crate::session::query(session, sql).await?.with_param_values(ParamValues::from(values.to_vec()))?;
     let schema = Arc::new(frame.schema().as_arrow().clone());
     let batches = frame.collect().await?;
     Ok((batches.first().map_or(schema, RecordBatch::schema), batches))

@@ -1,5 +1,6 @@
 //! Serving a database to clients over the network.
 
+pub mod http;
 pub mod pgwire;
 
 use std::net::SocketAddr;

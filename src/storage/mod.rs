@@ -3,6 +3,7 @@
 //! A table is made by its first write. A write is one Delta commit: all of its rows are there, or none.
 
 mod location;
+mod notes;
 mod stats;
 mod write;
 
@@ -27,6 +28,7 @@ use crate::config::Config;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::{self, Table};
 
+pub use notes::Notes;
 pub use write::{Commit, DataFile, Outcome, Replace, TableWriter};
 
 /// The object store of a URL, and the path inside it. Credentials are read from the provider's own variables.

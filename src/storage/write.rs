@@ -20,8 +20,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use uuid::Uuid;
 
-use super::Lake;
 use super::stats::{self, Bounds};
+use super::{Lake, notes};
 use crate::config;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::Table;
@@ -36,6 +36,10 @@ pub struct Commit {
     /// Ids with a number each that stand for the newest state of something: when all of them are the same already, the
     /// commit changes nothing.
     pub latest: Vec<(String, i64)>,
+    /// What [`Lake::notes`] tells of the commit later.
+    pub note: Option<String>,
+    /// The only version of the table that the commit may follow: its rows were made of what was read there.
+    pub after: Option<Option<u64>>,
 }
 
 /// Rows that a commit replaces.
@@ -76,6 +80,8 @@ pub enum Outcome {
     Committed(u64),
     /// One of the transactions was there already; nothing was changed.
     AlreadyThere,
+    /// The table is past the version that the commit had to follow; nothing was changed.
+    Superseded,
 }
 
 #[derive(Default)]
@@ -186,6 +192,9 @@ impl TableWriter {
         let Some(delta) = slot.as_mut() else {
             return Err(UserError::new(sqlstate::IO, format!("table {} was removed", self.table.name)).into());
         };
+        if commit.after.is_some_and(|after| after != delta.version()) {
+            return Ok(Some(Outcome::Superseded));
+        }
         for id in &commit.transactions {
             let known = delta.snapshot()?.transaction_version(delta.log_store().as_ref(), id.as_str()).await?;
             if known.is_some() {
@@ -211,8 +220,11 @@ impl TableWriter {
             // Two writers that replace rows of one table must not both add theirs: a shared id makes them conflict.
             marks.push(mark("replace", 1));
         }
-        let properties =
-            CommitProperties::default().with_max_retries(config::COMMIT_RETRIES).with_application_transactions(marks);
+        let note = commit.note.iter().map(|note| (notes::KEY.to_owned(), note.clone().into()));
+        let properties = CommitProperties::default()
+            .with_max_retries(config::COMMIT_RETRIES)
+            .with_application_transactions(marks)
+            .with_metadata(note);
         let partition_by = self.table.partition.column().map(|column| vec![column.to_owned()]);
         let operation = DeltaOperation::Write { mode, partition_by, predicate: None };
         let state = delta.snapshot()?.clone();

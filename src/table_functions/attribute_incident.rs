@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::incidents::rows::{double_column, int_column, ints, text_at, text_column, texts, time_at, times};
-use super::incidents::{Answer, METHOD, METHOD_VERSION, Question, Row, SECOND, answer};
+use super::incidents::{Answer, METHOD, METHOD_VERSION, Question, Row, SECOND, answer, known_by_metrics};
 use super::{Argument, ArgumentType, Call, Signature, TableFunction};
 use crate::attribution::detectors::Signal;
 use crate::error::{Result, UserError};
@@ -51,8 +51,9 @@ static SIGNATURE: Signature = Signature {
     name: "attribute_incident",
     doc: &[
         "Who or what caused an incident: recorded changes, services, dependencies, tenants and \"no change explains it\",",
-        "ranked. What is usual is learned from the time before the incident. Each answer is kept in the tables",
-        "attributions and attribution_evidence; evidence(attribution_id) tells what a row rests on.",
+        "ranked. What is usual is learned from the time before the incident, from traces or, where the service has none,",
+        "from metrics of its requests. Each answer is kept in the tables attributions and attribution_evidence;",
+        "evidence(attribution_id) tells what a row rests on.",
     ],
     arguments: &[
         Argument {
@@ -89,7 +90,7 @@ static SIGNATURE: Signature = Signature {
         effect: Double,
         /// Relative weight among the candidates; not a probability.
         score: Double,
-        /// Calibrated probability that this is a cause; null where no calibration applies.
+        /// Probability that this is a cause, calibrated on simulated incidents; real ones are less tidy.
         confidence: Double,
         /// Id for evidence(attribution_id).
         attribution_id: Text,
@@ -149,25 +150,28 @@ async fn question(call: &Call) -> Result<(Question, Signal, String)> {
 }
 
 async fn known_service(call: &Call, service: &str, from: i64, to: i64) -> Result<()> {
-    let parameters = || vec![("service", ScalarValue::Utf8(Some(service.to_owned())))];
+    let parameters = vec![("service", ScalarValue::Utf8(Some(service.to_owned())))];
     let sql = "SELECT min(start_time), max(start_time) FROM spans WHERE service_name = $service";
-    for batch in call.collect(sql, parameters()).await? {
+    let mut seen = None;
+    for batch in call.collect(sql, parameters).await? {
         let (first, last) = (times(&batch, 0)?, times(&batch, 1)?);
-        let Some((first, last)) = time_at(&first, 0).zip(time_at(&last, 0)) else {
-            return Err(UserError::invalid(format!("attribute_incident: no spans of a service named {service}"))
-                .hint("SELECT DISTINCT service_name FROM spans shows the services that there are")
-                .into());
-        };
-        if last < from || first >= to {
-            let show =
-                |at: i64| chrono::DateTime::from_timestamp_micros(at).map_or_else(String::new, |t| t.to_rfc3339());
-            return Err(UserError::invalid(format!("attribute_incident: no spans of {service} in the window"))
-                .detail(format!("There are spans of it from {} to {}.", show(first), show(last)))
-                .hint("look at the window, and at the time zone of its literals")
-                .into());
-        }
+        seen = seen.or(time_at(&first, 0).zip(time_at(&last, 0)));
     }
-    Ok(())
+    if seen.is_some_and(|(first, last)| last >= from && first < to) || known_by_metrics(call, service, from, to).await?
+    {
+        return Ok(());
+    }
+    let Some((first, last)) = seen else {
+        return Err(UserError::invalid(format!("attribute_incident: no spans of a service named {service}"))
+            .detail("There are no metrics of its requests in the window either.")
+            .hint("SELECT DISTINCT service_name FROM spans shows the services that there are")
+            .into());
+    };
+    let show = |at: i64| chrono::DateTime::from_timestamp_micros(at).map_or_else(String::new, |t| t.to_rfc3339());
+    Err(UserError::invalid(format!("attribute_incident: no spans of {service} in the window"))
+        .detail(format!("There are spans of it from {} to {}.", show(first), show(last)))
+        .hint("look at the window, and at the time zone of its literals")
+        .into())
 }
 
 /// How long an incident without an end is taken to last.

@@ -14,6 +14,7 @@ use futures::stream;
 
 use super::Signature;
 use crate::error::{Result, UserError, sqlstate};
+use crate::operators::asof_join;
 use crate::storage::Lake;
 
 /// One call of a table function.
@@ -144,7 +145,7 @@ impl Call {
     /// # Errors
     /// When the statement cannot be planned.
     pub async fn plan(&self, sql: &str, parameters: Vec<(&str, ScalarValue)>) -> Result<LogicalPlan> {
-        let plan = self.state.create_logical_plan(sql).await?;
+        let plan = asof_join::plan(&self.state, sql).await?;
         let named: Vec<(String, ScalarValue)> =
             parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(if named.is_empty() { plan } else { plan.with_param_values(ParamValues::from(named))? })

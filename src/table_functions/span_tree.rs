@@ -19,13 +19,52 @@ use super::{Argument, ArgumentType, Call, Signature, TableFunction};
 use crate::attribution::clock_skew::{ClockMap, ClockOffset, SkewSamples, rpc_pairs};
 use crate::attribution::trace::{Analyzer, Code, Span, SpanFacts};
 use crate::error::Result;
-use crate::model::cell::{Bool, Double, Int, Int4, Text, Time};
+use crate::model::Column;
+use crate::model::cell::{Bool, Int, Text};
+use crate::model::telemetry::SPANS;
 
 /// The function `span_tree`.
 #[derive(Debug)]
 pub struct SpanTree;
 
 const WINDOW: [Argument; 2] = window_arguments();
+
+/// How many columns of `spans` stand here too: all but the nested ones, which come last there.
+const STORED: usize = SPANS.columns.len() - 4;
+
+static COMPUTED: &[Column] = crate::columns! {
+    /// Edges between the span and its root.
+    depth: Int,
+    /// Span id of the root that it hangs below; its own for a root.
+    root_span_id: Text,
+    /// Service of that root.
+    root_service: Text,
+    /// Duration without the union of the children's intervals, each clamped to the span's own, nanoseconds.
+    self_time_nano: Int,
+    /// Nanoseconds of the critical path below the root that are the span's own.
+    critical_path_nano: Int,
+    /// Spans directly below.
+    child_count: Int,
+    /// The span names a parent that is not there (or itself, or a descendant), and is a root of its own.
+    is_orphan: Bool,
+    /// The span failed, and nothing that it waited for did.
+    is_error_origin: Bool,
+    /// By how much the clock of its instance is ahead of that of the root's; null when no calls connect them.
+    clock_offset_nano: Int,
+    /// By how much clock_offset_nano may be wrong, either way.
+    clock_bound_nano: Int,
+};
+
+/// The span's own columns, then what the tree says of it.
+static COLUMNS: [Column; STORED + COMPUTED.len()] = {
+    let mut columns = [SPANS.columns[0]; STORED + COMPUTED.len()];
+    let mut at = 1;
+    while at < columns.len() {
+        columns[at] = if at < STORED { SPANS.columns[at] } else { COMPUTED[at - STORED] };
+        at += 1;
+    }
+    columns
+};
 
 static SIGNATURE: Signature = Signature {
     name: "span_tree",
@@ -46,92 +85,9 @@ static SIGNATURE: Signature = Signature {
         },
         trace_argument(false),
     ],
-    columns: crate::columns! {
-        /// Trace id.
-        trace_id: Text,
-        /// Span id.
-        span_id: Text,
-        /// Span id of the parent as sent; null for a root span.
-        parent_span_id: Text,
-        /// W3C tracestate as sent.
-        trace_state: Text,
-        /// Name of the operation.
-        span_name: Text,
-        /// SERVER, CLIENT, PRODUCER, CONSUMER, INTERNAL or UNSPECIFIED.
-        span_kind: Text,
-        /// UNSET, OK or ERROR.
-        status_code: Text,
-        /// Status description of an error.
-        status_message: Text,
-        /// When the span began, to the microsecond.
-        start_time: Time,
-        /// When the span began: nanoseconds since the epoch, as the sender's clock showed.
-        start_unix_nano: Int,
-        /// End minus start, nanoseconds.
-        duration_nano: Int,
-        /// service.name.
-        service_name: Text,
-        /// service.namespace.
-        service_namespace: Text,
-        /// service.version.
-        service_version: Text,
-        /// service.instance.id.
-        service_instance_id: Text,
-        /// deployment.environment.name.
-        environment: Text,
-        /// Tenant that the request was for.
-        tenant_id: Text,
-        /// End user.
-        user_id: Text,
-        /// Who a client span called.
-        peer_service: Text,
-        /// http.route.
-        http_route: Text,
-        /// http.response.status_code.
-        http_response_status_code: Int4,
-        /// error.type, or exception.type of an exception event.
-        error_type: Text,
-        /// Name of the instrumentation scope.
-        scope_name: Text,
-        /// How many spans this one stands for; null when unknown.
-        adjusted_count: Double,
-        /// Edges between the span and its root.
-        depth: Int,
-        /// Span id of the root that it hangs below; its own for a root.
-        root_span_id: Text,
-        /// Service of that root.
-        root_service: Text,
-        /// Duration without the union of the children's intervals, each clamped to the span's own, nanoseconds.
-        self_time_nano: Int,
-        /// Nanoseconds of the critical path below the root that are the span's own.
-        critical_path_nano: Int,
-        /// Spans directly below.
-        child_count: Int,
-        /// The span names a parent that is not there (or itself, or a descendant), and is a root of its own.
-        is_orphan: Bool,
-        /// The span failed, and nothing that it waited for did.
-        is_error_origin: Bool,
-        /// By how much the clock of its instance is ahead of that of the root's; null when no calls connect them.
-        clock_offset_nano: Int,
-        /// By how much clock_offset_nano may be wrong, either way.
-        clock_bound_nano: Int,
-    },
+    columns: &COLUMNS,
     example: "SELECT service_name, sum(critical_path_nano) FROM span_tree('2026-03-01T10:00:00Z', '2026-03-01T11:00:00Z') GROUP BY 1",
 };
-
-/// The columns that are not the span's own.
-const COMPUTED: [&str; 10] = [
-    "depth",
-    "root_span_id",
-    "root_service",
-    "self_time_nano",
-    "critical_path_nano",
-    "child_count",
-    "is_orphan",
-    "is_error_origin",
-    "clock_offset_nano",
-    "clock_bound_nano",
-];
 
 #[async_trait]
 impl TableFunction for SpanTree {
@@ -147,8 +103,7 @@ impl TableFunction for SpanTree {
             if wants_clocks { Some(Clocks::new(learn_clocks(&call, &selection, &mut encoder).await?)) } else { None };
         let needs = Needs { instance: wants_clocks, ..Needs::default() };
         encoder.set_needs(needs);
-        let own: Vec<&'static str> = SIGNATURE.columns.iter().map(|column| column.name).collect();
-        let own = own.into_iter().filter(|name| !COMPUTED.contains(name) && call.uses(name));
+        let own = COLUMNS[..STORED].iter().map(|column| column.name).filter(|name| call.uses(name));
         let columns: Vec<&str> = needs.columns().into_iter().chain(own).collect();
         let service = call.text(2).map(|service| encoder.services.encode(Some(service)));
         let input = selection.read(&call, &columns).await?;
@@ -239,8 +194,8 @@ impl State {
             found.add(spans, self.analyzer.facts(), selected, &mut self.clocks);
         }
         let mut output = Output::default();
-        for column in SIGNATURE.columns {
-            if !COMPUTED.contains(&column.name) && self.call.uses(column.name) {
+        for column in &COLUMNS[..STORED] {
+            if self.call.uses(column.name) {
                 output.set(column.name, batch.column(column.name, &(column.data_type)())?);
             }
         }

@@ -57,6 +57,39 @@ with psycopg.connect(autocommit=True) as connection:
     check("cancelled soon", time.monotonic() - begin < 5, True)
     check("alive", connection.execute("SELECT 1").fetchone()[0], 1)
 
+    import uuid
+    from psycopg.types.json import Jsonb
+
+    many = [True, -5, 2**31 - 1, 2**63 - 1, 1.5, decimal.Decimal("-0.50"), "x'\\", b"\0\xff", datetime.date(2024, 2, 29)]
+    many += [datetime.time(12, 34, 56, 789), datetime.datetime(2024, 2, 29, 12, 0, 0, 1), when, uuid.UUID(int=5)]
+    many += [datetime.timedelta(days=3, hours=4), [1, None, 3], ["a", None, 'q"x'], [datetime.date(2024, 1, 1)]]
+    for binary in (False, True):
+        with connection.cursor(binary=binary) as cursor:
+            for value in many:
+                marker = "%b" if binary else "%t"
+                try:
+                    cursor.execute(f"SELECT {marker}", [value])
+                    check(f"dumped {value!r} binary={binary}", cursor.fetchone()[0], value)
+                except psycopg.Error as error:
+                    failures.append(f"dumped {value!r} binary={binary}: {error}")
+            check("json", cursor.execute("SELECT %s", [Jsonb({"a": [1, None]})]).fetchone()[0], {"a": [1, None]})
+
+    with connection.pipeline():
+        cursors = [connection.execute("SELECT %s::int * 2", [number]) for number in range(5)]
+    check("pipeline", [cursor.fetchone()[0] for cursor in cursors], [0, 2, 4, 6, 8])
+
+    with connection.cursor() as cursor:
+        with cursor.copy("COPY (SELECT g, 'x' || g FROM generate_series(1, 3) AS g) TO STDOUT (FORMAT binary)") as copy:
+            copy.set_types(["int4", "text"])
+            check("copy binary", list(copy.rows()), [(1, "x1"), (2, "x2"), (3, "x3")])
+        with cursor.copy("COPY changes (change_id, service_name, started_at) FROM STDIN") as copy:
+            copy.write_row(("copied", None, when))
+        row = cursor.execute("SELECT service_name, started_at FROM changes WHERE change_id = 'copied'").fetchone()
+        check("copied", row, (None, when))
+        for number in range(8):
+            cursor.execute("SELECT %s::int + 1", [number], prepare=True)
+            check("prepared", cursor.fetchone()[0], number + 1)
+
 for failure in failures:
     print("FAILED psycopg", failure, file=sys.stderr)
 if not failures:

@@ -20,17 +20,30 @@ pub fn compatible(statement: &mut Statement) {
 }
 
 /// Functions that may stand in FROM and read no table.
-const SET_FUNCTIONS: [&str; 3] = ["generate_series", "unnest", "pg_partition_ancestors"];
+const SET_FUNCTIONS: [&str; 5] =
+    ["generate_series", "unnest", "pg_partition_ancestors", "pg_show_all_settings", "pg_get_keywords"];
 
 fn catalog_only(statement: &Statement) -> bool {
-    let mut look = Look { ctes: Vec::new(), foreign: false };
+    !look(statement).foreign
+}
+
+/// Whether a statement reads the catalog, and nothing else.
+#[must_use]
+pub fn reads_catalog(statement: &Statement) -> bool {
+    let seen = look(statement);
+    seen.catalog && !seen.foreign
+}
+
+fn look(statement: &Statement) -> Look {
+    let mut look = Look { ctes: Vec::new(), foreign: false, catalog: false };
     let _ = ast::Visit::visit(statement, &mut look);
-    !look.foreign
+    look
 }
 
 struct Look {
     ctes: Vec<String>,
     foreign: bool,
+    catalog: bool,
 }
 
 impl Visitor for Look {
@@ -45,6 +58,12 @@ impl Visitor for Look {
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
         let names = parts(relation);
+        let known = |name: &str| tables::find(name).is_some();
+        self.catalog |= match names.as_slice() {
+            [.., schema, _] => schema == "pg_catalog" || schema == "information_schema",
+            [name] => known(name),
+            [] => false,
+        };
         self.foreign |= match names.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["pg_catalog" | "information_schema", _] | ["ascribe", "pg_catalog" | "information_schema", _] => false,
             [name] => {
@@ -96,7 +115,20 @@ impl VisitorMut for Rewrite {
         match factor {
             TableFactor::Table { name, args, .. } => {
                 let names = parts(name);
-                if args.is_some() {
+                if args.is_some()
+                    && matches!(names.last().map(String::as_str), Some("pg_show_all_settings" | "pg_get_keywords"))
+                {
+                    let table = if names.last().is_some_and(|name| name == "pg_get_keywords") {
+                        "pg_get_keywords"
+                    } else {
+                        "pg_settings"
+                    };
+                    *name = ObjectName::from(vec![Ident::new("pg_catalog"), Ident::new(table)]);
+                    *args = None;
+                } else if args.is_some() {
+                    if names.last().is_some_and(|name| name == "generate_series") {
+                        args.iter_mut().flat_map(|args| &mut args.args).for_each(counted);
+                    }
                     if let [schema, function] = names.as_slice()
                         && schema == "pg_catalog"
                     {
@@ -119,6 +151,15 @@ impl VisitorMut for Rewrite {
             *expr = better;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// The engine counts in bigint.
+fn counted(argument: &mut FunctionArg) {
+    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument
+        && matches!(expr, Expr::Function(_))
+    {
+        *expr = cast(expr.clone(), DataType::BigInt(None));
     }
 }
 
@@ -283,6 +324,14 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             }
             None
         }
+        Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right }
+            if is_function_column(left)
+                && matches!(right.as_ref(), Expr::Value(value) if matches!(&value.value, Value::Number(number, _) if number == "0")) =>
+        {
+            // A function is shown by its name here, and none as a dash.
+            **right = Expr::Value(Value::SingleQuotedString("-".to_owned()).into());
+            None
+        }
         Expr::BinaryOp { op, .. } => {
             if let BinaryOperator::PGCustomBinaryOperator(path) = op
                 && let Some(known) = path.last().and_then(|name| operator(name))
@@ -309,6 +358,31 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             None
         }
         _ => None,
+    }
+}
+
+fn is_function_column(expr: &Expr) -> bool {
+    let name = match expr {
+        Expr::Identifier(name) => name,
+        Expr::CompoundIdentifier(parts) => match parts.last() {
+            Some(name) => name,
+            None => return false,
+        },
+        _ => return false,
+    };
+    ["typinput", "typoutput", "typreceive", "typsend", "typanalyze", "typmodin", "typmodout", "typsubscript"]
+        .contains(&folded(name).as_str())
+}
+
+/// The rows of a function that returns a set, as the array that is unnested.
+fn unnested(name: &str, argument: Expr) -> Expr {
+    match name {
+        "aclexplode" => call("pg_privileges", vec![argument]),
+        "_pg_expandarray" => call("pg_numbered", vec![argument]),
+        _ => {
+            let one = Expr::Value(Value::Number("1".to_owned(), false).into());
+            call("generate_series", vec![one, cast(call("cardinality", vec![argument]), DataType::BigInt(None))])
+        }
     }
 }
 
@@ -339,6 +413,15 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
     let name = parts(&function.name).pop()?;
     match (&name[..], &mut function.args) {
         ("array", FunctionArguments::Subquery(query)) => Some(collected(query)),
+        ("aclexplode" | "_pg_expandarray" | "generate_subscripts", FunctionArguments::List(list)) => {
+            let argument = list.args.iter().find_map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            })?;
+            Some(call("unnest", vec![unnested(&name, argument)]))
+        }
+        // The subscripts and the elements of a key, as arrays of whatever type.
+        ("unnest", FunctionArguments::List(_)) => None,
         (
             "current_user" | "session_user" | "user" | "current_catalog" | "current_schema" | "current_role",
             FunctionArguments::None,
@@ -427,8 +510,19 @@ impl Visitor for Aggregates {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        const AGGREGATES: [&str; 10] =
-            ["count", "max", "min", "sum", "avg", "array_agg", "string_agg", "first_value", "bool_or", "bool_and"];
+        const AGGREGATES: [&str; 11] = [
+            "pg_at_most_two",
+            "count",
+            "max",
+            "min",
+            "sum",
+            "avg",
+            "array_agg",
+            "string_agg",
+            "first_value",
+            "bool_or",
+            "bool_and",
+        ];
         if self.depth == 0
             && let Expr::Function(function) = expr
         {

@@ -1,20 +1,16 @@
 //! The functions that clients call about the catalog and the session. Each is a row of a table: name, type, body.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::AsArray;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
-};
 
 use super::objects::{self, FUNCTIONS, OWNER, OWNER_NAME, SCHEMAS};
-use super::rows;
-use crate::catalog::{Client, PG_TYPE, settings};
+use super::rows as catalog_rows;
+use crate::catalog::{Client, settings};
+use crate::dialect::function::{self, RowFunction};
 use crate::error::{UserError, sqlstate};
 
 type Arguments<'a> = &'a [ScalarValue];
@@ -30,6 +26,15 @@ enum Returns {
     Int8,
     Time,
     Texts,
+    /// Rows of an element and its place.
+    Numbered,
+    /// Rows of `aclexplode`.
+    Privileges,
+}
+
+fn rows(columns: &[(&str, DataType)]) -> DataType {
+    let fields = columns.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
+    DataType::new_list(DataType::Struct(fields.collect::<Vec<_>>().into()), true)
 }
 
 impl Returns {
@@ -41,83 +46,23 @@ impl Returns {
             Self::Int4 => DataType::Int32,
             Self::Time => <crate::model::cell::Time as crate::model::CellType>::data_type(),
             Self::Texts => DataType::new_list(DataType::Utf8, true),
+            Self::Numbered => rows(&[("x", DataType::Int64), ("n", DataType::Int64)]),
+            Self::Privileges => rows(&[
+                ("grantor", DataType::Int64),
+                ("grantee", DataType::Int64),
+                ("privilege_type", DataType::Utf8),
+                ("is_grantable", DataType::Boolean),
+            ]),
         }
     }
-}
 
-/// A function of rows of plain values.
-struct RowFunction {
-    name: &'static str,
-    returns: Returns,
-    body: Body,
-    client: Arc<Client>,
-    signature: Signature,
-}
-
-impl fmt::Debug for RowFunction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RowFunction").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl PartialEq for RowFunction {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && Arc::ptr_eq(&self.client, &other.client)
-    }
-}
-
-impl Eq for RowFunction {}
-
-impl Hash for RowFunction {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for RowFunction {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.returns.data_type())
-    }
-
-    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let field = Field::new(self.name, self.returns.data_type(), true);
-        let oid = match self.returns {
-            Returns::Oid => "26",
-            Returns::Name => "19",
-            _ => return Ok(Arc::new(field)),
+    fn kind(self) -> function::Returns {
+        let oid = match self {
+            Self::Oid => Some(26),
+            Self::Name => Some(19),
+            _ => None,
         };
-        Ok(Arc::new(field.with_metadata([(PG_TYPE.to_owned(), oid.to_owned())].into())))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { args.number_rows };
-        let mut values = Vec::with_capacity(rows);
-        for row in 0..rows {
-            let arguments = args.args.iter().map(|argument| match argument {
-                ColumnarValue::Scalar(value) => Ok(value.clone()),
-                ColumnarValue::Array(array) => ScalarValue::try_from_array(array, row),
-            });
-            values.push(
-                (self.body)(&self.client, &arguments.collect::<Result<Vec<_>>>()?)?
-                    .cast_to(&self.returns.data_type())?,
-            );
-        }
-        if constant {
-            return Ok(ColumnarValue::Scalar(values.pop().unwrap_or(ScalarValue::Null)));
-        }
-        if values.is_empty() {
-            return Ok(ColumnarValue::Array(datafusion::arrow::array::new_empty_array(&self.returns.data_type())));
-        }
-        Ok(ColumnarValue::Array(ScalarValue::iter_to_array(values)?))
+        function::Returns::Always(self.data_type(), oid)
     }
 }
 
@@ -177,13 +122,13 @@ fn relation_oid(name: &str) -> Option<i64> {
     name.trim().parse().ok().or_else(|| objects::relation_by_name(name).map(|relation| relation.oid)).or_else(|| {
         // The catalog's own tables, as classes of objects.
         let name = name.trim_start_matches("pg_catalog.");
-        rows::CLASSES.iter().find(|(known, _)| *known == name).map(|(_, oid)| *oid)
+        catalog_rows::CLASSES.iter().find(|(known, _)| *known == name).map(|(_, oid)| *oid)
     })
 }
 
 fn relation_name(oid: i64) -> String {
     match objects::relation(oid) {
-        Some(relation) if rows::visible(relation.schema) => quote(relation.name),
+        Some(relation) if catalog_rows::visible(relation.schema) => quote(relation.name),
         Some(relation) => format!("{}.{}", quote(relation.schema), quote(relation.name)),
         None if oid == 0 => "-".to_owned(),
         None => oid.to_string(),
@@ -240,6 +185,63 @@ fn current_setting(client: &Client, arguments: Arguments<'_>) -> Result<ScalarVa
     }
 }
 
+/// `set_config(name, value, is_local)`. What is local to a transaction is undone with it only if it is rolled back.
+fn set_config(client: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(name) = text(arguments, 0) else {
+        return Err(UserError::new("22004", "SET requires parameter name").into());
+    };
+    let changed = match text(arguments, 1) {
+        Some(value) => client.settings.set(&name, &value),
+        None => client.settings.reset(&name).and_then(|()| client.settings.get(&name)),
+    };
+    string(changed.map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?)
+}
+
+/// The elements of an array with their places, for the clients that take keys apart.
+fn numbered(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let values = texts(arguments, 0).unwrap_or_default();
+    let (mut places, mut elements) = (Vec::new(), Vec::new());
+    for (at, value) in values.into_iter().enumerate() {
+        elements.push(value.and_then(|text| text.parse::<i64>().ok()));
+        places.push(i64::try_from(at + 1).ok());
+    }
+    rows_of(
+        Returns::Numbered,
+        vec![
+            Arc::new(datafusion::arrow::array::Int64Array::from(elements)),
+            Arc::new(datafusion::arrow::array::Int64Array::from(places)),
+        ],
+    )
+}
+
+/// No privilege is granted to anybody by name.
+fn privileges(_: &Client, _: Arguments<'_>) -> Result<ScalarValue> {
+    rows_of(Returns::Privileges, vec![])
+}
+
+fn rows_of(returns: Returns, columns: Vec<datafusion::arrow::array::ArrayRef>) -> Result<ScalarValue> {
+    let DataType::List(item) = returns.data_type() else { return Ok(ScalarValue::Null) };
+    let DataType::Struct(fields) = item.data_type() else { return Ok(ScalarValue::Null) };
+    let rows: datafusion::arrow::array::ArrayRef = if columns.is_empty() {
+        datafusion::arrow::array::new_empty_array(item.data_type())
+    } else {
+        Arc::new(datafusion::arrow::array::StructArray::try_new(fields.clone(), columns, None)?)
+    };
+    let offsets = datafusion::arrow::buffer::OffsetBuffer::from_lengths([rows.len()]);
+    let list = datafusion::arrow::array::ListArray::try_new(Arc::clone(&item), offsets, rows, None)?;
+    Ok(ScalarValue::List(Arc::new(list)))
+}
+
+fn parse_ident(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(name) = text(arguments, 0) else { return Ok(ScalarValue::Null) };
+    let parts = name.split('.').map(|part| match part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => part.trim().to_lowercase(),
+    });
+    let parts: Vec<ScalarValue> = parts.map(|part| ScalarValue::Utf8(Some(part))).collect();
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&parts, &DataType::Utf8)))
+}
+
 fn regclass_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
     let Some(name) = text(arguments, 0) else { return number(None) };
     number(relation_oid(&name).ok_or_else(|| undefined(&name))?)
@@ -263,14 +265,14 @@ fn regproc_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
 
 fn regnamespace_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
     let Some(name) = text(arguments, 0) else { return number(None) };
-    let oid = name.trim().parse().ok().or_else(|| rows::namespace(&name));
+    let oid = name.trim().parse().ok().or_else(|| catalog_rows::namespace(&name));
     number(oid.ok_or_else(|| UserError::new("3F000", format!("schema \"{name}\" does not exist")))?)
 }
 
 fn user_by_id(client: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
     string(int(arguments, 0).map(|oid| match oid {
         OWNER => OWNER_NAME.to_owned(),
-        other if other == rows::user_oid(client.user()) => client.user().to_owned(),
+        other if other == catalog_rows::user_oid(client.user()) => client.user().to_owned(),
         other => format!("unknown (OID={other})"),
     }))
 }
@@ -300,6 +302,10 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("user", Returns::Name, |client, _| string(client.user().to_owned())),
     ("current_role", Returns::Name, |client, _| string(client.user().to_owned())),
     ("current_setting", Returns::Text, current_setting),
+    ("set_config", Returns::Text, set_config),
+    ("pg_numbered", Returns::Numbered, numbered),
+    ("pg_privileges", Returns::Privileges, privileges),
+    ("parse_ident", Returns::Texts, parse_ident),
     ("pg_backend_pid", Returns::Int4, |client, _| number(i64::from(client.pid))),
     ("pg_is_in_recovery", Returns::Bool, |_, _| boolean(false)),
     ("pg_is_other_temp_schema", Returns::Bool, |_, _| boolean(false)),
@@ -310,7 +316,7 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("pg_postmaster_start_time", Returns::Time, nothing),
     ("pg_conf_load_time", Returns::Time, nothing),
     ("pg_table_is_visible", Returns::Bool, |_, a| {
-        boolean(int(a, 0).and_then(objects::relation).is_none_or(|relation| rows::visible(relation.schema)))
+        boolean(int(a, 0).and_then(objects::relation).is_none_or(|relation| catalog_rows::visible(relation.schema)))
     }),
     ("pg_function_is_visible", Returns::Bool, |_, _| boolean(true)),
     ("pg_type_is_visible", Returns::Bool, |_, _| boolean(true)),
@@ -405,7 +411,7 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
                 .map_or_else(|| oid.to_string(), |(name, ..)| (*name).to_owned())
         }))
     }),
-    ("regrole_in", Returns::Oid, |_, a| number(text(a, 0).map(|name| rows::user_oid(&name)))),
+    ("regrole_in", Returns::Oid, |_, a| number(text(a, 0).map(|name| catalog_rows::user_oid(&name)))),
     ("current_schemas", Returns::Texts, |_, a| {
         let all = matches!(a.first(), Some(ScalarValue::Boolean(Some(true))));
         let names = ["pg_catalog", "public"]
@@ -419,14 +425,9 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
 /// Make the functions known to a session.
 pub(super) fn register(registry: &mut dyn FunctionRegistry, client: &Arc<Client>) -> Result<()> {
     for (name, returns, body) in FUNCTIONS_OF_CATALOG {
-        let function = RowFunction {
-            name,
-            returns: *returns,
-            body: *body,
-            client: Arc::clone(client),
-            signature: Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable),
-        };
-        registry.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+        let client = Arc::clone(client);
+        let udf = RowFunction::udf(name, returns.kind(), false, move |_, arguments| body(&client, arguments));
+        registry.register_udf(Arc::new(udf))?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use datafusion::execution::context::SessionContext;
 use super::Client;
 use crate::error::Result;
 
-pub use compatible::compatible;
+pub use compatible::{compatible, reads_catalog};
 
 /// Make the schema and its functions known to a session.
 ///

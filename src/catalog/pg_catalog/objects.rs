@@ -75,7 +75,8 @@ pub(super) static RELATIONS: LazyLock<Vec<Relation>> = LazyLock::new(|| {
         comment: view.comment(),
         columns: None,
     }));
-    all.extend(super::tables::all().map(|table| Relation {
+    let tables = super::tables::all().filter(|table| !table.name.starts_with("pg_get_"));
+    all.extend(tables.map(|table| Relation {
         oid: oid("relation", "pg_catalog", table.name),
         schema: "pg_catalog",
         name: table.name,
@@ -231,6 +232,9 @@ pub(super) fn type_oid(data_type: &DataType) -> i64 {
         DataType::Dictionary(_, value) => type_oid(value),
         DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
             let element = type_oid(element.data_type());
+            if TYPES.iter().any(|known| known.array == element && element != 0) {
+                return element;
+            }
             TYPES.iter().find(|known| known.oid == element && element != 3802).map_or(3802, |known| known.array)
         }
         DataType::Struct(_) | DataType::Map(..) => 3802,

@@ -63,6 +63,10 @@ pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row>
         "pg_description" => descriptions(relations),
         "pg_database" => vec![vec![("oid", DATABASE.into()), ("datname", "ascribe".into())]],
         "pg_shdescription" => vec![],
+        "pg_get_keywords" => datafusion::sql::sqlparser::keywords::ALL_KEYWORDS
+            .iter()
+            .map(|word| vec![("word", word.to_lowercase().into())])
+            .collect(),
         "pg_tablespace" => vec![
             vec![("oid", 1663.into()), ("spcname", "pg_default".into())],
             vec![("oid", 1664.into()), ("spcname", "pg_global".into())],

@@ -19,6 +19,13 @@ pub(super) fn find(name: &str) -> Option<&'static Table> {
 #[rustfmt::skip]
 static TABLES: &[Table] = &[
     Table {
+        name: "pg_get_keywords",
+        columns: &[
+            ("word", Text, Null), ("catcode", Char, Usually("U")), ("barelabel", Bool, Yes),
+            ("catdesc", Text, Usually("unreserved")), ("baredesc", Text, Usually("can be bare label")),
+        ],
+    },
+    Table {
         name: "pg_namespace",
         columns: &[
             ("oid", Oid, Null), ("nspname", Name, Null), ("nspowner", Oid, Int(10)), ("nspacl", Texts, Null),
@@ -233,7 +240,7 @@ static TABLES: &[Table] = &[
             ("conrelid", Oid, Null), ("contypid", Oid, Null), ("conindid", Oid, Null), ("conparentid", Oid, Null),
             ("confrelid", Oid, Null), ("confupdtype", Char, Null), ("confdeltype", Char, Null),
             ("confmatchtype", Char, Null), ("conislocal", Bool, Null), ("coninhcount", Int2, Null),
-            ("connoinherit", Bool, Null), ("conkey", Texts, Null), ("confkey", Texts, Null), ("conbin", Text, Null),
+            ("connoinherit", Bool, Null), ("conkey", Texts, Null), ("confkey", Texts, Null), ("conbin", Text, Null), ("tableoid", Oid, Int(2606)),
         ],
     },
     Table {

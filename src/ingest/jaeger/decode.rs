@@ -7,7 +7,7 @@ use super::json::{Log, Process, Reference, Span, Tag};
 use super::present;
 use crate::error::Result;
 use crate::ingest::Output;
-use crate::ingest::telemetry::columns::{Column, ColumnSet, SPAN, SPAN_RESOURCE, Sorted};
+use crate::ingest::telemetry::columns::{ColumnSet, SPAN, SPAN_RESOURCE, Sorted};
 use crate::ingest::telemetry::raw_json::{elements, is_null, members};
 use crate::ingest::telemetry::scalar::Scalar;
 use crate::ingest::telemetry::{
@@ -183,6 +183,7 @@ fn row(span: Span<'_>, trace_id: &str, processes: &Processes<'_>, output: &mut O
     let (parent, links) = references(&span.references, span.parent_span_id, &ids, &mut tags.sorted);
     let (events, exception) = events(span.logs, &mut tags.sorted);
     let mut sorted = tags.sorted;
+    let mut hoisted = sorted.take_span(resource);
     let row = SpanRow {
         trace_id: Some(Cow::Borrowed(ids.trace.as_str())),
         span_id: Some(Cow::Borrowed(span_id.as_str())),
@@ -196,23 +197,13 @@ fn row(span: Span<'_>, trace_id: &str, processes: &Processes<'_>, output: &mut O
         start_time: Some(micros(start)),
         start_unix_nano: Some(start),
         duration_nano: duration,
-        service_name: resource.get(Column::ServiceName),
-        service_namespace: resource.get(Column::ServiceNamespace),
-        service_version: resource.get(Column::ServiceVersion),
-        service_instance_id: resource.get(Column::ServiceInstance),
-        environment: resource.get(Column::Environment),
-        tenant_id: sorted.take(Column::Tenant).or_else(|| resource.get(Column::Tenant)),
-        user_id: sorted.take(Column::User),
-        peer_service: sorted.take(Column::Peer),
-        http_route: sorted.take(Column::Route),
-        http_response_status_code: sorted.take(Column::HttpStatus).and_then(|code| code.parse().ok()),
-        error_type: sorted.take(Column::ErrorType).or(exception),
         scope_name: tags.scope,
+        error_type: hoisted.error_type.take().or(exception),
         resource_attributes: resource.rest(),
         attributes: sorted.into_rest(),
         events,
         links,
-        ..SpanRow::default()
+        ..hoisted
     };
     output.spans.push(&row);
     Ok(())

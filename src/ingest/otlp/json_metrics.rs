@@ -1,6 +1,5 @@
 //! How exporters write metrics in JSON, read as tolerantly as [`super::json`] reads the rest.
-//!
-//! One malformed point rejects its metric: points have no identity of their own to report.
+//! One malformed point fails the metric; see [`super::points`] for what becomes of its neighbours.
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;

@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::de::DeserializeOwned;
 
 use super::json::{JsonResource, JsonScope};
+use super::protobuf::Signal;
 use super::record::{Record, Scope, resource_of};
 use crate::error::Result;
 use crate::ingest::Output;
@@ -25,17 +26,22 @@ pub const NO_SIGNAL: &str = "JSON document without resourceSpans, resourceLogs o
 /// # Errors
 /// When `output` cannot take more rows.
 pub fn document(text: &[u8], output: &mut Output<'_>) -> Result<()> {
-    let Some(requests) = elements(text) else { return request(text, output) };
+    let Some(requests) = elements(text) else { return request(text, None, output) };
     for element in requests {
         match element {
-            Ok(element) => request(element, output)?,
+            Ok(element) => request(element, None, output)?,
             Err(_) => output.reject(NOT_JSON, &sample(text)),
         }
     }
     Ok(())
 }
 
-fn request(text: &[u8], output: &mut Output<'_>) -> Result<()> {
+/// Land the records of one request, or one element of a request's list; where a signal is named, those of no other.
+///
+/// # Errors
+/// When `output` cannot take more rows.
+pub fn request(text: &[u8], signal: Option<Signal>, output: &mut Output<'_>) -> Result<()> {
+    let asked = |found| signal.is_none_or(|signal| signal == found);
     let mut known = false;
     let Some(found) = members(text) else {
         output.reject(NO_SIGNAL, &sample(text));
@@ -47,12 +53,16 @@ fn request(text: &[u8], output: &mut Output<'_>) -> Result<()> {
             return Ok(());
         };
         match name {
-            b"resourceSpans" | b"resource_spans" => containers::<Span>(value, output)?,
-            b"resourceLogs" | b"resource_logs" => containers::<LogRecord>(value, output)?,
-            b"resourceMetrics" | b"resource_metrics" => containers::<Metric>(value, output)?,
-            name if Span::JSON_SCOPES.contains(&name) => return container::<Span>(text, output),
-            name if LogRecord::JSON_SCOPES.contains(&name) => return container::<LogRecord>(text, output),
-            name if Metric::JSON_SCOPES.contains(&name) => return container::<Metric>(text, output),
+            b"resourceSpans" | b"resource_spans" if asked(Signal::Traces) => containers::<Span>(value, output)?,
+            b"resourceLogs" | b"resource_logs" if asked(Signal::Logs) => containers::<LogRecord>(value, output)?,
+            b"resourceMetrics" | b"resource_metrics" if asked(Signal::Metrics) => containers::<Metric>(value, output)?,
+            name if signal.is_none() && Span::JSON_SCOPES.contains(&name) => return container::<Span>(text, output),
+            name if signal.is_none() && LogRecord::JSON_SCOPES.contains(&name) => {
+                return container::<LogRecord>(text, output);
+            }
+            name if signal.is_none() && Metric::JSON_SCOPES.contains(&name) => {
+                return container::<Metric>(text, output);
+            }
             _ => continue,
         }
         known = true;
@@ -138,9 +148,18 @@ fn land<R: Record>(text: &[u8], resource: Option<&Sorted<'_>>, scope: Option<&Sc
     let Some(scope) = scope else {
         return output.reject(&format!("{} of a malformed scope", R::NAME), &sample(text));
     };
-    match serde_json::from_slice::<R::Json>(text) {
-        Ok(json) => json.into().land(resource, scope, output),
-        Err(_) => output.reject(&format!("malformed {}", R::NAME), &sample(text)),
+    if let Ok(json) = serde_json::from_slice::<R::Json>(text) {
+        return json.into().land(resource, scope, output);
+    }
+    let parts = R::parts_of_json(text);
+    for part in &parts {
+        match serde_json::from_slice::<R::Json>(part) {
+            Ok(json) => json.into().land(resource, scope, output),
+            Err(_) => output.reject(&format!("malformed point of a {}", R::NAME), &sample(part)),
+        }
+    }
+    if parts.is_empty() {
+        output.reject(&format!("malformed {}", R::NAME), &sample(text));
     }
 }
 

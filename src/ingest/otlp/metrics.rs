@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 
 use super::json::JsonMetric;
+use super::points;
 use super::record::{Record, Scope};
 use super::value::add_all;
 use crate::ingest::Output;
@@ -42,6 +43,14 @@ impl Record for Metric {
     const JSON_SCOPES: [&'static [u8]; 4] =
         [b"scopeMetrics", b"scope_metrics", b"instrumentationLibraryMetrics", b"instrumentation_library_metrics"];
     const JSON_RECORDS: [&'static [u8]; 2] = [b"metrics", b"metrics"];
+
+    fn parts_of_json(text: &[u8]) -> Vec<Vec<u8>> {
+        points::of_json(text)
+    }
+
+    fn parts_of_protobuf(bytes: &[u8]) -> Vec<Vec<u8>> {
+        points::of_protobuf(bytes)
+    }
 
     fn land(&self, resource: &Sorted<'_>, scope: &Scope<'_>, output: &mut Output<'_>) {
         let mut points = Points { metric: self, resource, scope, output };

@@ -4,9 +4,13 @@
 //! stay as text, structured ones as JSON. What the sender says it dropped is in `otel.dropped_…_count`, version and
 //! attributes of the instrumentation scope are in `otel.scope.…`.
 //!
-//! [`decode_json`] and [`decode_protobuf`] land one request, for receivers that listen on a socket.
+//! [`decode_request`] lands one request, for receivers that listen on a socket.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{BufRead, Cursor, Read};
+
+use serde::de::IgnoredAny;
 
 use super::telemetry::documents::{Document, Documents};
 use super::telemetry::sample;
@@ -18,6 +22,7 @@ mod json_metrics;
 mod json_walk;
 pub mod logs;
 pub mod metrics;
+mod points;
 pub mod protobuf;
 pub mod record;
 pub mod spans;
@@ -87,18 +92,38 @@ fn decode_documents(reader: &mut dyn BufRead, output: &mut Output<'_>) -> Result
     Ok(())
 }
 
-/// Land the records of one request in JSON. What is malformed is rejected in `output`.
-///
-/// # Errors
-/// When `output` cannot take more rows.
-pub fn decode_json(mut request: &[u8], output: &mut Output<'_>) -> Result<()> {
-    decode_documents(&mut request, output)
+/// How a request is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// Protocol Buffers.
+    Protobuf,
+    /// Their mapping to JSON.
+    Json,
 }
 
-/// Land the records of one request in Protocol Buffers. What is malformed is rejected in `output`.
+/// Whether bytes have the outer structure of a request; single records may still be malformed.
+///
+/// # Errors
+/// Says what is wrong.
+pub fn check(encoding: Encoding, request: &[u8]) -> Result<(), &'static str> {
+    let well_formed = match encoding {
+        Encoding::Protobuf => wire::fields(request).all(|field| field.is_ok()),
+        Encoding::Json => serde_json::from_slice::<BTreeMap<Cow<'_, str>, IgnoredAny>>(request).is_ok(),
+    };
+    match encoding {
+        _ if well_formed => Ok(()),
+        Encoding::Protobuf => Err("the request is not a Protocol Buffers message"),
+        Encoding::Json => Err("the request is not a JSON object"),
+    }
+}
+
+/// Land the records of one request. What is malformed, or of another signal, is rejected in `output`.
 ///
 /// # Errors
 /// When `output` cannot take more rows.
-pub fn decode_protobuf(signal: Signal, request: &[u8], output: &mut Output<'_>) -> Result<()> {
-    protobuf::request(request, Some(signal), output)
+pub fn decode_request(signal: Signal, encoding: Encoding, request: &[u8], output: &mut Output<'_>) -> Result<()> {
+    match encoding {
+        Encoding::Protobuf => protobuf::request(request, Some(signal), output),
+        Encoding::Json => json_walk::request(request, Some(signal), output),
+    }
 }

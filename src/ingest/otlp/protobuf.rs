@@ -300,9 +300,18 @@ fn land<R: Record>(bytes: &[u8], resource: Option<&Sorted<'_>>, scope: Option<&S
     let Some(scope) = scope else {
         return output.reject(&format!("{} of a malformed scope", R::NAME), &hex_sample(bytes));
     };
-    match R::decode(bytes) {
-        Ok(record) => record.land(resource, scope, output),
-        Err(_) => output.reject(&format!("malformed {}", R::NAME), &hex_sample(bytes)),
+    if let Ok(record) = R::decode(bytes) {
+        return record.land(resource, scope, output);
+    }
+    let parts = R::parts_of_protobuf(bytes);
+    for part in &parts {
+        match R::decode(part.as_slice()) {
+            Ok(record) => record.land(resource, scope, output),
+            Err(_) => output.reject(&format!("malformed point of a {}", R::NAME), &hex_sample(part)),
+        }
+    }
+    if parts.is_empty() {
+        output.reject(&format!("malformed {}", R::NAME), &hex_sample(bytes));
     }
 }
 

@@ -23,6 +23,18 @@ pub trait Record: prost::Message + Default {
     /// Names of the list of records in JSON.
     const JSON_RECORDS: [&'static [u8]; 2];
 
+    /// The records that one in JSON is made of, where it is made of several and as a whole is malformed.
+    #[must_use]
+    fn parts_of_json(_text: &[u8]) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
+    /// The same of one in Protocol Buffers.
+    #[must_use]
+    fn parts_of_protobuf(_bytes: &[u8]) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
     /// Append its rows, or reject it.
     fn land(&self, resource: &Sorted<'_>, scope: &Scope<'_>, output: &mut Output<'_>);
 }

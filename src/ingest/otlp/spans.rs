@@ -8,7 +8,7 @@ use super::json::JsonSpan;
 use super::record::{Record, Scope};
 use super::value::{add_all, text_of};
 use crate::ingest::Output;
-use crate::ingest::telemetry::columns::{Column, ColumnSet, SPAN, SPAN_RESOURCE, Sorted};
+use crate::ingest::telemetry::columns::{ColumnSet, SPAN, SPAN_RESOURCE, Sorted};
 use crate::ingest::telemetry::{
     DROPPED_EVENTS, DROPPED_LINKS, HexId, MAX_EVENTS, MAX_LINKS, MAX_VALUE_BYTES, SPAN_ID_BYTES, TRACE_ID_BYTES, clip,
     micros, plausible_nanos, text_cell,
@@ -51,8 +51,8 @@ fn land(span: &Span, resource: &Sorted<'_>, scope: &Scope<'_>, output: &mut Outp
     add_all(&mut sorted, &span.attributes);
     scope.add_to(&mut sorted);
     sorted.add_dropped(span.dropped_attributes_count.into());
-    let error_type = sorted.take(Column::ErrorType).or_else(|| exception_type(&span.events));
     let status = span.status.as_ref();
+    let mut hoisted = sorted.take_span(resource);
     let row = SpanRow {
         trace_id: Some(Cow::Borrowed(trace_id.as_str())),
         span_id: Some(Cow::Borrowed(span_id.as_str())),
@@ -65,24 +65,14 @@ fn land(span: &Span, resource: &Sorted<'_>, scope: &Scope<'_>, output: &mut Outp
         start_time: Some(micros(start)),
         start_unix_nano: Some(start),
         duration_nano: duration,
-        service_name: resource.get(Column::ServiceName),
-        service_namespace: resource.get(Column::ServiceNamespace),
-        service_version: resource.get(Column::ServiceVersion),
-        service_instance_id: resource.get(Column::ServiceInstance),
-        environment: resource.get(Column::Environment),
-        tenant_id: sorted.take(Column::Tenant).or_else(|| resource.get(Column::Tenant)),
-        user_id: sorted.take(Column::User),
-        peer_service: sorted.take(Column::Peer),
-        http_route: sorted.take(Column::Route),
-        http_response_status_code: sorted.take(Column::HttpStatus).and_then(|code| code.parse().ok()),
-        error_type,
+        error_type: hoisted.error_type.take().or_else(|| exception_type(&span.events)),
         scope_name: scope.name.and_then(text_cell),
         adjusted_count: adjusted_count(&span.trace_state),
         resource_attributes: resource.rest(),
         attributes: attributes(sorted, span),
         events: span.events.iter().take(MAX_EVENTS).map(event).collect(),
         links: span.links.iter().take(MAX_LINKS).map(link).collect(),
-        ..SpanRow::default()
+        ..hoisted
     };
     output.spans.push(&row);
     Ok(())

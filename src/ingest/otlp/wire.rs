@@ -36,6 +36,14 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
+    /// The next field with the bytes that it is written as, its key included.
+    pub fn next_with_bytes(&mut self) -> Option<Result<(u32, Field<'a>, &'a [u8]), Malformed>> {
+        let before = self.0;
+        let next = self.next()?;
+        let written = before.get(..before.len() - self.0.len()).unwrap_or_default();
+        Some(next.map(|(number, field)| (number, field, written)))
+    }
+
     fn field(&mut self) -> Result<(u32, Field<'a>), Malformed> {
         let (number, wire_type) = decode_key(&mut self.0).map_err(|_| Malformed)?;
         let field = match wire_type {

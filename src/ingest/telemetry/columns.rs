@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use super::{DROPPED_ATTRIBUTES, MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, clip};
 use crate::model::Attributes;
+use crate::model::telemetry::SpanRow;
 
 /// A column that an attribute can fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +197,27 @@ impl<'a> Sorted<'a> {
             self.rest.iter().map(|(key, value)| (Cow::Borrowed(&**key), Cow::Borrowed(&**value))).collect();
         rest.extend(dropped_attribute(self.dropped));
         rest
+    }
+
+    /// A row of `spans` with the columns that attributes give: the span's own, taken out, and those of its resource.
+    pub fn take_span<'row>(&mut self, resource: &'row Sorted<'_>) -> SpanRow<'row>
+    where
+        'a: 'row,
+    {
+        SpanRow {
+            service_name: resource.get(Column::ServiceName),
+            service_namespace: resource.get(Column::ServiceNamespace),
+            service_version: resource.get(Column::ServiceVersion),
+            service_instance_id: resource.get(Column::ServiceInstance),
+            environment: resource.get(Column::Environment),
+            tenant_id: self.take(Column::Tenant).or_else(|| resource.get(Column::Tenant)),
+            user_id: self.take(Column::User),
+            peer_service: self.take(Column::Peer),
+            http_route: self.take(Column::Route),
+            http_response_status_code: self.take(Column::HttpStatus).and_then(|code| code.parse().ok()),
+            error_type: self.take(Column::ErrorType),
+            ..SpanRow::default()
+        }
     }
 
     /// What has no column.

@@ -7,7 +7,7 @@ use super::present;
 use super::shared::{Ids, complete, resolve};
 use crate::error::Result;
 use crate::ingest::Output;
-use crate::ingest::telemetry::columns::{Column, SPAN, SPAN_RESOURCE, Sorted};
+use crate::ingest::telemetry::columns::{SPAN, SPAN_RESOURCE, Sorted};
 use crate::ingest::telemetry::{MAX_EVENTS, micros, plausible_nanos, text_cell};
 use crate::model::SpanEvent;
 use crate::model::telemetry::SpanRow;
@@ -40,6 +40,7 @@ fn row(span: &Span, ids: &Ids, output: &mut Output<'_>) -> std::result::Result<(
     }
     let mut sorted = tags(span);
     let error = span.tags.get("error").filter(|error| !error.eq_ignore_ascii_case("false"));
+    let mut hoisted = sorted.take_span(&resource);
     let row = SpanRow {
         trace_id: Some(Cow::Borrowed(ids.trace.as_str())),
         span_id: Some(Cow::Borrowed(ids.span.as_str())),
@@ -51,17 +52,11 @@ fn row(span: &Span, ids: &Ids, output: &mut Output<'_>) -> std::result::Result<(
         start_time: Some(micros(start)),
         start_unix_nano: Some(start),
         duration_nano: duration.transpose()?,
-        service_name: resource.take(Column::ServiceName),
-        tenant_id: sorted.take(Column::Tenant),
-        user_id: sorted.take(Column::User),
-        peer_service: present(&span.remote_endpoint.service_name).or_else(|| sorted.take(Column::Peer)),
-        http_route: sorted.take(Column::Route),
-        http_response_status_code: sorted.take(Column::HttpStatus).and_then(|code| code.parse().ok()),
-        error_type: sorted.take(Column::ErrorType),
-        resource_attributes: resource.into_rest().into_iter().filter(|(key, _)| key != "service.name").collect(),
+        peer_service: present(&span.remote_endpoint.service_name).or_else(|| hoisted.peer_service.take()),
+        resource_attributes: resource.rest().into_iter().filter(|(key, _)| key != "service.name").collect(),
         attributes: sorted.into_rest(),
         events: span.annotations.iter().take(MAX_EVENTS).map(event).collect(),
-        ..SpanRow::default()
+        ..hoisted
     };
     output.spans.push(&row);
     Ok(())

@@ -124,6 +124,7 @@ async fn converse(
         user: parameters.user,
         settings: parameters.settings,
         connections: Arc::clone(&shared.registry.connections),
+        ..Client::default()
     });
     let clock = Arc::clone(shared.database.lake().clock());
     client.connections.write().insert(

@@ -34,17 +34,20 @@ pub(super) struct Connection {
     pub(super) position: Option<usize>,
     /// Messages are thrown away until the next Sync.
     skipping: bool,
+    /// What the reading half hands over.
+    incoming: Option<mpsc::Receiver<Result<Incoming, Violation>>>,
 }
 
 impl Connection {
     pub(super) fn new(session: Session, replies: Replies, stops: Arc<Stops>, clock: Arc<dyn Clock>) -> Self {
         let text = String::new();
-        Self { session, replies, stops, clock, text, offset: 0, position: None, skipping: false }
+        Self { session, replies, stops, clock, text, offset: 0, position: None, skipping: false, incoming: None }
     }
 
     /// Answer until the client goes or the connection is ended.
     pub(super) async fn serve(mut self, socket: impl AsyncRead + Send + Unpin + 'static) -> std::io::Result<()> {
-        let (sender, mut incoming) = mpsc::channel(READ_AHEAD);
+        let (sender, incoming) = mpsc::channel(READ_AHEAD);
+        self.incoming = Some(incoming);
         let reader = tokio::spawn(read(socket, sender, Arc::clone(&self.stops)));
         let _reader = AbortOnDrop(reader);
         self.replies.ready(TransactionStatus::Idle)?;
@@ -52,7 +55,7 @@ impl Connection {
         loop {
             let stops = Arc::clone(&self.stops);
             let message = tokio::select! {
-                message = incoming.recv() => message,
+                message = self.receive() => message,
                 () = stops.ended() => None,
             };
             let Some(message) = message else { break };
@@ -80,6 +83,25 @@ impl Connection {
         Ok(())
     }
 
+    async fn receive(&mut self) -> Option<Result<Incoming, Violation>> {
+        self.incoming.as_mut()?.recv().await
+    }
+
+    /// The next part of what a client copies in; none at the end.
+    pub(super) async fn copied(&mut self) -> Result<Option<bytes::Bytes>> {
+        loop {
+            return match self.receive().await {
+                Some(Ok((Message::CopyData(bytes), _))) => Ok(Some(bytes)),
+                Some(Ok((Message::CopyDone, _))) => Ok(None),
+                Some(Ok((Message::Flush | Message::Sync, _))) => continue,
+                Some(Ok((Message::CopyFail(why), _))) => {
+                    Err(UserError::new("57014", format!("COPY from stdin failed: {why}")).into())
+                }
+                _ => Err(UserError::new("08P01", "unexpected message during COPY from stdin").into()),
+            };
+        }
+    }
+
     async fn answer(&mut self, message: Message) -> std::io::Result<()> {
         if self.skipping && !matches!(message, Message::Sync) {
             return Ok(());
@@ -99,7 +121,7 @@ impl Connection {
                 self.ready().await
             }
             Message::Flush => self.replies.flush().await,
-            Message::CopyData | Message::CopyDone | Message::CopyFail => Ok(()),
+            Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => Ok(()),
             Message::Password | Message::Terminate => {
                 self.report(&UserError::new("08P01", "unexpected message").into())
             }

@@ -1,7 +1,7 @@
 //! Statements that change the session at once: settings, transactions, names to forget.
 
 use super::connection::Connection;
-use super::utility::Utility;
+use super::utility::{Modes, Utility};
 use crate::catalog::settings;
 use crate::error::{Result, UserError};
 
@@ -18,14 +18,32 @@ impl Connection {
                 self.reset_all()?;
                 "RESET"
             }
-            Utility::Begin { read_only } => {
+            Utility::Begin(modes) => {
                 if !self.session.begin() {
                     self.warn("25001", "there is already a transaction in progress")?;
                 }
-                if read_only {
-                    self.session.client.settings.set("transaction_read_only", "on")?;
+                for (name, default) in [
+                    ("transaction_isolation", "default_transaction_isolation"),
+                    ("transaction_read_only", "default_transaction_read_only"),
+                    ("transaction_deferrable", "default_transaction_deferrable"),
+                ] {
+                    let value = self.session.client.settings.get(default)?;
+                    self.local(name, &value)?;
                 }
+                self.modes(&modes, "transaction")?;
                 "BEGIN"
+            }
+            Utility::SetTransaction { modes, session: true } => {
+                self.modes(&modes, "default_transaction")?;
+                "SET"
+            }
+            Utility::SetTransaction { modes, session: false } => {
+                if self.session.transaction.is_none() {
+                    self.warn("25P01", "SET TRANSACTION can only be used in transaction blocks")?;
+                } else {
+                    self.modes(&modes, "transaction")?;
+                }
+                "SET"
             }
             Utility::Commit => match self.end(true)? {
                 Some(false) => "ROLLBACK",
@@ -142,6 +160,36 @@ impl Connection {
         }
         self.changed(name)?;
         Ok("SET")
+    }
+
+    /// Set what is said of transactions: every read of one sees the same rows whatever level it asks for.
+    fn modes(&mut self, modes: &Modes, prefix: &str) -> Result<()> {
+        let on_off = |value: bool| if value { "on" } else { "off" }.to_owned();
+        for (name, value) in [
+            ("isolation", modes.isolation.clone()),
+            ("read_only", modes.read_only.map(on_off)),
+            ("deferrable", modes.deferrable.map(on_off)),
+        ] {
+            let Some(value) = value else { continue };
+            let name = format!("{prefix}_{name}");
+            if prefix == "transaction" {
+                self.local(&name, &value)?;
+            } else {
+                self.session.client.settings.set(&name, &value)?;
+                self.changed(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Set something that ends with the transaction.
+    fn local(&mut self, name: &str, value: &str) -> Result<()> {
+        let before = self.session.client.settings.snapshot().get(name).cloned();
+        self.session.client.settings.set(name, value)?;
+        if let Some(transaction) = &mut self.session.transaction {
+            transaction.local.push((name.to_owned(), before));
+        }
+        Ok(())
     }
 
     fn reset_all(&mut self) -> Result<()> {

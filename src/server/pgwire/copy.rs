@@ -14,10 +14,14 @@ use super::encode::{Chunk, Style};
 use super::statement::Copy;
 use crate::error::{UserError, sqlstate};
 
+/// What a file of the binary format begins with: its signature, no flags, no extension.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
 /// How the rows are written.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     csv: bool,
+    pub(super) binary: bool,
     header: bool,
     delimiter: char,
     null: String,
@@ -27,7 +31,7 @@ pub(super) struct Options {
 
 fn unsupported(what: &str) -> UserError {
     UserError::new(sqlstate::NOT_SUPPORTED, format!("COPY {what} is not supported"))
-        .hint("COPY table TO STDOUT and COPY (query) TO STDOUT are, as text and csv")
+        .hint("COPY table TO STDOUT, COPY (query) TO STDOUT and COPY table FROM STDIN are")
 }
 
 /// What a COPY statement asks for.
@@ -35,11 +39,10 @@ pub(super) fn options(copy: Ast) -> Result<Copy, UserError> {
     let Ast::Copy { source, to, target, options, legacy_options, .. } = copy else {
         return Err(unsupported("of that kind"));
     };
-    if !to {
-        return Err(unsupported("FROM"));
-    }
-    if !matches!(target, CopyTarget::Stdout) {
-        return Err(unsupported("TO a file or program"));
+    match (to, &target) {
+        (true, CopyTarget::Stdout) | (false, CopyTarget::Stdin) => {}
+        (true, _) => return Err(unsupported("TO a file or program")),
+        (false, _) => return Err(unsupported("FROM a file or program")),
     }
     let csv = options
         .iter()
@@ -47,6 +50,10 @@ pub(super) fn options(copy: Ast) -> Result<Copy, UserError> {
         || legacy_options.iter().any(|option| matches!(option, CopyLegacyOption::Csv(_)));
     let mut chosen = Options {
         csv,
+        binary: options
+            .iter()
+            .any(|option| matches!(option, CopyOption::Format(name) if name.value.eq_ignore_ascii_case("binary")))
+            || legacy_options.iter().any(|option| matches!(option, CopyLegacyOption::Binary)),
         header: false,
         delimiter: if csv { ',' } else { '\t' },
         null: if csv { String::new() } else { "\\N".to_owned() },
@@ -55,7 +62,8 @@ pub(super) fn options(copy: Ast) -> Result<Copy, UserError> {
     };
     for option in options {
         match option {
-            CopyOption::Format(Ident { value, .. }) if matches!(value.to_lowercase().as_str(), "csv" | "text") => {}
+            CopyOption::Format(Ident { value, .. })
+                if matches!(value.to_lowercase().as_str(), "csv" | "text" | "binary") => {}
             CopyOption::Format(name) => return Err(unsupported(&format!("in the format {name}"))),
             CopyOption::Delimiter(letter) => chosen.delimiter = letter,
             CopyOption::Null(text) => chosen.null = text,
@@ -71,13 +79,22 @@ pub(super) fn options(copy: Ast) -> Result<Copy, UserError> {
             CopyLegacyOption::Delimiter(letter) => chosen.delimiter = letter,
             CopyLegacyOption::Null(text) => chosen.null = text,
             CopyLegacyOption::Header => chosen.header = true,
+            CopyLegacyOption::Binary => {}
             CopyLegacyOption::Csv(parts) => {
                 chosen.header |= parts.iter().any(|part| matches!(part, ast::CopyLegacyCsvOption::Header));
             }
             other => return Err(unsupported(&format!("with {other}"))),
         }
     }
-    Ok(Copy { query: Box::new(query(source)?), options: chosen })
+    let into = match &source {
+        CopySource::Table { table_name, columns } if !to => Some((table_name.clone(), columns.clone())),
+        CopySource::Query(_) if !to => return Err(unsupported("FROM into a query")),
+        _ => None,
+    };
+    if into.is_some() && chosen.binary {
+        return Err(unsupported("FROM in the binary format"));
+    }
+    Ok(Copy { query: Box::new(query(source)?), options: chosen, into })
 }
 
 fn query(source: CopySource) -> Result<Ast, UserError> {
@@ -94,8 +111,22 @@ fn query(source: CopySource) -> Result<Ast, UserError> {
 }
 
 impl Options {
+    /// What comes behind the last row.
+    pub(super) fn tail(&self) -> Option<Bytes> {
+        self.binary.then(|| {
+            let mut out = BytesMut::new();
+            message(&mut out, &[0xff, 0xff]);
+            out.freeze()
+        })
+    }
+
     /// The header line, if one is asked for.
     pub(super) fn head(&self, schema: &Schema) -> Option<Bytes> {
+        if self.binary {
+            let mut out = BytesMut::new();
+            message(&mut out, SIGNATURE);
+            return Some(out.freeze());
+        }
         self.header.then(|| {
             let mut line = String::new();
             for (at, field) in schema.fields().iter().enumerate() {
@@ -106,7 +137,7 @@ impl Options {
             }
             line.push('\n');
             let mut out = BytesMut::new();
-            message(&mut out, &line);
+            message(&mut out, line.as_bytes());
             out.freeze()
         })
     }
@@ -125,7 +156,7 @@ impl Options {
                 self.value(&mut line, value.as_deref(), row.len());
             }
             line.push('\n');
-            message(&mut out, &line);
+            message(&mut out, line.as_bytes());
             ends.push(u32::try_from(out.len()).unwrap_or(u32::MAX));
         }
         Ok(Chunk { bytes: out.freeze(), ends })
@@ -177,8 +208,131 @@ impl Options {
     }
 }
 
-fn message(out: &mut BytesMut, line: &str) {
+fn message(out: &mut BytesMut, body: &[u8]) {
     out.put_u8(b'd');
-    out.put_i32(i32::try_from(line.len() + 4).unwrap_or(i32::MAX));
-    out.put_slice(line.as_bytes());
+    out.put_i32(i32::try_from(body.len() + 4).unwrap_or(i32::MAX));
+    out.put_slice(body);
+}
+
+/// One field of a row that a client sends: none is null.
+pub(super) type Field = Option<String>;
+
+impl Options {
+    /// The rows of a whole text, field by field. `\\.` alone on a line ends it.
+    pub(super) fn rows(&self, text: &str) -> Result<Vec<Vec<Field>>, UserError> {
+        let mut rows = if self.csv { self.csv_rows(text)? } else { self.text_rows(text) };
+        if self.header && !rows.is_empty() {
+            rows.remove(0);
+        }
+        Ok(rows)
+    }
+
+    fn text_rows(&self, text: &str) -> Vec<Vec<Field>> {
+        let lines = text.split_terminator('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        lines.take_while(|line| *line != "\\.").map(|line| self.text_fields(line)).collect()
+    }
+
+    fn text_fields(&self, line: &str) -> Vec<Field> {
+        let (mut fields, mut raw, mut value) = (Vec::new(), String::new(), String::new());
+        let mut letters = line.chars();
+        loop {
+            let letter = letters.next();
+            match letter {
+                Some('\\') => {
+                    let escaped = letters.next().unwrap_or('\\');
+                    raw.push('\\');
+                    raw.push(escaped);
+                    value.push(match escaped {
+                        'n' => '\n',
+                        'r' => '\r',
+                        't' => '\t',
+                        'b' => '\x08',
+                        'v' => '\x0b',
+                        'f' => '\x0c',
+                        other => other,
+                    });
+                }
+                Some(other) if other != self.delimiter => {
+                    raw.push(other);
+                    value.push(other);
+                }
+                _ => {
+                    fields.push((raw != self.null).then(|| value.clone()));
+                    raw.clear();
+                    value.clear();
+                    if letter.is_none() {
+                        return fields;
+                    }
+                }
+            }
+        }
+    }
+
+    fn csv_rows(&self, text: &str) -> Result<Vec<Vec<Field>>, UserError> {
+        let (mut rows, mut row, mut value, mut quoted, mut inside) =
+            (Vec::new(), Vec::new(), String::new(), false, false);
+        let mut letters = text.chars().peekable();
+        let end = |row: &mut Vec<Field>, value: &mut String, quoted: &mut bool| {
+            row.push((*quoted || *value != self.null).then(|| std::mem::take(value)));
+            value.clear();
+            *quoted = false;
+        };
+        while let Some(letter) = letters.next() {
+            if inside {
+                if letter == self.escape && letters.peek().is_some_and(|next| *next == self.quote) {
+                    value.extend(letters.next());
+                } else if letter == self.quote {
+                    inside = false;
+                } else {
+                    value.push(letter);
+                }
+            } else if letter == self.quote {
+                (inside, quoted) = (true, true);
+            } else if letter == self.delimiter {
+                end(&mut row, &mut value, &mut quoted);
+            } else if letter == '\n' || letter == '\r' {
+                if letter == '\r' && letters.peek() == Some(&'\n') {
+                    letters.next();
+                }
+                end(&mut row, &mut value, &mut quoted);
+                rows.push(std::mem::take(&mut row));
+            } else {
+                value.push(letter);
+            }
+        }
+        if inside {
+            return Err(UserError::new("22P04", "unterminated CSV quoted field"));
+        }
+        if !row.is_empty() || !value.is_empty() || quoted {
+            end(&mut row, &mut value, &mut quoted);
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(csv: bool, text: &str) -> Vec<Vec<Field>> {
+        let options = Options {
+            csv,
+            binary: false,
+            header: false,
+            delimiter: if csv { ',' } else { '\t' },
+            null: if csv { String::new() } else { "\\N".to_owned() },
+            quote: '"',
+            escape: '"',
+        };
+        options.rows(text).unwrap()
+    }
+
+    #[test]
+    fn rows_of_clients_are_read() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(read(false, "a\tb\\tc\n\\N\t\\\\N\n\\.\nx\n"), [[some("a"), some("b\tc")], [None, some("\\N")]]);
+        assert_eq!(read(true, "a,\"b,\"\"c\nd\"\r\n,\"\"\n"), [[some("a"), some("b,\"c\nd")], [None, some("")]]);
+        assert!(read(false, "").is_empty());
+    }
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use datafusion::catalog::MemTable;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::{self, Statement as Ast};
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::copy::{CopyDone, CopyOutResponse};
+use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
 
 use super::connection::Connection;
+use super::copy_in;
 use super::encode::Format;
 use super::plan::{self, Planned};
 use super::running::{Item, Running, Shape, compute};
@@ -22,6 +24,12 @@ use super::stop::Watched;
 use super::utility::{Count, Utility};
 use crate::catalog::settings;
 use crate::error::{Error, Result, UserError, sqlstate};
+
+/// Bytes that one COPY FROM STDIN may bring.
+const MOST_COPIED: usize = 256 << 20;
+
+/// Columns that a result can have.
+const MOST_COLUMNS: usize = 1664;
 
 /// Columns of the answer to SHOW and SHOW ALL.
 fn text_columns(names: &[&str]) -> SchemaRef {
@@ -42,7 +50,12 @@ impl Connection {
         Running::start(&self.session.cpu, shape, async move {
             let state = context.state();
             let physical = state.create_physical_plan(&plan).await?;
-            Ok(execute_stream(physical, context.task_ctx())?)
+            let stream = execute_stream(physical, context.task_ctx())?;
+            Ok(if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
+                super::explain::one_column(stream)
+            } else {
+                stream
+            })
         })
     }
 
@@ -83,9 +96,11 @@ impl Connection {
                 if let Some(schema) = self.utility_schema(&utility)?
                     && !matches!(utility, Utility::Execute { .. })
                 {
-                    self.replies.rows(&schema, &vec![Format::Text; schema.fields().len()])?;
+                    let formats = vec![self.format_of(&utility); schema.fields().len()];
+                    self.replies.rows(&schema, &formats)?;
                 }
-                self.run_utility(utility, &[], true, watched).await?;
+                let formats = vec![self.format_of(&utility); MOST_COLUMNS];
+                self.run_utility(utility, &formats, true, watched).await?;
             }
             Kind::Insert(_) if !alone => {
                 let error =
@@ -104,6 +119,16 @@ impl Connection {
             Kind::Copy(copy) => self.copy(copy, watched).await?,
         }
         Ok(())
+    }
+
+    /// How the simple protocol sends the rows of a statement about the session.
+    fn format_of(&self, utility: &Utility) -> Format {
+        match utility {
+            Utility::Fetch { name, .. } if self.session.cursors.get(name).is_some_and(|cursor| cursor.binary) => {
+                Format::Binary
+            }
+            _ => Format::Text,
+        }
     }
 
     /// Run a bound portal of the extended protocol.
@@ -190,6 +215,13 @@ impl Connection {
 
     async fn insert(&mut self, plan: LogicalPlan, watched: &Watched) -> Result<()> {
         self.session.check_may_write()?;
+        let rows = self.write(plan, watched).await?;
+        self.replies.complete(format!("INSERT 0 {rows}"))?;
+        Ok(())
+    }
+
+    /// Run a plan that writes; gives back how many rows it wrote.
+    async fn write(&mut self, plan: LogicalPlan, watched: &Watched) -> Result<u64> {
         let mut running = self.start(plan, Shape::Batches);
         let mut rows = 0;
         while let Some(item) = watched.run(running.next()).await?? {
@@ -198,8 +230,7 @@ impl Connection {
                 rows += counts.map_or(0, |counts| counts.iter().flatten().sum::<u64>());
             }
         }
-        self.replies.complete(format!("INSERT 0 {rows}"))?;
-        Ok(())
+        Ok(rows)
     }
 
     async fn view(&mut self, ast: &Ast, watched: &Watched) -> Result<()> {
@@ -223,18 +254,69 @@ impl Connection {
     }
 
     async fn copy(&mut self, copy: super::statement::Copy, watched: &Watched) -> Result<()> {
+        if copy.into.is_some() {
+            return self.copy_in(copy, watched).await;
+        }
         let planned = self.plan(&copy.query, &[], watched).await?;
         let width = planned.schema.fields().len();
         let columns = i16::try_from(width).unwrap_or(i16::MAX);
         let head = copy.options.head(&planned.schema);
-        let mut running = self.start(planned.plan, Shape::Copy(copy.options, self.session.style()));
-        let response = CopyOutResponse::new(0, columns, vec![0; width]);
+        let (format, tail) = (i8::from(copy.options.binary), copy.options.tail());
+        let shape = if copy.options.binary {
+            Shape::Rows(self.session.encoder(&planned.schema, &vec![Format::Binary; width]).copied())
+        } else {
+            Shape::Copy(copy.options, self.session.style())
+        };
+        let mut running = self.start(planned.plan, shape);
+        let response = CopyOutResponse::new(format, columns, vec![i16::from(format); width]);
         self.replies.push(&PgWireBackendMessage::CopyOutResponse(response))?;
         self.replies.raw(head.unwrap_or_default()).await?;
         let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
+        self.replies.raw(tail.unwrap_or_default()).await?;
         self.replies.push(&PgWireBackendMessage::CopyDone(CopyDone::new()))?;
         self.replies.complete(format!("COPY {rows}"))?;
         Ok(())
+    }
+
+    /// Rows that the client sends, all of them in one commit.
+    async fn copy_in(&mut self, copy: super::statement::Copy, watched: &Watched) -> Result<()> {
+        self.session.check_may_write()?;
+        let Some((table, columns)) = copy.into else { return Ok(()) };
+        let planned = self.plan(&copy.query, &[], watched).await?;
+        let (schema, width) = (Arc::clone(&planned.schema), planned.schema.fields().len());
+        let response = CopyInResponse::new(0, i16::try_from(width).unwrap_or(i16::MAX), vec![0; width]);
+        self.replies.push(&PgWireBackendMessage::CopyInResponse(response))?;
+        self.replies.flush().await?;
+        let mut bytes: Vec<u8> = Vec::new();
+        while let Some(part) = self.copied().await? {
+            if bytes.len() + part.len() > MOST_COPIED {
+                while self.copied().await?.is_some() {}
+                let message = format!("COPY from stdin of more than {} MB is not supported", MOST_COPIED >> 20);
+                return Err(UserError::new("54000", message).hint("copy in parts, or import files").into());
+            }
+            bytes.extend_from_slice(&part);
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|_| UserError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
+        let batch = copy_in::batch(&copy.options.rows(&text)?, &schema, self.session.client.settings.zone())?;
+        let name = copy_in::NAME;
+        let rows = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+        self.session.context.register_table(name, Arc::new(rows))?;
+        let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+        let listed = if columns.is_empty() { String::new() } else { format!("({})", columns.join(", ")) };
+        let sql = format!("INSERT INTO {table} {listed} SELECT * FROM {name}");
+        let inserted = self.insert_copied(&sql, watched).await;
+        self.session.context.deregister_table(name)?;
+        self.replies.complete(format!("COPY {}", inserted?))?;
+        Ok(())
+    }
+
+    async fn insert_copied(&mut self, sql: &str, watched: &Watched) -> Result<u64> {
+        let state = self.session.context.state();
+        let sql = sql.to_owned();
+        let plan = compute(&self.session.cpu, async move { Ok(state.create_logical_plan(&sql).await?) });
+        let plan = watched.run(plan).await??;
+        self.write(plan, watched).await
     }
 
     async fn run_utility(
@@ -260,13 +342,13 @@ impl Connection {
                 self.send_texts(&text_columns(&["name", "setting", "description"]), rows, formats).await?;
                 self.replies.complete("SHOW")?;
             }
-            Utility::Declare { name, hold, query } => {
+            Utility::Declare { name, hold, binary, query } => {
                 if self.session.transaction.is_none() && !hold {
                     return Err(UserError::new("25P01", "DECLARE CURSOR can only be used in transaction blocks").into());
                 }
                 let planned = self.plan(&query, &[], watched).await?;
                 let running = self.start(planned.plan, Shape::Batches);
-                self.session.keep_cursor(name, Cursor { schema: planned.schema, running, left: None, hold })?;
+                self.session.keep_cursor(name, Cursor { schema: planned.schema, running, left: None, hold, binary })?;
                 self.replies.complete("DECLARE CURSOR")?;
             }
             Utility::Fetch { name, count, skip } => self.fetch(&name, count, skip, formats, watched).await?,

@@ -14,6 +14,7 @@ use super::statement::{self, Kind};
 use super::stop::Watched;
 use super::utility::Utility;
 use super::{parameters, plan};
+use crate::dialect::input::data_type;
 use crate::error::{Result, UserError, sqlstate};
 
 /// OID of a type that a PREPARE names; 0 for one that is left to be inferred.
@@ -61,8 +62,7 @@ impl Connection {
         if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
             self.session.check_not_failed()?;
         }
-        let declared =
-            kinds.iter().map(|kind| if known(*kind) { parameters::data_type(*kind).map(Some) } else { Ok(None) });
+        let declared = kinds.iter().map(|kind| if known(*kind) { data_type(*kind).map(Some) } else { Ok(None) });
         let declared = declared.collect::<Result<Vec<_>>>()?;
         let (types, schema) = match &statement.kind {
             Kind::Query(ast) | Kind::Insert(ast) => {

@@ -60,9 +60,10 @@ pub(super) enum Message {
     Terminate,
     /// A part of an authentication exchange, which nobody has asked for.
     Password,
-    CopyData,
+    CopyData(Bytes),
     CopyDone,
-    CopyFail,
+    /// Why the client gave up.
+    CopyFail(String),
 }
 
 /// A `Bind` message.
@@ -150,9 +151,9 @@ fn decode(kind: u8, mut body: Fields) -> Result<Message, Violation> {
         b'H' => Message::Flush,
         b'X' => Message::Terminate,
         b'p' => Message::Password,
-        b'd' => Message::CopyData,
+        b'd' => Message::CopyData(body.0),
         b'c' => Message::CopyDone,
-        b'f' => Message::CopyFail,
+        b'f' => Message::CopyFail(body.text()?),
         other => return Err(Violation::Malformed(format!("message type {other} is not supported"))),
     })
 }

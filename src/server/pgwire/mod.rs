@@ -5,8 +5,9 @@ mod accept;
 mod connection;
 mod control;
 mod copy;
-mod encode;
+mod copy_in;
 mod execute;
+mod explain;
 mod extended;
 mod frame;
 mod parameters;
@@ -19,6 +20,7 @@ mod statement;
 mod stop;
 mod utility;
 
+use crate::dialect::encode;
 pub use accept::Login;
 pub(super) use accept::{Shared, handle};
 pub(super) use registry::Registry;

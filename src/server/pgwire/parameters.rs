@@ -1,55 +1,13 @@
 //! Parameters of prepared statements: their types, and their values in both formats.
 
-use std::sync::Arc;
-
 use chrono_tz::Tz;
-use datafusion::arrow::array::new_empty_array;
-use datafusion::arrow::compute::{CastOptions, cast_with_options, concat};
-use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit, i256};
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;
-use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
 
-use super::encode::{EPOCH_DAYS, EPOCH_MICROS, Format, element_of, oid};
+use crate::dialect::encode::{EPOCH_DAYS, EPOCH_MICROS, Format, element_of, oid};
+use crate::dialect::input::{self, data_type, numeric_text};
 use crate::error::{Result, UserError, sqlstate};
-
-/// The Arrow type of values of a PostgreSQL type.
-pub(super) fn data_type(kind: u32) -> Result<DataType> {
-    if let Some(element) = element_of(kind) {
-        return Ok(DataType::new_list(data_type(element)?, true));
-    }
-    Ok(match kind {
-        oid::BOOL => DataType::Boolean,
-        oid::INT2 => DataType::Int16,
-        oid::INT4 => DataType::Int32,
-        oid::INT8 | oid::OID | oid::REGCLASS => DataType::Int64,
-        oid::FLOAT4 => DataType::Float32,
-        oid::FLOAT8 => DataType::Float64,
-        oid::NUMERIC => DataType::Decimal128(38, 12),
-        oid::BYTEA => DataType::Binary,
-        oid::DATE => DataType::Date32,
-        oid::TIME => DataType::Time64(TimeUnit::Microsecond),
-        oid::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
-        oid::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        oid::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
-        oid::TEXT
-        | oid::VARCHAR
-        | oid::BPCHAR
-        | oid::NAME
-        | oid::UNKNOWN
-        | oid::CHAR
-        | oid::JSON
-        | oid::JSONB
-        | oid::UUID => DataType::Utf8,
-        other => {
-            let error = UserError::new(
-                sqlstate::NOT_SUPPORTED,
-                format!("a parameter of the type with OID {other} is not supported"),
-            );
-            return Err(error.into());
-        }
-    })
-}
 
 /// The SQL spelling of an Arrow type, by which the planner is told a parameter's type.
 pub(super) fn sql_type(data_type: &DataType) -> SqlType {
@@ -86,208 +44,10 @@ pub(super) fn decode(bytes: &[u8], format: Format, kind: u32, zone: Tz) -> Resul
             if text.contains('\0') {
                 return Err(UserError::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00").into());
             }
-            text_value(text, kind, zone)
+            input::value(text, kind, zone)
         }
         Format::Binary => binary_value(bytes, kind),
     }
-}
-
-fn invalid(kind: u32, text: &str) -> UserError {
-    let name = super::encode::type_name(kind);
-    let code = if matches!(kind, oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL) {
-        "22007"
-    } else {
-        sqlstate::INVALID_TEXT
-    };
-    UserError::new(code, format!("invalid input syntax for type {name}: \"{text}\""))
-}
-
-fn text_value(text: &str, kind: u32, zone: Tz) -> Result<ScalarValue> {
-    if let Some(element) = element_of(kind) {
-        return array_text(text, element, zone);
-    }
-    let trimmed = text.trim();
-    let bad = || invalid(kind, text);
-    Ok(match kind {
-        oid::BOOL => ScalarValue::Boolean(Some(match trimmed.to_ascii_lowercase().as_str() {
-            "t" | "tr" | "tru" | "true" | "y" | "ye" | "yes" | "on" | "1" => true,
-            "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "of" | "off" | "0" => false,
-            _ => return Err(bad().into()),
-        })),
-        oid::INT2 => ScalarValue::Int16(Some(integer(trimmed, kind)?)),
-        oid::INT4 => ScalarValue::Int32(Some(integer(trimmed, kind)?)),
-        oid::INT8 | oid::OID | oid::REGCLASS => ScalarValue::Int64(Some(integer(trimmed, kind)?)),
-        oid::FLOAT4 => ScalarValue::Float32(Some(trimmed.parse().map_err(|_| bad())?)),
-        oid::FLOAT8 => ScalarValue::Float64(Some(trimmed.parse().map_err(|_| bad())?)),
-        oid::NUMERIC => numeric_text(trimmed).ok_or_else(bad)?,
-        oid::BYTEA => ScalarValue::Binary(Some(bytea_text(text).ok_or_else(bad)?)),
-        oid::TIMESTAMPTZ => {
-            let data_type = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.name().into()));
-            let value = parsed(trimmed, &data_type).ok_or_else(bad)?;
-            value.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))?
-        }
-        oid::INTERVAL => parsed(&spelled_interval(trimmed), &data_type(kind)?).ok_or_else(bad)?,
-        oid::DATE | oid::TIME | oid::TIMESTAMP => parsed(trimmed, &data_type(kind)?).ok_or_else(bad)?,
-        _ => ScalarValue::Utf8(Some(text.to_owned())),
-    })
-}
-
-/// An interval with its clock part in words: `1 day 02:03:04.5` as `1 day 2 hours 3 minutes 4.5 seconds`.
-fn spelled_interval(text: &str) -> String {
-    let word = |word: &str| {
-        let (sign, clock) = word.strip_prefix('-').map_or(("", word), |rest| ("-", rest));
-        let parts: Vec<&str> = clock.trim_start_matches('+').split(':').collect();
-        match parts.as_slice() {
-            [hours, minutes] => format!("{sign}{hours} hours {sign}{minutes} minutes"),
-            [hours, minutes, seconds] => format!("{sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds"),
-            _ => word.to_owned(),
-        }
-    };
-    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
-}
-
-fn parsed(text: &str, data_type: &DataType) -> Option<ScalarValue> {
-    let array = ScalarValue::Utf8(Some(text.to_owned())).to_array().ok()?;
-    let cast = cast_with_options(&array, data_type, &CastOptions { safe: false, ..CastOptions::default() }).ok()?;
-    ScalarValue::try_from_array(&cast, 0).ok().filter(|value| !value.is_null())
-}
-
-fn integer<T: std::str::FromStr<Err = std::num::ParseIntError>>(text: &str, kind: u32) -> Result<T> {
-    text.parse().map_err(|error: std::num::ParseIntError| {
-        use std::num::IntErrorKind::{NegOverflow, PosOverflow};
-        match error.kind() {
-            NegOverflow | PosOverflow => {
-                let name = super::encode::type_name(kind);
-                UserError::new(sqlstate::OUT_OF_RANGE, format!("value \"{text}\" is out of range for type {name}"))
-                    .into()
-            }
-            _ => invalid(kind, text).into(),
-        }
-    })
-}
-
-/// A numeric with exactly the digits that were sent.
-fn numeric_text(text: &str) -> Option<ScalarValue> {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (sign, digits) = match mantissa.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", mantissa.strip_prefix('+').unwrap_or(mantissa)),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.len() + fraction.len() == 0 || !whole.bytes().chain(fraction.bytes()).all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let mut all = format!("{whole}{fraction}");
-    let mut scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
-    if scale < 0 {
-        let zeros = usize::try_from(-scale).ok().filter(|zeros| *zeros < 76)?;
-        all.extend(std::iter::repeat_n('0', zeros));
-        scale = 0;
-    }
-    let all = all.trim_start_matches('0');
-    let places = usize::try_from(scale).ok()?;
-    let precision = u8::try_from(all.len().max(places).max(1)).ok()?;
-    let scale = i8::try_from(scale).ok()?;
-    let unscaled = format!("{sign}{}", if all.is_empty() { "0" } else { all });
-    match precision {
-        ..=38 => Some(ScalarValue::Decimal128(Some(unscaled.parse().ok()?), 38, scale)),
-        39..=76 => Some(ScalarValue::Decimal256(Some(i256::from_string(&unscaled)?), 76, scale)),
-        _ => None,
-    }
-}
-
-fn bytea_text(text: &str) -> Option<Vec<u8>> {
-    if let Some(digits) = text.strip_prefix("\\x") {
-        return hex::decode(digits).ok();
-    }
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        if *byte != b'\\' {
-            out.push(*byte);
-            at += 1;
-        } else if bytes.get(at + 1) == Some(&b'\\') {
-            out.push(b'\\');
-            at += 2;
-        } else {
-            let octal = std::str::from_utf8(bytes.get(at + 1..at + 4)?).ok()?;
-            out.push(u8::from_str_radix(octal, 8).ok()?);
-            at += 4;
-        }
-    }
-    Some(out)
-}
-
-/// `{a,"b c",NULL}`, of one dimension.
-fn array_text(text: &str, element: u32, zone: Tz) -> Result<ScalarValue> {
-    let malformed = || UserError::new(sqlstate::INVALID_TEXT, format!("malformed array literal: \"{text}\""));
-    let inner = text.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(malformed)?;
-    let mut values = Vec::new();
-    let mut letters = inner.chars().peekable();
-    while !inner.trim().is_empty() {
-        let (mut item, mut quoted) = (String::new(), false);
-        while letters.peek().is_some_and(|letter| letter.is_whitespace()) {
-            letters.next();
-        }
-        if letters.peek() == Some(&'"') {
-            letters.next();
-            quoted = true;
-            loop {
-                match letters.next().ok_or_else(malformed)? {
-                    '"' => break,
-                    '\\' => item.push(letters.next().ok_or_else(malformed)?),
-                    other => item.push(other),
-                }
-            }
-            while letters.peek().is_some_and(|letter| letter.is_whitespace()) {
-                letters.next();
-            }
-        } else {
-            while let Some(letter) = letters.next_if(|letter| *letter != ',') {
-                match letter {
-                    '{' | '}' | '"' => return Err(malformed().into()),
-                    '\\' => item.push(letters.next().ok_or_else(malformed)?),
-                    other => item.push(other),
-                }
-            }
-            item.truncate(item.trim_end().len());
-            if item.is_empty() {
-                return Err(malformed().into());
-            }
-        }
-        let null = !quoted && item.eq_ignore_ascii_case("null");
-        values.push(if null {
-            ScalarValue::try_from(&data_type(element)?)?
-        } else {
-            text_value(&item, element, zone)?
-        });
-        match letters.next() {
-            None => break,
-            Some(',') if letters.peek().is_some() => {}
-            Some(_) => return Err(malformed().into()),
-        }
-    }
-    list(values, element)
-}
-
-fn list(values: Vec<ScalarValue>, element: u32) -> Result<ScalarValue> {
-    let mut target = data_type(element)?;
-    if element == oid::NUMERIC {
-        // One scale for all: the largest that was sent.
-        let scale = values
-            .iter()
-            .map(|value| if let ScalarValue::Decimal128(Some(_), _, scale) = value { *scale } else { 0 })
-            .max();
-        target = DataType::Decimal128(38, scale.unwrap_or(0));
-    }
-    let arrays = values.iter().map(|value| value.cast_to(&target)?.to_array()).collect::<Result<Vec<_>, _>>()?;
-    let parts: Vec<_> = arrays.iter().map(Arc::as_ref).collect();
-    let array = if parts.is_empty() { new_empty_array(&target) } else { concat(&parts)? };
-    Ok(SingleRowListArrayBuilder::new(array).with_nullable(true).build_list_scalar())
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
@@ -328,7 +88,7 @@ fn binary_value(bytes: &[u8], kind: u32) -> Result<ScalarValue> {
         }
         oid::UUID => ScalarValue::Utf8(Some(uuid::Uuid::from_bytes(fixed(bytes)?).to_string())),
         oid::JSONB => {
-            return text_value(
+            return input::value(
                 std::str::from_utf8(bytes.get(1..).unwrap_or(&[])).map_err(|_| bad())?,
                 oid::JSONB,
                 Tz::UTC,
@@ -402,7 +162,7 @@ fn array_binary(bytes: &[u8], element: u32) -> Result<ScalarValue> {
             }
         }
     }
-    list(values, if sent == oid::UNKNOWN { element } else { sent })
+    input::list(values, if sent == oid::UNKNOWN { element } else { sent })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! From a statement to a plan: parameters typed, columns named as PostgreSQL names them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -12,12 +12,11 @@ use datafusion::logical_expr::{
     Expr as Logical, ExprSchemable, LogicalPlan, Statement as PlanStatement, TypeSignature,
 };
 use datafusion::sql::parser::Statement as EngineStatement;
-use datafusion::sql::sqlparser::ast::{
-    self, Expr, Ident, SelectItem, SetExpr, Statement as Ast, Value, visit_expressions,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Statement as Ast, Value, visit_expressions};
 
 use super::parameters::sql_type;
 use crate::catalog::pg_catalog;
+use crate::dialect::{self, Names};
 use crate::error::{Result, UserError, sqlstate};
 
 /// A query that can be run.
@@ -47,9 +46,14 @@ pub(super) fn parameter_count(statement: &Ast) -> usize {
 /// Plan a statement; `declared` are the types that the client gave its parameters, by number.
 pub(super) async fn plan(state: &SessionState, statement: &Ast, declared: &[Option<DataType>]) -> Result<Planned> {
     let mut statement = statement.clone();
-    let names = column_names(&statement);
+    let names = dialect::column_names(&statement);
+    let catalog = pg_catalog::reads_catalog(&statement);
+    if catalog {
+        dialect::rewrite_names(&mut statement);
+    } else {
+        dialect::rewrite(&mut statement, &|name| state.aggregate_functions().contains_key(name))?;
+    }
     pg_catalog::compatible(&mut statement);
-    distinct_names(&mut statement);
     let count = parameter_count(&statement);
     if count > 65_535 {
         return Err(UserError::new("42P02", format!("there is no parameter ${count}")).into());
@@ -69,7 +73,12 @@ pub(super) async fn plan(state: &SessionState, statement: &Ast, declared: &[Opti
         }
         typed(state, &statement, &types).await?
     };
-    let fields = plan.schema().as_arrow().clone();
+    if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
+        return Ok(Planned { schema: super::explain::schema(), plan, types });
+    }
+    // Types of CASE, UNION and their kin are settled when the plan is analyzed.
+    let settled = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
+    let fields = settled.as_ref().map_or_else(|_| plan.schema(), LogicalPlan::schema).as_arrow().clone();
     Ok(Planned { schema: rename(&fields, &names), plan, types })
 }
 
@@ -104,6 +113,7 @@ fn inferred_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
             expr.apply(|expr| {
                 said_by_cast(expr, &mut types);
                 array_of_operand(expr, &schema, &mut types);
+                said_by_operator(expr, &schema, &mut types);
                 wanted_by_function(expr, &schema, &mut types);
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -151,6 +161,23 @@ fn wanted_by_function(expr: &Logical, schema: &DFSchema, types: &mut HashMap<Str
     }
 }
 
+/// A parameter of an operator, or of a cast, that became a call.
+fn said_by_operator(expr: &Logical, schema: &DFSchema, types: &mut HashMap<String, DataType>) {
+    let Logical::ScalarFunction(call) = expr else { return };
+    for (at, argument) in call.args.iter().enumerate() {
+        let Logical::Placeholder(parameter) = argument else { continue };
+        let others = call.args.iter().enumerate().filter(|(other, _)| *other != at);
+        let others: Vec<DataType> = others.filter_map(|(_, other)| other.get_type(schema).ok()).map(plain).collect();
+        let constant = call.args.get(1).and_then(|argument| match argument {
+            Logical::Literal(value, _) => value.try_as_str().flatten(),
+            _ => None,
+        });
+        if let Some((data_type, _)) = dialect::operand_type(call.name(), &others, constant) {
+            types.entry(parameter.id.clone()).or_insert(data_type);
+        }
+    }
+}
+
 /// The type that a client would use for it.
 fn plain(data_type: DataType) -> DataType {
     match data_type {
@@ -188,210 +215,7 @@ fn rename(schema: &Schema, names: &Names) -> SchemaRef {
     let width = fields.len();
     let renamed = fields.iter().enumerate().map(|(at, field)| match names.of(at, width) {
         Some(name) => Arc::new(field.as_ref().clone().with_name(name)),
-        None => Arc::clone(field),
+        None => Arc::new(field.as_ref().clone().with_name(dialect::shown(field.name()))),
     });
     Arc::new(Schema::new_with_metadata(renamed.collect::<Vec<_>>(), schema.metadata().clone()))
-}
-
-/// The names of the columns of a statement before and behind its only wildcard.
-#[derive(Debug, Default)]
-struct Names {
-    before: Vec<Option<String>>,
-    after: Option<Vec<Option<String>>>,
-}
-
-impl Names {
-    fn of(&self, at: usize, width: usize) -> Option<&str> {
-        if let Some(name) = self.before.get(at) {
-            return name.as_deref();
-        }
-        let after = self.after.as_ref()?;
-        after.get(at.checked_sub(width.checked_sub(after.len())?)?)?.as_deref()
-    }
-}
-
-fn column_names(statement: &Ast) -> Names {
-    let Ast::Query(query) = statement else { return Names::default() };
-    let Some(items) = first_select(&query.body) else { return Names::default() };
-    let mut names = Names::default();
-    for item in items {
-        let name = match item {
-            SelectItem::UnnamedExpr(expr) => Some(name_of(expr)),
-            SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
-            SelectItem::ExprWithAliases { .. } => None,
-            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => {
-                if names.after.replace(Vec::new()).is_some() {
-                    // Which column belongs to which of two wildcards nobody knows here.
-                    return Names { after: None, ..names };
-                }
-                continue;
-            }
-        };
-        names.after.as_mut().unwrap_or(&mut names.before).push(name);
-    }
-    names
-}
-
-fn first_select(body: &SetExpr) -> Option<&[SelectItem]> {
-    let mut body = body;
-    loop {
-        body = match body {
-            SetExpr::Select(select) => return Some(&select.projection),
-            SetExpr::Query(query) => &query.body,
-            SetExpr::SetOperation { left, .. } => left,
-            _ => return None,
-        };
-    }
-}
-
-fn folded(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
-}
-
-/// What PostgreSQL calls a column that has no alias (`FigureColname`).
-fn name_of(expr: &Expr) -> String {
-    let mut expr = expr;
-    let unknown = || "?column?".to_owned();
-    let mut cast: Option<String> = None;
-    loop {
-        let name = match expr {
-            Expr::Identifier(name) => folded(name),
-            Expr::CompoundIdentifier(parts) => parts.last().map_or_else(unknown, folded),
-            Expr::Function(call) => call.name.0.last().and_then(|part| part.as_ident()).map_or_else(unknown, folded),
-            Expr::Cast { expr: inner, data_type, .. } => {
-                cast = cast.or_else(|| Some(sql_name(data_type)));
-                expr = inner;
-                continue;
-            }
-            Expr::Nested(inner) | Expr::Collate { expr: inner, .. } | Expr::AtTimeZone { timestamp: inner, .. } => {
-                if matches!(expr, Expr::AtTimeZone { .. }) {
-                    return "timezone".to_owned();
-                }
-                expr = inner;
-                continue;
-            }
-            Expr::Case { .. } => "case".to_owned(),
-            Expr::Exists { .. } => "exists".to_owned(),
-            Expr::Array(_) => "array".to_owned(),
-            Expr::Extract { .. } => "extract".to_owned(),
-            Expr::Substring { .. } => "substring".to_owned(),
-            Expr::Trim { .. } => "btrim".to_owned(),
-            Expr::Position { .. } => "position".to_owned(),
-            Expr::Ceil { .. } => "ceil".to_owned(),
-            Expr::Floor { .. } => "floor".to_owned(),
-            Expr::Interval(_) => "interval".to_owned(),
-            Expr::TypedString(typed) => sql_name(&typed.data_type),
-            Expr::Subquery(query) => match first_select(&query.body).and_then(<[SelectItem]>::first) {
-                Some(SelectItem::ExprWithAlias { alias, .. }) => folded(alias),
-                Some(SelectItem::UnnamedExpr(inner)) => {
-                    expr = inner;
-                    continue;
-                }
-                _ => unknown(),
-            },
-            Expr::CompoundFieldAccess { root, access_chain } => {
-                let dots = access_chain.iter().rev().find_map(|access| match access {
-                    ast::AccessExpr::Dot(Expr::Identifier(name)) => Some(folded(name)),
-                    _ => None,
-                });
-                match dots {
-                    Some(name) => name,
-                    None => {
-                        expr = root;
-                        continue;
-                    }
-                }
-            }
-            _ => unknown(),
-        };
-        return match cast {
-            Some(cast) if name == "?column?" => cast,
-            _ => name,
-        };
-    }
-}
-
-fn sql_name(data_type: &ast::DataType) -> String {
-    let text = data_type.to_string().to_lowercase();
-    let base = text.split('(').next().unwrap_or(&text).trim();
-    match base {
-        "int" | "integer" | "int4" => "int4",
-        "bigint" | "int8" => "int8",
-        "smallint" | "int2" => "int2",
-        "double precision" | "float8" | "double" => "float8",
-        "real" | "float4" => "float4",
-        "boolean" | "bool" => "bool",
-        "decimal" | "numeric" => "numeric",
-        "timestamp with time zone" | "timestamptz" => "timestamptz",
-        "timestamp" | "timestamp without time zone" => "timestamp",
-        "character varying" | "varchar" => "varchar",
-        other => other.rsplit('.').next().unwrap_or(other),
-    }
-    .to_owned()
-}
-
-/// The engine wants every column of a SELECT to have its own name; PostgreSQL does not. The client sees [`column_names`].
-fn distinct_names(statement: &mut Ast) {
-    let Ast::Query(query) = statement else { return };
-    let mut bodies = vec![query.body.as_mut()];
-    while let Some(body) = bodies.pop() {
-        match body {
-            SetExpr::Select(select) => distinct_items(&mut select.projection),
-            SetExpr::SetOperation { left, right, .. } => bodies.extend([left.as_mut(), right.as_mut()]),
-            SetExpr::Query(query) => bodies.push(query.body.as_mut()),
-            _ => {}
-        }
-    }
-}
-
-fn distinct_items(items: &mut [SelectItem]) {
-    // What a wildcard stands for is not known here: any column that is also named may be among it.
-    let wildcard = items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
-    let mut seen: HashSet<String> = HashSet::new();
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for item in items {
-        let key = match item {
-            SelectItem::UnnamedExpr(expr) => expr.to_string(),
-            SelectItem::ExprWithAlias { alias, .. } => folded(alias),
-            _ => continue,
-        };
-        let column = matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
-        if seen.insert(key.clone()) && !(wildcard && column) {
-            continue;
-        }
-        let count = counts.entry(key.clone()).or_insert(1);
-        *count += 1;
-        let alias = Ident::with_quote('"', format!("{key}:{count}"));
-        match item {
-            SelectItem::UnnamedExpr(expr) => *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias },
-            SelectItem::ExprWithAlias { alias: old, .. } => *old = alias,
-            _ => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(sql: &str, width: usize) -> Vec<Option<String>> {
-        let statement = super::super::statement::parse(sql).unwrap().remove(0);
-        let super::super::statement::Kind::Query(ast) = statement.kind else { panic!("not a query") };
-        let names = column_names(&ast);
-        (0..width).map(|at| names.of(at, width).map(str::to_owned)).collect()
-    }
-
-    #[test]
-    fn columns_have_the_names_that_postgresql_gives_them() {
-        let some = |name: &str| Some(name.to_owned());
-        assert_eq!(
-            names(
-                "select 1, count(*), s.Name, x::text, 'a'::text, case when true then 1 end, (select max(y) from t), 1 AS \"A b\", a + 1",
-                9
-            ),
-            ["?column?", "count", "name", "x", "text", "case", "max", "A b", "?column?"].map(some)
-        );
-        assert_eq!(names("select 1, *, upper(a)", 4), [some("?column?"), None, None, some("upper")]);
-        assert_eq!(names("(select 1 as one) union all select 2", 1), [some("one")]);
-    }
 }

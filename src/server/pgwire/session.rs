@@ -50,6 +50,8 @@ pub(super) struct Cursor {
     pub(super) running: Running,
     pub(super) left: Option<datafusion::arrow::array::RecordBatch>,
     pub(super) hold: bool,
+    /// Values are sent in the binary format by the simple protocol too.
+    pub(super) binary: bool,
 }
 
 /// An explicit transaction.
@@ -179,6 +181,7 @@ impl Session {
             return false;
         }
         let settings = self.client.settings.snapshot();
+        self.client.pin();
         self.transaction = Some(Transaction { failed: false, settings, local: Vec::new(), savepoints: Vec::new() });
         true
     }
@@ -186,6 +189,7 @@ impl Session {
     /// End the transaction; gives back whether it was committed. No transaction is none to end.
     pub(super) fn end(&mut self, commit: bool) -> Option<bool> {
         let transaction = self.transaction.take()?;
+        self.client.unpin();
         let commit = commit && !transaction.failed;
         if commit {
             let mut now = self.client.settings.snapshot();
@@ -217,15 +221,18 @@ impl Session {
     }
 
     pub(super) fn check_may_write(&self) -> Result<()> {
+        let read_only = ["default_transaction_read_only", "transaction_read_only"]
+            .iter()
+            .any(|name| self.client.settings.get(name).is_ok_and(|value| value == "on"));
+        if read_only {
+            return Err(UserError::new("25006", "cannot execute INSERT in a read-only transaction").into());
+        }
         if self.transaction.is_some() {
             let message = "writing inside of a transaction block is not supported";
             return Err(UserError::new(sqlstate::NOT_SUPPORTED, message)
                 .detail("what ROLLBACK cannot take back is not written")
                 .hint("write outside of BEGIN … COMMIT: every statement is a transaction of its own")
                 .into());
-        }
-        if self.client.settings.get("default_transaction_read_only").is_ok_and(|value| value == "on") {
-            return Err(UserError::new("25006", "cannot execute INSERT in a read-only transaction").into());
         }
         Ok(())
     }

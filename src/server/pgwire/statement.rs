@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 
 use super::utility::{self, Utility};
 use crate::error::{UserError, sqlstate};
+use crate::operators::asof_join;
 
 /// How deep a statement may be nested.
 const DEPTH: usize = 100;
@@ -42,6 +43,8 @@ pub(super) enum Kind {
 pub(super) struct Copy {
     pub(super) query: Box<Ast>,
     pub(super) options: super::copy::Options,
+    /// The table and columns that rows are copied into, if they are.
+    pub(super) into: Option<(ast::ObjectName, Vec<ast::Ident>)>,
 }
 
 /// The statements of a message; none if it is empty.
@@ -154,9 +157,15 @@ fn sql_verb(pieces: &[utility::Piece]) -> String {
 
 fn parse_one(sql: &str, tokens: &[TokenWithSpan]) -> Located<Ast> {
     let dialect = PostgreSqlDialect {};
-    let mut parser = Parser::new(&dialect).with_recursion_limit(DEPTH).with_tokens_with_locations(tokens.to_vec());
+    let mut parser = Parser::new(&dialect)
+        .with_recursion_limit(DEPTH)
+        .with_tokens_with_locations(asof_join::plain_tokens(tokens.to_vec()));
     let parsed = parser.parse_statement().and_then(|statement| match parser.peek_token().token {
-        Token::EOF => Ok(statement),
+        Token::EOF => {
+            let mut statement = statement;
+            asof_join::nest(&mut statement);
+            Ok(statement)
+        }
         _ => parser.expected("end of statement", parser.peek_token()),
     });
     parsed.map_err(|error| {
@@ -207,7 +216,7 @@ mod tests {
             "delete from spans",
             "update spans set a = 1",
             "copy spans to '/tmp/x'",
-            "copy spans from stdin",
+            "copy spans from '/tmp/x'",
             "create external table t stored as csv location '/etc/passwd'",
             "explain delete from spans",
             "with x as (insert into spans select 1) select 1",

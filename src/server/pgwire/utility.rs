@@ -19,8 +19,11 @@ pub(super) enum Utility {
     ShowAll,
     Reset(String),
     ResetAll,
-    Begin {
-        read_only: bool,
+    Begin(Modes),
+    /// Of this transaction, or of those to come.
+    SetTransaction {
+        modes: Modes,
+        session: bool,
     },
     Commit,
     Rollback,
@@ -43,6 +46,7 @@ pub(super) enum Utility {
     Declare {
         name: String,
         hold: bool,
+        binary: bool,
         query: Box<Ast>,
     },
     Fetch {
@@ -54,6 +58,14 @@ pub(super) enum Utility {
     CloseCursor(Option<String>),
     /// Accepted and without a meaning here, with its tag.
     Nothing(&'static str),
+}
+
+/// What is said of a transaction: none where it is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Modes {
+    pub(super) isolation: Option<String>,
+    pub(super) read_only: Option<bool>,
+    pub(super) deferrable: Option<bool>,
 }
 
 /// How many rows to fetch.
@@ -233,15 +245,18 @@ impl Words<'_> {
         let local = self.accept("local");
         if !local && self.accept("session") {
             if self.accept("characteristics") {
-                self.at = self.pieces.len();
-                return Some(Utility::Nothing("SET"));
+                let _ = self.accept("as") && self.accept("transaction");
+                return Some(Utility::SetTransaction { modes: self.modes()?, session: true });
             }
             if self.accept("authorization") {
                 self.at = self.pieces.len();
                 return Some(Utility::Nothing("SET"));
             }
         }
-        if self.accept("transaction") || self.accept("constraints") {
+        if self.accept("transaction") {
+            return Some(Utility::SetTransaction { modes: self.modes()?, session: false });
+        }
+        if self.accept("constraints") {
             self.at = self.pieces.len();
             return Some(Utility::Nothing("SET"));
         }
@@ -284,18 +299,39 @@ impl Words<'_> {
     }
 
     fn begin(&mut self) -> Option<Utility> {
-        let mut read_only = false;
-        while let Some(word) = self.name() {
-            if word == "read" {
-                read_only = self.accept("only");
-                if !read_only {
-                    self.accept("write");
+        let _ = self.accept("work") || self.accept("transaction");
+        Some(Utility::Begin(self.modes()?))
+    }
+
+    /// `ISOLATION LEVEL x`, `READ ONLY`, `READ WRITE`, `[NOT] DEFERRABLE`, with or without commas, to the end.
+    fn modes(&mut self) -> Option<Modes> {
+        let mut modes = Modes::default();
+        while let Some(word) = self.peek().and_then(Piece::word).map(str::to_owned) {
+            self.at += 1;
+            match word.as_str() {
+                "isolation" if self.accept("level") => {
+                    let first = self.name()?;
+                    modes.isolation = Some(match first.as_str() {
+                        "serializable" => first,
+                        "repeatable" if self.accept("read") => "repeatable read".to_owned(),
+                        "read" if self.accept("committed") => "read committed".to_owned(),
+                        "read" if self.accept("uncommitted") => "read uncommitted".to_owned(),
+                        _ => return None,
+                    });
                 }
+                "read" => {
+                    modes.read_only = Some(self.accept("only"));
+                    if modes.read_only == Some(false) && !self.accept("write") {
+                        return None;
+                    }
+                }
+                "deferrable" => modes.deferrable = Some(true),
+                "not" if self.accept("deferrable") => modes.deferrable = Some(false),
+                _ => return None,
             }
             self.symbol(",");
         }
-        self.at = self.pieces.len();
-        Some(Utility::Begin { read_only })
+        Some(modes)
     }
 
     fn rollback(&mut self) -> Option<Utility> {
@@ -350,8 +386,7 @@ impl Words<'_> {
     fn declare(&mut self, inner: impl Fn(usize) -> Located<Ast>) -> Located<Utility> {
         let syntax = || (UserError::new(sqlstate::SYNTAX, "syntax error in DECLARE"), None);
         let name = self.name().ok_or_else(syntax)?;
-        let mut hold = false;
-        let mut scroll = false;
+        let (mut hold, mut scroll, mut binary) = (false, false, false);
         while !self.accept("for") {
             match self.name().ok_or_else(syntax)?.as_str() {
                 "with" => hold = self.accept("hold"),
@@ -360,10 +395,7 @@ impl Words<'_> {
                     self.accept("scroll");
                 }
                 "scroll" => scroll = true,
-                "binary" => {
-                    let error = UserError::new(sqlstate::NOT_SUPPORTED, "binary cursors are not supported");
-                    return Err((error.hint("ask for the binary format when you fetch"), None));
-                }
+                "binary" => binary = true,
                 _ => return Err(syntax()),
             }
         }
@@ -375,7 +407,7 @@ impl Words<'_> {
         if !matches!(query, Ast::Query(_)) {
             return Err((UserError::new(sqlstate::SYNTAX, "a cursor is declared for a query"), None));
         }
-        Ok(Utility::Declare { name, hold, query: Box::new(query) })
+        Ok(Utility::Declare { name, hold, binary, query: Box::new(query) })
     }
 }
 

@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::load::{self, Loaded, Question, SECOND};
-use super::reasons::{Draft, Reasoner};
+use super::metrics;
+use super::reasons::{Draft, Measurements, Reasoner};
 use crate::attribution::change_scoring::{self, Candidate, Cause, Change, Evidence};
 use crate::attribution::confidence;
 use crate::attribution::detectors::{self, Findings, Signal, Window};
+use crate::attribution::load::Traffic;
+use crate::attribution::metric_blame::{self, Span};
 use crate::attribution::visits::{self, NONE};
 use crate::config;
 use crate::error::Result;
@@ -16,7 +19,7 @@ use crate::model;
 use crate::table_functions::Call;
 
 /// Version of the method: part of every attribution's id.
-pub(in crate::table_functions) const METHOD_VERSION: &str = "1";
+pub(in crate::table_functions) const METHOD_VERSION: &str = "2";
 
 /// Name of the method.
 pub(in crate::table_functions) const METHOD: &str = "blame-and-changes";
@@ -54,6 +57,19 @@ pub(in crate::table_functions) struct Answer {
     pub rows: Vec<Row>,
 }
 
+/// What was learned about an incident, from traces or from metrics.
+struct Learned {
+    loaded: Loaded,
+    changes: Vec<Change>,
+    window: Window,
+    findings: Findings,
+    traffic: HashMap<u32, Traffic>,
+    /// What the metrics say, where there are no traces.
+    measured: Option<Measurements>,
+    /// Share of the spans that are part of an unbroken trace.
+    complete: f64,
+}
+
 /// Answer a question. `subject` is what the answer is filed under.
 pub(in crate::table_functions) async fn answer(
     call: &Call,
@@ -62,42 +78,69 @@ pub(in crate::table_functions) async fn answer(
     subject: &str,
 ) -> Result<Answer> {
     let id = answer_id(call, question, signal, subject).await?;
-    let start = load::baseline_start(call, question).await?;
-    // Without any data before the incident, the first quarter of it has to stand for what is usual.
+    let traced = load::has_spans(call, question).await?
+        || !metrics::known(call, &question.service, question.from, question.to).await?;
+    let learned =
+        if traced { from_traces(call, question, signal).await? } else { from_metrics(call, question, signal).await? };
+    let Learned { loaded, changes, window, findings, traffic, measured, complete } = &learned;
+    let onset = findings.outcome.onset.map_or(question.from, |nanos| nanos / 1000);
+    let evidence = Evidence { findings, changes, onset, traffic };
+    let mut candidates = change_scoring::rank(&evidence);
+    candidates.truncate(MAX_CANDIDATES);
+    let owners = load::owners(call, onset).await?;
+    let reasoner = Reasoner { question, window, loaded, findings, changes, traffic, measured: measured.as_ref() };
+    let rows = rows(id, &candidates, &reasoner, &owners, *complete, onset);
+    Ok(Answer { id, rows })
+}
+
+/// Without any data before the incident, the first quarter of it has to stand for what is usual.
+fn stretches(question: &Question, start: Option<i64>) -> Window {
     let (start, from) = match start {
         Some(start) => (start, question.from),
         None => (question.from, question.from.saturating_add((question.to - question.from) / 4)),
     };
     let guard = config::ONSET_GUARD_MICROS.min((from - start) / 6);
-    let mut loaded = load::telemetry(call, question, start).await?;
-    load::resources(call, question, &mut loaded).await?;
-    let changes = load::changes(call, question, &mut loaded).await?;
-    let window = Window {
+    Window {
         before: start.saturating_mul(1000),
         until: (from - guard).saturating_mul(1000),
         from: from.saturating_mul(1000),
         to: question.to.saturating_mul(1000),
-    };
+    }
+}
+
+async fn from_traces(call: &Call, question: &Question, signal: Signal) -> Result<Learned> {
+    let start = load::baseline_start(call, question).await?;
+    let window = stretches(question, start);
+    let mut loaded = load::telemetry(call, question, start.unwrap_or(question.from)).await?;
+    load::resources(call, question, &mut loaded).await?;
+    let changes = load::changes(call, question, &mut loaded).await?;
     let alerting = loaded.vocabulary.services.find(&question.service);
-    let folded = visits::fold(&loaded.spans, &loaded.logs, Some(alerting.unwrap_or(NONE)));
+    let folded = visits::fold(&loaded.spans, &loaded.logs, &loaded.flags, Some(alerting.unwrap_or(NONE)));
     let traffic = load::traffic(&folded, &window);
     let findings = detectors::detect(&folded, &loaded.vocabulary, &window, signal, &loaded.resources);
-    let onset = findings.outcome.onset.map_or(question.from, |nanos| nanos / 1000);
-    let evidence = Evidence { findings: &findings, changes: &changes, onset, traffic: &traffic };
-    let mut candidates = change_scoring::rank(&evidence);
-    candidates.truncate(MAX_CANDIDATES);
-    let owners = load::owners(call, onset).await?;
-    let reasoner = Reasoner {
-        question,
-        window: &window,
-        loaded: &loaded,
-        findings: &findings,
-        changes: &changes,
-        traffic: &traffic,
-    };
     let complete = 1.0 - folded.malformed as f64 / loaded.spans.len().max(1) as f64;
-    let rows = rows(id, &candidates, &reasoner, &owners, complete, onset);
-    Ok(Answer { id, rows })
+    Ok(Learned { loaded, changes, window, findings, traffic, measured: None, complete })
+}
+
+async fn from_metrics(call: &Call, question: &Question, signal: Signal) -> Result<Learned> {
+    let start = load::furthest_start(question);
+    let window = stretches(question, Some(start));
+    let mut loaded = Loaded { sampled: 1, ..Loaded::default() };
+    let metrics = metrics::read(call, question, start, &mut loaded.vocabulary.services).await?;
+    load::resources(call, question, &mut loaded).await?;
+    let changes = load::changes(call, question, &mut loaded).await?;
+    let alerting = loaded.vocabulary.services.number(&question.service);
+    let micros = |nanos: i64| nanos / 1000;
+    let span = Span {
+        before: micros(window.before),
+        until: micros(window.until),
+        from: micros(window.from),
+        to: micros(window.to),
+    };
+    let traffic = metrics::traffic(&metrics.services, &span);
+    let found = metric_blame::find(&metrics.services, &metrics.links, alerting, &span, signal);
+    let measured = Measurements { unusual: found.unusual, errors: found.errors, filters: metrics.filters };
+    Ok(Learned { loaded, changes, window, findings: found.findings, traffic, measured: Some(measured), complete: 1.0 })
 }
 
 async fn answer_id(call: &Call, question: &Question, signal: Signal, subject: &str) -> Result<Uuid> {
@@ -155,7 +198,7 @@ fn rows(
             lead_time: candidate.lead_time,
             effect: rounded(candidate.effect),
             score: rounded(candidate.score),
-            confidence,
+            confidence: Some(confidence),
             evidence: if at < EXPLAINED { reasoner.explain(candidate, onset) } else { Vec::new() },
         });
     }

@@ -8,11 +8,12 @@ use datafusion::common::ScalarValue;
 use futures::StreamExt;
 
 use super::rows::{doubles, ints, text_at, texts, time_at, times};
-use crate::attribution::anomaly::ResourceSeries;
-use crate::attribution::change_scoring::{Change, Traffic};
+use crate::attribution::anomaly::{Names, ResourceSeries};
+use crate::attribution::change_scoring::Change;
 use crate::attribution::detectors::{ActiveTime, Window};
+use crate::attribution::load::Traffic;
 use crate::attribution::version_changes::{Kind, Sighting, version_changes};
-use crate::attribution::visits::{LogLine, NONE, Side, Span, Visits, Vocabulary};
+use crate::attribution::visits::{Evaluation, LogLine, NONE, Side, Span, Visits, Vocabulary};
 use crate::config;
 use crate::error::Result;
 use crate::table_functions::{Call, timestamp};
@@ -39,6 +40,7 @@ pub(in crate::table_functions) struct Loaded {
     pub vocabulary: Vocabulary,
     pub spans: Vec<Span>,
     pub logs: Vec<LogLine>,
+    pub flags: Vec<Evaluation>,
     pub resources: HashMap<u32, Vec<ResourceSeries>>,
     /// One of this many traces was read.
     pub sampled: u64,
@@ -56,11 +58,11 @@ fn window_parameters(from: i64, to: i64) -> Vec<(&'static str, ScalarValue)> {
 }
 
 impl Question {
-    fn environment_filter(&self) -> &'static str {
+    pub(super) fn environment_filter(&self) -> &'static str {
         if self.environment.is_some() { " AND coalesce(environment, $environment) = $environment" } else { "" }
     }
 
-    fn parameters(&self, from: i64, to: i64) -> Vec<(&'static str, ScalarValue)> {
+    pub(super) fn parameters(&self, from: i64, to: i64) -> Vec<(&'static str, ScalarValue)> {
         let mut parameters = window_parameters(from, to);
         if let Some(environment) = &self.environment {
             parameters.push(("environment", ScalarValue::Utf8(Some(environment.clone()))));
@@ -69,17 +71,33 @@ impl Question {
     }
 }
 
+/// How far back what is usual may begin.
+pub(in crate::table_functions) fn furthest_start(question: &Question) -> i64 {
+    let length = question.to.saturating_sub(question.from);
+    let furthest = config::BASELINE_MAX_MICROS.min(config::BASELINE_MIN_MICROS.max(length.saturating_mul(4)));
+    question.from.saturating_sub(furthest)
+}
+
+/// Whether there are spans of the service in the window.
+pub(in crate::table_functions) async fn has_spans(call: &Call, question: &Question) -> Result<bool> {
+    let sql = format!(
+        "SELECT span_id FROM spans WHERE service_name = $service AND start_time >= $from AND start_time < $to{} LIMIT 1",
+        question.environment_filter()
+    );
+    let mut parameters = question.parameters(question.from, question.to);
+    parameters.push(("service", ScalarValue::Utf8(Some(question.service.clone()))));
+    Ok(call.collect(&sql, parameters).await?.iter().any(|batch| batch.num_rows() > 0))
+}
+
 /// Where what is usual begins: far enough back for enough requests, not across a silence once there are enough, not
 /// further than the settings say. None when there is nothing before the incident.
 pub(in crate::table_functions) async fn baseline_start(call: &Call, question: &Question) -> Result<Option<i64>> {
-    let length = question.to.saturating_sub(question.from);
-    let furthest = config::BASELINE_MAX_MICROS.min(config::BASELINE_MIN_MICROS.max(length.saturating_mul(4)));
     let sql = format!(
         "SELECT date_bin(interval '10 seconds', start_time) AS bin, count(DISTINCT trace_id) AS traces FROM spans \
          WHERE service_name = $service AND start_time >= $from AND start_time < $to{} GROUP BY 1 ORDER BY 1 DESC",
         question.environment_filter()
     );
-    let mut parameters = question.parameters(question.from.saturating_sub(furthest), question.from);
+    let mut parameters = question.parameters(furthest_start(question), question.from);
     parameters.push(("service", ScalarValue::Utf8(Some(question.service.clone()))));
     let mut bins: Vec<(i64, i64)> = Vec::new();
     for batch in call.collect(&sql, parameters).await? {
@@ -138,6 +156,15 @@ pub(in crate::table_functions) async fn telemetry(call: &Call, question: &Questi
     let mut stream = call.query(&sql, question.parameters(from, question.to)).await?;
     while let Some(batch) = stream.next().await {
         loaded.take_logs(&batch?)?;
+    }
+    let sql = format!(
+        "SELECT trace_id, span_id, flag, variant FROM feature_usage WHERE time >= $from AND time < $to \
+         AND flag IS NOT NULL AND variant IS NOT NULL{}",
+        question.environment_filter()
+    );
+    let mut stream = call.query(&sql, question.parameters(from, question.to)).await?;
+    while let Some(batch) = stream.next().await {
+        loaded.take_flags(&batch?)?;
     }
     Ok(loaded)
 }
@@ -202,6 +229,38 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    fn take_flags(&mut self, batch: &RecordBatch) -> Result<()> {
+        let text: Vec<StringArray> = (0..4).map(|at| texts(batch, at)).collect::<Result<_>>()?;
+        let value = |at: usize, row: usize| text.get(at).and_then(|column| text_at(column, row));
+        for row in 0..batch.num_rows() {
+            let (Some(trace), Some(span), Some(flag), Some(variant)) =
+                (value(0, row), value(1, row), value(2, row), value(3, row))
+            else {
+                continue;
+            };
+            if !self.skips(trace) {
+                let words = &mut self.vocabulary;
+                let (flag, variant) = (words.flags.number(flag), words.variants.number(variant));
+                self.flags.push(Evaluation { span: hash(trace, span), flag, variant });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The flag that a change is about: it says so, or names one that was evaluated.
+fn flag_of(flags: &Names, kind: &str, said: Option<&str>, title: Option<&str>) -> u32 {
+    if kind != "feature_flag" {
+        return NONE;
+    }
+    if let Some(flag) = said.and_then(|said| flags.find(said)) {
+        return flag;
+    }
+    let word = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | ';' | '"' | '\'' | '`' | '(' | ')' | '=');
+    title.into_iter().flat_map(|title| title.split(word)).find_map(|word| flags.find(word)).unwrap_or(NONE)
+}
+
 /// Gauges of processors, memory and the like of all services, from an hour before the incident to its end.
 pub(in crate::table_functions) async fn resources(call: &Call, question: &Question, loaded: &mut Loaded) -> Result<()> {
     let sql = format!(
@@ -247,7 +306,8 @@ pub(in crate::table_functions) async fn changes(
     let sql = format!(
         "SELECT change_id, min(kind), min(service_name), min(version), min(coalesce(started_at, finished_at)) AS began, \
          bool_or(status = 'succeeded' OR status IS NULL OR status = 'started') \
-           AND NOT bool_or(status IN ('failed', 'cancelled')) AS fine \
+           AND NOT bool_or(status IN ('failed', 'cancelled')) AS fine, \
+         min(attributes['feature_flag.key']) AS flag, min(title) AS title \
          FROM changes WHERE coalesce(started_at, finished_at) >= $from AND coalesce(started_at, finished_at) < $to \
          AND change_id IS NOT NULL{} GROUP BY change_id ORDER BY began DESC, change_id LIMIT {}",
         question.environment_filter(),
@@ -258,13 +318,16 @@ pub(in crate::table_functions) async fn changes(
     for batch in call.collect(&sql, question.parameters(from, question.to)).await? {
         let text: Vec<StringArray> = (0..4).map(|at| texts(&batch, at)).collect::<Result<_>>()?;
         let (began, fine) = (times(&batch, 4)?, texts(&batch, 5)?);
+        let (flags, titles) = (texts(&batch, 6)?, texts(&batch, 7)?);
         let value = |at: usize, row: usize| text.get(at).and_then(|column| text_at(column, row));
         for row in 0..batch.num_rows() {
             let (Some(id), Some(time)) = (value(0, row), time_at(&began, row)) else { continue };
             let words = &mut loaded.vocabulary;
+            let kind = value(1, row).unwrap_or("other").to_owned();
             changes.push(Change {
                 id: id.to_owned(),
-                kind: value(1, row).unwrap_or("other").to_owned(),
+                flag: flag_of(&words.flags, &kind, text_at(&flags, row), text_at(&titles, row)),
+                kind,
                 service: value(2, row).map_or(NONE, |service| words.services.number(service)),
                 version: value(3, row).map_or(NONE, |version| words.versions.number(version)),
                 time,
@@ -306,6 +369,7 @@ fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
                     kind: change.kind.name().to_owned(),
                     service,
                     version,
+                    flag: NONE,
                     time: change.time,
                     succeeded: true,
                 });
@@ -318,6 +382,10 @@ fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
 /// Traces a second by service and tenant, before and during, of everything that was read; under [`NONE`] of all services.
 pub(in crate::table_functions) fn traffic(visits: &Visits, window: &Window) -> HashMap<u32, Traffic> {
     let mut seen: std::collections::HashSet<(u32, u64)> = std::collections::HashSet::new();
+    let mut tenants: HashMap<u64, u32> = HashMap::new();
+    for visit in visits.all.iter().filter(|visit| visit.tenant != NONE) {
+        tenants.entry(visit.trace).or_insert(visit.tenant);
+    }
     let mut traffic: HashMap<u32, Traffic> = HashMap::new();
     let mut active = (ActiveTime::default(), ActiveTime::default());
     for visit in &visits.all {
@@ -338,12 +406,15 @@ pub(in crate::table_functions) fn traffic(visits: &Visits, window: &Window) -> H
                 continue;
             }
             let service = traffic.entry(service).or_default();
-            let tenant = service.tenants.entry(visit.tenant).or_default();
+            let tenant = tenants.get(&visit.trace).copied().unwrap_or(NONE);
+            let tenant = service.tenants.entry(tenant).or_default();
             if before {
                 service.before += visit.weight;
+                service.seen.0 += 1.0;
                 tenant.0 += visit.weight;
             } else {
                 service.during += visit.weight;
+                service.seen.1 += 1.0;
                 tenant.1 += visit.weight;
             }
         }
@@ -379,6 +450,16 @@ pub(in crate::table_functions) async fn owners(call: &Call, at: i64) -> Result<H
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flag_is_known_by_its_key_or_by_the_title_of_the_change() {
+        let mut flags = Names::default();
+        let key = flags.number("cart.fast-path");
+        assert_eq!(flag_of(&flags, "feature_flag", Some("cart.fast-path"), None), key);
+        assert_eq!(flag_of(&flags, "feature_flag", None, Some("cart.fast-path: on for 40 %")), key);
+        assert_eq!(flag_of(&flags, "feature_flag", None, Some("cart.fast-path-2: on")), NONE);
+        assert_eq!(flag_of(&flags, "deploy", Some("cart.fast-path"), None), NONE);
+    }
 
     #[test]
     fn the_baseline_stops_at_a_silence_once_it_is_long_enough() {

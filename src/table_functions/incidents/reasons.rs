@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use super::answer::suspect_of;
 use super::load::{Loaded, Question};
 use super::rows::{literal, time_literal};
-use crate::attribution::change_scoring::{Candidate, Cause, Change, Part, Traffic};
+use crate::attribution::change_scoring::{Candidate, Cause, Change, Part, sides};
+use crate::attribution::contrast::Cohort;
 use crate::attribution::detectors::{Detector, Findings, Reason, Signal, Window, contribution};
+use crate::attribution::load::Traffic;
+use crate::attribution::metric_blame::Unusual;
 use crate::attribution::visits::{Feature, NONE};
 use crate::config;
 
@@ -34,6 +37,17 @@ pub(in crate::table_functions) struct Reasoner<'a> {
     pub findings: &'a Findings,
     pub changes: &'a [Change],
     pub traffic: &'a HashMap<u32, Traffic>,
+    pub measured: Option<&'a Measurements>,
+}
+
+/// What the metrics of services say, where there are no traces.
+#[derive(Debug)]
+pub(in crate::table_functions) struct Measurements {
+    pub unusual: HashMap<u32, Unusual>,
+    /// Failures, and not durations.
+    pub errors: bool,
+    /// The condition that selects the points of a service.
+    pub filters: HashMap<u32, String>,
 }
 
 impl Reasoner<'_> {
@@ -49,6 +63,12 @@ impl Reasoner<'_> {
             drafts.push(self.all_changes(candidate));
         }
         self.explain_service(candidate, &mut drafts);
+        let contrast = Self::part(candidate, Part::Cohort);
+        if let Cause::Tenant(tenant) = candidate.cause
+            && contrast != 0.0
+        {
+            drafts.push(self.explain_tenant(candidate, tenant, contrast));
+        }
         if let Some((_, weight)) = candidate.parts.iter().find(|(part, weight)| *part == Part::Load && *weight > 0.0) {
             drafts.push(self.explain_load(candidate, *weight));
         }
@@ -71,13 +91,7 @@ impl Reasoner<'_> {
         let row = if recorded {
             format!("SELECT * FROM changes WHERE change_id = {}", literal(&change.id))
         } else {
-            format!(
-                "SELECT trace_id, span_id, start_time, service_version FROM spans WHERE service_name = {} \
-                 AND service_version = {} AND {}",
-                literal(service),
-                literal(version),
-                self.during("")
-            )
+            self.spans_of(&literal(service), "service_version", version)
         };
         let (table, row_key) = if recorded { ("changes", Some(change.id.clone())) } else { ("spans", None) };
         let lead = (onset - change.time) as f64 / 1e6;
@@ -92,30 +106,7 @@ impl Reasoner<'_> {
             weight: Self::part(candidate, Part::LeadTime) + Self::part(candidate, Part::Prior),
             query: row.clone(),
         });
-        let cohort = Self::part(candidate, Part::Cohort);
-        if cohort != 0.0 {
-            let (new, old) = self.cohorts(change);
-            drafts.push(Draft {
-                kind: Part::Cohort.name(),
-                statement: format!(
-                    "During the incident {:.1} % of the requests to version {version} of {service} were unusual, \
-                     {:.1} % of those to its other versions.",
-                    100.0 * new,
-                    100.0 * old
-                ),
-                table: "spans",
-                row_key: None,
-                observed_at: self.window.from / 1000,
-                weight: cohort,
-                query: format!(
-                    "SELECT trace_id, span_id, start_time, duration_nano, status_code, service_version FROM spans \
-                     WHERE service_name = {} AND service_version = {} AND {}",
-                    literal(service),
-                    literal(version),
-                    self.during("")
-                ),
-            });
-        }
+        drafts.extend(self.contrast(candidate, change));
         drafts.push(Draft {
             kind: Part::Blame.name(),
             statement: format!(
@@ -136,15 +127,68 @@ impl Reasoner<'_> {
         change.id != format!("{}@{}", words.services.text(change.service), words.versions.text(change.version))
     }
 
-    fn cohorts(&self, change: &Change) -> (f64, f64) {
-        let (mut new, mut old) = ((0.0, 0.0), (0.0, 0.0));
-        for ((service, version), (_, during)) in &self.findings.cohorts {
-            if *service == change.service {
-                let side = if *version == change.version { &mut new } else { &mut old };
-                *side = (side.0 + during.bad, side.1 + during.visits);
-            }
+    /// Requests that the change concerned, against the others at the same time.
+    fn contrast(&self, candidate: &Candidate, change: &Change) -> Option<Draft> {
+        let weight = Some(Self::part(candidate, Part::Cohort)).filter(|weight| *weight != 0.0)?;
+        let (new, others, _) = sides(self.findings, change)?;
+        let words = &self.loaded.vocabulary;
+        let service = literal(words.services.text(change.service));
+        let (what, query) = if change.version == NONE {
+            let flag = words.flags.text(change.flag);
+            (
+                format!("with the new variant of {flag}"),
+                format!(
+                    "SELECT trace_id, span_id, time, variant FROM feature_usage WHERE service_name = {service} \
+                     AND flag = {} AND {}",
+                    literal(flag),
+                    self.during("").replace("start_time", "time")
+                ),
+            )
+        } else {
+            let version = words.versions.text(change.version);
+            (format!("to version {version}"), self.spans_of(&service, "service_version", version))
+        };
+        Some(Draft {
+            kind: Part::Cohort.name(),
+            statement: format!(
+                "From the onset on {:.1} % of the requests to {} {what} were unusual, {:.1} % of the others.",
+                percent(&new),
+                words.services.text(change.service),
+                percent(&others)
+            ),
+            table: "spans",
+            row_key: None,
+            observed_at: self.window.from / 1000,
+            weight,
+            query,
+        })
+    }
+
+    /// Spans of a service (a literal) during the incident with a value in a column.
+    fn spans_of(&self, service: &str, column: &str, value: &str) -> String {
+        format!(
+            "SELECT trace_id, span_id, start_time, duration_nano, status_code, {column} FROM spans \
+             WHERE service_name = {service} AND {column} = {} AND {}",
+            literal(value),
+            self.during("")
+        )
+    }
+
+    /// One tenant's requests against those of the others.
+    fn explain_tenant(&self, candidate: &Candidate, tenant: u32, weight: f64) -> Draft {
+        let words = &self.loaded.vocabulary;
+        let (service, tenant) = (words.services.text(candidate.service), words.tenants.text(tenant));
+        Draft {
+            kind: Part::Cohort.name(),
+            statement: format!(
+                "Requests of tenant {tenant} to {service} are unusual far more often than those of others."
+            ),
+            table: "spans",
+            row_key: None,
+            observed_at: self.window.from / 1000,
+            weight,
+            query: self.spans_of(&literal(service), "tenant_id", tenant),
         }
-        (new.0 / f64::max(new.1, 1.0), old.0 / f64::max(old.1, 1.0))
     }
 
     fn all_changes(&self, candidate: &Candidate) -> Draft {
@@ -165,6 +209,7 @@ impl Reasoner<'_> {
     }
 
     fn explain_service(&self, candidate: &Candidate, drafts: &mut Vec<Draft>) {
+        drafts.extend(self.measured(candidate));
         let Some(suspect) = suspect_of(self.findings, candidate.service) else { return };
         let service = self.loaded.vocabulary.services.text(candidate.service);
         for reason in suspect.reasons.iter().take(REASONS) {
@@ -194,6 +239,42 @@ impl Reasoner<'_> {
                 ),
             });
         }
+    }
+
+    /// What a service's own metrics say about it.
+    fn measured(&self, candidate: &Candidate) -> Option<Draft> {
+        let measured = self.measured?;
+        let unusual = measured.unusual.get(&candidate.service)?;
+        let filter = measured.filters.get(&candidate.service)?;
+        let service = self.loaded.vocabulary.services.text(candidate.service);
+        let (from, to) = (self.window.from / 1000, self.window.to / 1000);
+        let statement = if measured.errors {
+            format!(
+                "Up to {:.2} % of the requests to {service} failed; {:.2} % is usual.",
+                100.0 * unusual.peak,
+                100.0 * unusual.usual
+            )
+        } else {
+            format!(
+                "Requests to {service} took up to {:.1} ms on average; {:.1} ms is usual.",
+                1000.0 * unusual.peak,
+                1000.0 * unusual.usual
+            )
+        };
+        Some(Draft {
+            kind: if measured.errors { "errors" } else { "latency" },
+            statement,
+            table: "metric_points",
+            row_key: None,
+            observed_at: unusual.since.unwrap_or(from),
+            weight: candidate.effect,
+            query: format!(
+                "SELECT time, metric_name, value, count, sum, attributes FROM metric_points WHERE {filter} \
+                 AND time >= {} AND time < {}",
+                time_literal(from),
+                time_literal(to)
+            ),
+        })
     }
 
     fn reason(&self, service: &str, reason: &Reason, weight: f64, external: bool) -> Draft {
@@ -295,7 +376,8 @@ impl Reasoner<'_> {
                     format!("c.service_name = {} AND strpos(c.body, {}) > 0", literal(service), literal(&text)),
                 )
             }
-            None => ("something".to_owned(), "spans", "false".to_owned()),
+            // Flags are compared as groups; none is a reason.
+            Some(Feature::Flag(..)) | None => ("something".to_owned(), "spans", "false".to_owned()),
         };
         let time = if table == "logs" { "time" } else { "start_time" };
         if reason.vanished {
@@ -348,6 +430,11 @@ impl Reasoner<'_> {
             ),
         }
     }
+}
+
+/// Unusual visits in a hundred.
+fn percent(cohort: &Cohort) -> f64 {
+    100.0 * cohort.bad / cohort.visits.max(1.0)
 }
 
 /// The longest part of a log line without digits, which is the same in all lines of its template.

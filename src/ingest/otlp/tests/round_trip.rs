@@ -207,7 +207,7 @@ fn metric_json(metric: &Metric) -> Value {
 fn same(json: &Value, protobuf: &[u8], signal: Signal) -> std::result::Result<(), TestCaseError> {
     let expected = decode_bytes(&Otlp, json.to_string().as_bytes());
     let pretty = decode_bytes(&Otlp, serde_json::to_string_pretty(json).unwrap().as_bytes());
-    let live = collect(|output| decode_protobuf(signal, protobuf, output)).unwrap();
+    let live = collect(|output| decode_request(signal, Encoding::Protobuf, protobuf, output)).unwrap();
     let plain = decode_bytes(&Otlp, protobuf);
     let big_endian = u32::try_from(protobuf.len()).unwrap().to_be_bytes();
     let framed = decode_bytes(&Otlp, &[&big_endian, protobuf].concat());
@@ -294,8 +294,8 @@ proptest! {
         let clean = ExportTraceServiceRequest {
             resource_spans: vec![ResourceSpans { scope_spans, ..Default::default() }],
         };
-        let found = collect(|output| decode_protobuf(Signal::Traces, &request, output)).unwrap();
-        let expected = collect(|output| decode_protobuf(Signal::Traces, &clean.encode_to_vec(), output)).unwrap();
+        let found = collect(|output| decode_request(Signal::Traces, Encoding::Protobuf, &request, output)).unwrap();
+        let expected = collect(|output| decode_request(Signal::Traces, Encoding::Protobuf, &clean.encode_to_vec(), output)).unwrap();
         prop_assert_eq!(found.rejected["malformed span"].count, 1);
         prop_assert_eq!(found.rejections(), expected.rejections() + 1);
         prop_assert_eq!(found.tables, expected.tables);
@@ -307,9 +307,9 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         drop(decode(&Otlp, &mut bytes.as_slice()));
         for signal in [Signal::Traces, Signal::Logs, Signal::Metrics] {
-            collect(|output| decode_protobuf(signal, &bytes, output)).unwrap();
+            collect(|output| decode_request(signal, Encoding::Protobuf, &bytes, output)).unwrap();
+            collect(|output| decode_request(signal, Encoding::Json, &bytes, output)).unwrap();
         }
-        collect(|output| decode_json(&bytes, output)).unwrap();
     }
 
     #[test]

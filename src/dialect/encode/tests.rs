@@ -30,7 +30,7 @@ fn binary(column: ArrayRef) -> Vec<u8> {
 }
 
 #[test]
-fn lists_are_arrays_and_nested_types_are_json() {
+fn lists_of_any_depth_are_arrays_and_nested_types_are_json() {
     let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]);
     assert_eq!(texts(Arc::new(list.clone())), [some("{1,NULL}"), None, some("{}")]);
     let nested = ListArray::new(
@@ -39,7 +39,7 @@ fn lists_are_arrays_and_nested_types_are_json() {
         Arc::new(list),
         None,
     );
-    assert_eq!(texts(Arc::new(nested)), [some("[[1, null], null, []]")]);
+    assert_eq!(texts(Arc::new(nested)), [some("{{1,NULL},NULL,{}}")]);
 
     let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
     map.keys().append_value("service.name");

@@ -8,12 +8,13 @@ mod types;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono_tz::Tz;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{Result, exec_err};
 
-pub(super) use binary::{EPOCH_DAYS, EPOCH_MICROS};
+pub use binary::{EPOCH_DAYS, EPOCH_MICROS};
 use cell::{Column, Value};
+pub(super) use text::json_string;
 pub use types::{array_of, element_of, of_data_type, oid, pg_type, type_name};
 
 /// How one value is sent.
@@ -65,6 +66,7 @@ pub struct RowEncoder {
     kinds: Vec<u32>,
     formats: Vec<Format>,
     style: Style,
+    message: u8,
 }
 
 impl RowEncoder {
@@ -72,7 +74,14 @@ impl RowEncoder {
     #[must_use]
     pub fn new(schema: &Schema, formats: Vec<Format>, style: Style) -> Self {
         let kinds = schema.fields().iter().map(|field| pg_type(field).oid).collect();
-        Self { kinds, formats, style }
+        Self { kinds, formats, style, message: b'D' }
+    }
+
+    /// The same rows as `CopyData` messages: in the binary format a row of COPY is what a `DataRow` holds.
+    #[must_use]
+    pub fn copied(mut self) -> Self {
+        self.message = b'd';
+        self
     }
 
     /// The rows of a batch as chunks of about `size` bytes, given to `send`.
@@ -112,7 +121,7 @@ impl RowEncoder {
 
     fn row(&self, columns: &[Column], row: usize, out: &mut BytesMut) -> Result<()> {
         let start = out.len();
-        out.put_u8(b'D');
+        out.put_u8(self.message);
         out.put_i32(0);
         out.put_u16(u16::try_from(columns.len()).unwrap_or(u16::MAX));
         let kinds = self.kinds.iter().zip(&self.formats);
@@ -130,12 +139,35 @@ impl RowEncoder {
                     self.style.text(&mut text, value, *kind);
                     out.put_slice(text.as_bytes());
                 }
-                Format::Binary => self.style.binary(out, value, *kind),
+                Format::Binary => self.style.binary(out, value, *kind)?,
             }
             set_length(out, at, out.len() - at - 4)?;
         }
         set_length(out, start + 1, out.len() - start - 1)
     }
+}
+
+/// The values of an array of any number of dimensions in order, with the length of each dimension.
+fn flatten<'a>(
+    child: &'a Column,
+    from: usize,
+    to: usize,
+    depth: usize,
+    lengths: &mut Vec<usize>,
+    leaves: &mut Vec<Option<Value<'a>>>,
+) -> Result<()> {
+    match lengths.get(depth) {
+        None => lengths.push(to - from),
+        Some(known) if *known == to - from => {}
+        Some(_) => return exec_err!("multidimensional arrays must have sub-arrays with matching dimensions"),
+    }
+    for row in from..to {
+        match child.value(row) {
+            Some(Value::List(inner, from, to)) => flatten(inner, from, to, depth + 1, lengths, leaves)?,
+            leaf => leaves.push(leaf),
+        }
+    }
+    Ok(())
 }
 
 fn set_length(out: &mut BytesMut, at: usize, length: usize) -> Result<()> {
@@ -177,53 +209,57 @@ impl Style {
             Value::Timestamp(micros) => text::timestamp(out, micros, ' '),
             Value::TimestampTz(micros) => text::timestamptz(out, micros, self.zone, ' '),
             Value::Interval(months, days, micros) => text::interval(out, months, days, micros),
-            Value::List(child, from, to) if element_of(kind).is_some() => {
-                out.push('{');
-                for row in from..to {
-                    if row > from {
-                        out.push(',');
-                    }
-                    match child.value(row) {
-                        None => out.push_str("NULL"),
-                        Some(element) => {
-                            let mut shown = String::new();
-                            self.text(&mut shown, element, 0);
-                            text::array_element(out, &shown);
-                        }
-                    }
-                }
-                out.push('}');
-            }
+            Value::List(child, from, to) if element_of(kind).is_some() => self.array(out, child, from, to, kind),
             nested @ (Value::List(..) | Value::Map(..) | Value::Struct(..)) => json::json(out, Some(nested), self),
         }
     }
 
-    fn binary(self, out: &mut BytesMut, value: Value<'_>, kind: u32) {
+    /// An array as text. The depth is that of the column's type.
+    fn array(self, out: &mut String, child: &Column, from: usize, to: usize, kind: u32) {
+        out.push('{');
+        for row in from..to {
+            if row > from {
+                out.push(',');
+            }
+            match child.value(row) {
+                None => out.push_str("NULL"),
+                Some(Value::List(inner, from, to)) => self.array(out, inner, from, to, kind),
+                Some(element) => {
+                    let mut shown = String::new();
+                    self.text(&mut shown, element, 0);
+                    text::array_element(out, &shown);
+                }
+            }
+        }
+        out.push('}');
+    }
+
+    fn binary(self, out: &mut BytesMut, value: Value<'_>, kind: u32) -> Result<()> {
         if binary::plain(out, value, kind) {
-            return;
+            return Ok(());
         }
         let mut text = String::new();
         match (value, element_of(kind)) {
             (Value::List(child, from, to), Some(element)) => {
-                let nulls = (from..to).any(|row| child.value(row).is_none());
-                let count = i32::try_from(to - from).unwrap_or(i32::MAX);
-                out.put_i32(i32::from(count > 0));
-                out.put_i32(i32::from(nulls));
+                let (mut lengths, mut leaves) = (Vec::new(), Vec::new());
+                flatten(child, from, to, 0, &mut lengths, &mut leaves)?;
+                let empty = leaves.is_empty();
+                out.put_i32(if empty { 0 } else { i32::try_from(lengths.len()).unwrap_or(i32::MAX) });
+                out.put_i32(i32::from(leaves.iter().any(Option::is_none)));
                 out.put_u32(element);
-                if count > 0 {
-                    out.put_i32(count);
+                for length in lengths.iter().filter(|_| !empty) {
+                    out.put_i32(i32::try_from(*length).unwrap_or(i32::MAX));
                     out.put_i32(1);
                 }
-                for row in from..to {
-                    let Some(value) = child.value(row) else {
+                for leaf in leaves {
+                    let Some(value) = leaf else {
                         out.put_i32(-1);
                         continue;
                     };
                     let at = out.len();
                     out.put_i32(0);
-                    self.binary(out, value, element);
-                    // An element is shorter than its row, whose length is checked.
-                    let _ = set_length(out, at, out.len() - at - 4).is_ok();
+                    self.binary(out, value, element)?;
+                    set_length(out, at, out.len() - at - 4)?;
                 }
             }
             (Value::Unsigned(_) | Value::Numeric(..) | Value::BigNumeric(..), _) => {
@@ -237,21 +273,45 @@ impl Style {
                 out.put_slice(text.as_bytes());
             }
         }
+        Ok(())
+    }
+
+    /// The values of a column as text; none is null.
+    ///
+    /// # Errors
+    /// When the type cannot be converted.
+    pub fn texts(self, array: &ArrayRef) -> Result<Vec<Option<String>>> {
+        let (column, kind) = (Column::new(array)?, of_data_type(array.data_type()).oid);
+        Ok((0..array.len()).map(|row| self.cell(&column, row, kind)).collect())
+    }
+
+    /// The first value of a column as JSON.
+    ///
+    /// # Errors
+    /// When the type cannot be converted.
+    pub fn json(self, array: &ArrayRef) -> Result<String> {
+        let mut out = String::new();
+        json::json(&mut out, Column::new(array)?.value(0), self);
+        Ok(out)
+    }
+
+    fn cell(self, column: &Column, row: usize, kind: u32) -> Option<String> {
+        column.value(row).map(|value| {
+            let mut out = String::new();
+            self.text(&mut out, value, kind);
+            out
+        })
     }
 
     /// The values of a row as text, one a column; none is null.
-    pub(super) fn row_texts(self, batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
+    ///
+    /// # Errors
+    /// When a type cannot be converted.
+    pub fn row_texts(self, batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
         let columns: Vec<Column> = batch.columns().iter().map(Column::new).collect::<Result<_>>()?;
         let schema = batch.schema();
         let kinds: Vec<u32> = schema.fields().iter().map(|field| pg_type(field).oid).collect();
-        let cell = |row: usize, column: &Column, kind: u32| {
-            column.value(row).map(|value| {
-                let mut out = String::new();
-                self.text(&mut out, value, kind);
-                out
-            })
-        };
-        let row = |row: usize| columns.iter().zip(&kinds).map(|(column, kind)| cell(row, column, *kind)).collect();
+        let row = |row: usize| columns.iter().zip(&kinds).map(|(column, kind)| self.cell(column, row, *kind)).collect();
         Ok((0..batch.num_rows()).map(row).collect())
     }
 }

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::{DataType, Field};
 
-use crate::catalog::pg_type_of;
+use crate::dialect::pg_type_of;
 
 /// OIDs of the built-in types (`pg_type.dat` of PostgreSQL).
 pub mod oid {
@@ -137,12 +137,14 @@ fn oid_of(data_type: &DataType) -> u32 {
     }
 }
 
-/// An array of scalars is an array; lists of lists, structs and maps need not be rectangular and are JSON.
+/// An array of scalars is an array, and so is one of arrays: PostgreSQL has one type for all dimensions. Lists of structs
+/// and maps are JSON.
 fn list_oid(element: &Field) -> u32 {
-    let scalar = pg_type(element).oid;
-    match scalar {
-        oid::JSONB => oid::JSONB,
-        _ => array_of(scalar).unwrap_or(oid::JSONB),
+    let inner = pg_type(element).oid;
+    match inner {
+        oid::JSONB if pg_type_of(element).is_none() => oid::JSONB,
+        array if element_of(array).is_some() => array,
+        scalar => array_of(scalar).unwrap_or(oid::JSONB),
     }
 }
 

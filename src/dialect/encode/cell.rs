@@ -203,7 +203,9 @@ impl Column {
                     TimeUnit::Microsecond => array.as_primitive::<t::DurationMicrosecondType>().value(row),
                     TimeUnit::Nanosecond => array.as_primitive::<t::DurationNanosecondType>().value(row) / 1000,
                 };
-                Value::Interval(0, 0, micros)
+                // What is left between two times is shown in days and hours.
+                let days = i32::try_from(micros / 86_400_000_000).unwrap_or(i32::MAX);
+                Value::Interval(0, days, micros % 86_400_000_000)
             }
             Kind::List(child) => {
                 let (from, to) = window(array.as_list::<i32>().value_offsets(), row);

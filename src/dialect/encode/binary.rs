@@ -6,10 +6,10 @@ use super::cell::Value;
 use super::types::oid;
 
 /// Microseconds from 1970-01-01 to 2000-01-01.
-pub(in crate::server::pgwire) const EPOCH_MICROS: i64 = 946_684_800_000_000;
+pub const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// Days from 1970-01-01 to 2000-01-01.
-pub(in crate::server::pgwire) const EPOCH_DAYS: i32 = 10_957;
+pub const EPOCH_DAYS: i32 = 10_957;
 
 /// `numeric` from its decimal digits: groups of four, the point between groups.
 pub(super) fn numeric(out: &mut BytesMut, text: &str) {
@@ -48,10 +48,24 @@ pub(super) fn plain(out: &mut BytesMut, value: Value<'_>, kind: u32) -> bool {
         Value::Int8(value) => out.put_i64(value),
         Value::Real(value) => out.put_f32(value),
         Value::Double(value) => out.put_f64(value),
+        Value::Text(value) if kind == oid::UUID => match uuid::Uuid::try_parse(value) {
+            Ok(value) => out.put_slice(value.as_bytes()),
+            Err(_) => out.put_slice(value.as_bytes()),
+        },
+        Value::Text(value) if kind == oid::JSONB => {
+            // The version of the format comes first.
+            out.put_u8(1);
+            out.put_slice(value.as_bytes());
+        }
         Value::Text(value) => out.put_slice(value.as_bytes()),
         Value::Bytes(value) => out.put_slice(value),
+        // The ends of the range are infinity, wherever it is counted from.
+        Value::Date(days @ (i32::MIN | i32::MAX)) => out.put_i32(days),
         Value::Date(days) => out.put_i32(days.saturating_sub(EPOCH_DAYS)),
         Value::Time(micros) => out.put_i64(micros),
+        Value::Timestamp(micros @ (i64::MIN | i64::MAX)) | Value::TimestampTz(micros @ (i64::MIN | i64::MAX)) => {
+            out.put_i64(micros);
+        }
         Value::Timestamp(micros) | Value::TimestampTz(micros) => out.put_i64(micros.saturating_sub(EPOCH_MICROS)),
         Value::Interval(months, days, micros) => {
             out.put_i64(micros);

@@ -228,7 +228,7 @@ pub(super) fn array_element(out: &mut String, text: &str) {
 }
 
 /// A JSON string.
-pub(super) fn json_string(out: &mut String, text: &str) {
+pub(in crate::dialect) fn json_string(out: &mut String, text: &str) {
     out.push('"');
     for letter in text.chars() {
         match letter {

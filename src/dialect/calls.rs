@@ -1,0 +1,165 @@
+//! Calls of functions that the engine has under another name, with another type, or with another meaning.
+
+use datafusion::sql::sqlparser::ast::{
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+};
+
+use super::rewrite::{call, cast, function_name};
+
+/// Names that the engine has under another.
+const RENAMED: &[(&str, &str)] = &[
+    ("ceil", "pg_ceil"),
+    ("ceiling", "pg_ceil"),
+    ("floor", "pg_floor"),
+    ("mod", "pg_modulo"),
+    ("every", "bool_and"),
+    ("variance", "var_samp"),
+    ("date_part", "pg_date_part"),
+    ("date_trunc", "pg_date_trunc"),
+    ("to_char", "pg_to_char"),
+    ("to_date", "pg_to_date"),
+    ("to_timestamp", "pg_to_timestamp"),
+    ("round", "pg_round"),
+    ("concat", "pg_concat"),
+    ("array_remove", "array_remove_all"),
+    ("array_replace", "array_replace_all"),
+    ("array_dims", "pg_array_dims"),
+    ("char_length", "character_length"),
+    ("quote_literal", "pg_quote_literal"),
+    ("log", "pg_log"),
+    ("ln", "pg_ln"),
+    ("chr", "pg_chr"),
+    ("trunc", "pg_trunc"),
+    ("div", "pg_div"),
+];
+
+/// Functions that are of integer where the engine has a wider type.
+const INTEGERS: &[&str] = &[
+    "array_length",
+    "cardinality",
+    "array_ndims",
+    "array_position",
+    "regexp_count",
+    "ntile",
+    "length",
+    "strpos",
+    "character_length",
+    "octet_length",
+    "bit_length",
+    "ascii",
+];
+
+/// Functions over windows that are of bigint where the engine has an unsigned type.
+const BIGINTS: &[&str] = &["row_number", "rank", "dense_rank"];
+
+fn arguments(function: &Function) -> Option<Vec<&Expr>> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    list.args
+        .iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The arguments that are expressions.
+pub(super) fn expressions(function: &mut Function) -> Vec<&mut Expr> {
+    let FunctionArguments::List(list) = &mut function.args else { return Vec::new() };
+    list.args
+        .iter_mut()
+        .filter_map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A function that returns a set, as the elements of the array that it is to the engine.
+fn unnested(function: &Function, name: &str) -> Option<Expr> {
+    let given: Vec<Expr> = arguments(function)?.into_iter().cloned().collect();
+    let integer = |expr: &Expr| matches!(expr, Expr::Cast { data_type: DataType::Integer(None), .. });
+    let integers = given.iter().all(integer);
+    let big = |expr: Expr| cast(expr, DataType::BigInt(None));
+    let series = if name == "generate_subscripts" {
+        let one = Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("1".to_owned(), false).into());
+        call("generate_series", vec![one, big(call("cardinality", vec![given.into_iter().next()?]))])
+    } else if integers {
+        call("generate_series", given.into_iter().map(big).collect())
+    } else {
+        call("generate_series", given)
+    };
+    let integers = integers || name == "generate_subscripts";
+    Some(call(
+        "unnest",
+        vec![if integers { call("pg_cast", vec![series, super::rewrite::string("_int4")]) } else { series }],
+    ))
+}
+
+fn wrap_argument(function: &mut Function, name: &str) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_mut_slice()
+    {
+        let inner = argument.clone();
+        *argument = call(name, vec![inner]);
+    }
+}
+
+/// The call in the engine's terms; none where it is the same.
+pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
+    let name = function_name(function)?;
+    if let Some((_, ours)) = RENAMED.iter().find(|(known, _)| *known == name) {
+        function.name = ObjectName::from(vec![Ident::new(*ours)]);
+        return None;
+    }
+    match name.as_str() {
+        // A sum of bigints, and a mean of any integers, is numeric.
+        "sum" => wrap_argument(function, "pg_sum_of"),
+        "avg" => wrap_argument(function, "pg_mean_of"),
+        "make_interval" => return make_interval(function),
+        "generate_series" | "generate_subscripts" => return unnested(function, &name),
+        "unnest" => {
+            // A set in it is unnested already.
+            let inner = arguments(function)?.first().copied()?.clone();
+            let again = matches!(&inner, Expr::Function(inner) if function_name(inner).as_deref() == Some("unnest"));
+            return again.then_some(inner);
+        }
+        "array_positions" => {
+            let found = Expr::Function(function.clone());
+            return Some(call("pg_cast", vec![found, super::rewrite::string("_int4")]));
+        }
+        "array_length" if arguments(function)?.len() == 2 => {
+            let length = cast(Expr::Function(function.clone()), DataType::Integer(None));
+            let none = Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("0".to_owned(), false).into());
+            return Some(call("nullif", vec![length, cast(none, DataType::Integer(None))]));
+        }
+        known if INTEGERS.contains(&known) => {
+            return Some(cast(Expr::Function(function.clone()), DataType::Integer(None)));
+        }
+        known if BIGINTS.contains(&known) && function.over.is_some() => {
+            return Some(cast(Expr::Function(function.clone()), DataType::BigInt(None)));
+        }
+        _ => {}
+    }
+    None
+}
+
+/// `make_interval(days => 10, hours => 2)`, by name or by place.
+fn make_interval(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let units = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+    let mut values: Vec<Expr> =
+        vec![Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("0".to_owned(), false).into()); 7];
+    for (at, argument) in list.args.iter().enumerate() {
+        let (place, value) = match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
+            | FunctionArg::ExprNamed { name: Expr::Identifier(name), arg: FunctionArgExpr::Expr(value), .. } => {
+                (units.iter().position(|unit| name.value.eq_ignore_ascii_case(unit))?, value)
+            }
+            _ => return None,
+        };
+        *values.get_mut(place)? = value.clone();
+    }
+    Some(call("pg_make_interval", values))
+}

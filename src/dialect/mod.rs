@@ -1,0 +1,92 @@
+//! What PostgreSQL means where the engine means something else: statements are rewritten (`rewrite`) into calls of
+//! functions that are defined here; values are read (`input`) and printed (`encode`) as PostgreSQL does it.
+//!
+//! Only what a client asks for goes through it. The views and functions that are built in are in the engine's own terms.
+
+mod arithmetic;
+mod calls;
+mod cast;
+mod distinct_from;
+pub mod encode;
+pub mod function;
+pub mod input;
+mod json;
+mod moment;
+mod names;
+mod numbers;
+mod operators;
+mod rewrite;
+mod series;
+mod sets;
+mod strings;
+mod subqueries;
+mod temporal;
+mod to_char;
+
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::sql::sqlparser::ast::DataType as SqlType;
+
+use crate::error::Result;
+
+pub use cast::Target;
+pub use names::{Names, column_names, shown};
+pub use operators::Operators;
+pub use rewrite::{rewrite, rewrite_names};
+
+/// Metadata of a field that names its PostgreSQL type by OID, where the Arrow type alone does not say it.
+pub const PG_TYPE: &str = "pg_type";
+
+/// The OID of the PostgreSQL type that a field says it has.
+#[must_use]
+pub fn pg_type_of(field: &Field) -> Option<u32> {
+    field.metadata().get(PG_TYPE)?.parse().ok()
+}
+
+/// Whether the engine reads a cast to a type as it is meant, so that a parameter's type can be taken from it.
+pub(crate) fn native(data_type: &SqlType) -> bool {
+    !matches!(data_type, SqlType::Uuid | SqlType::JSON | SqlType::JSONB | SqlType::Custom(..))
+}
+
+/// The type that a call of one of our functions says that a parameter in it has: what it is cast to, or what stands on the
+/// other side of an operator.
+#[must_use]
+pub fn operand_type(name: &str, others: &[DataType], constant: Option<&str>) -> Option<(DataType, Option<u32>)> {
+    match name {
+        "pg_cast" => {
+            let target = Target::parse(constant?)?;
+            Some((input::data_type(target.oid).ok()?, Some(target.oid)))
+        }
+        "pg_add" | "pg_subtract" | "pg_multiply" | "pg_divide" | "pg_modulo" => {
+            let other = others.first()?;
+            Some((
+                if matches!(other, DataType::Utf8 | DataType::Null) { DataType::Float64 } else { other.clone() },
+                None,
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Make the functions known to a session.
+///
+/// # Errors
+/// When the registry refuses one, which is a defect of ours.
+pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    let mut functions: Vec<ScalarUDF> =
+        arithmetic::Arithmetic::all().into_iter().map(ScalarUDF::new_from_impl).collect();
+    functions.push(ScalarUDF::new_from_impl(arithmetic::Negate::new()));
+    functions.push(ScalarUDF::new_from_impl(arithmetic::IntervalKey::new()));
+    functions.push(ScalarUDF::new_from_impl(cast::Cast::new()));
+    functions.extend(json::functions());
+    functions.extend(numbers::functions());
+    functions.extend(sets::functions());
+    functions.extend(strings::functions());
+    functions.extend(temporal::functions());
+    for function in functions {
+        registry.register_udf(std::sync::Arc::new(function))?;
+    }
+    registry.register_udaf(std::sync::Arc::new(AggregateUDF::new_from_impl(sets::AtMostTwo::new())))?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Operators that depend on the types of their sides: intervals are compared by their length, an untyped string is of the
+//! type of the other side, `->` and its kin read JSON.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, ScalarUDF};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::arithmetic::IntervalKey;
+use super::cast::Cast;
+use super::encode::{of_data_type, oid};
+
+/// Plans comparisons and the operators of JSON.
+#[derive(Debug, Default)]
+pub struct Operators;
+
+static LENGTH: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(IntervalKey::new())));
+static CAST: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Cast::new())));
+static JSON: LazyLock<Vec<Arc<ScalarUDF>>> =
+    LazyLock::new(|| super::json::functions().into_iter().map(Arc::new).collect());
+
+fn comparison(op: &BinaryOperator) -> Option<Operator> {
+    Some(match op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        _ => return None,
+    })
+}
+
+fn json(op: &BinaryOperator) -> Option<&'static str> {
+    Some(match op {
+        BinaryOperator::Arrow => "pg_json_get",
+        BinaryOperator::LongArrow => "pg_json_get_text",
+        BinaryOperator::HashArrow => "pg_json_path",
+        BinaryOperator::HashLongArrow => "pg_json_path_text",
+        BinaryOperator::Question => "pg_json_has",
+        BinaryOperator::AtArrow => "pg_json_contains",
+        _ => return None,
+    })
+}
+
+fn call(function: &Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), args))
+}
+
+fn text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// The type that an untyped string next to another has, if the engine would not compare them like that itself.
+fn spelled(other: &DataType) -> Option<&'static str> {
+    Some(match of_data_type(other).oid {
+        oid::BOOL => "bool",
+        oid::INT2 => "int2",
+        oid::INT4 => "int4",
+        oid::INT8 => "int8",
+        oid::FLOAT4 => "float4",
+        oid::FLOAT8 => "float8",
+        oid::NUMERIC => "numeric",
+        oid::DATE => "date",
+        oid::TIME => "time",
+        oid::TIMESTAMP => "timestamp",
+        oid::TIMESTAMPTZ => "timestamptz",
+        oid::INTERVAL => "interval",
+        oid::BYTEA => "bytea",
+        _ => return None,
+    })
+}
+
+fn as_type(expr: Expr, name: &str) -> Expr {
+    call(&CAST, vec![expr, Expr::Literal(ScalarValue::Utf8(Some(name.to_owned())), None)])
+}
+
+fn typed(expr: Expr, other: &DataType) -> Expr {
+    let literal = matches!(&expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
+    match spelled(other) {
+        Some(name) if literal => as_type(expr, name),
+        _ => expr,
+    }
+}
+
+impl ExprPlanner for Operators {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let Some(name) = json(&expr.op) {
+            let document = text(&expr.left.get_type(schema)?);
+            return Ok(match JSON.iter().find(|function| function.name() == name) {
+                Some(function) if document => PlannerResult::Planned(call(function, vec![expr.left, expr.right])),
+                _ => PlannerResult::Original(expr),
+            });
+        }
+        let Some(op) = comparison(&expr.op) else { return Ok(PlannerResult::Original(expr)) };
+        let (left_type, right_type) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
+        let interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
+        let (left, right) = (typed(expr.left, &right_type), typed(expr.right, &left_type));
+        if interval(&left_type) || interval(&right_type) {
+            let length = |side: Expr| call(&LENGTH, vec![side]);
+            if interval(&left.get_type(schema)?) && interval(&right.get_type(schema)?) {
+                let compared = BinaryExpr::new(Box::new(length(left)), op, Box::new(length(right)));
+                return Ok(PlannerResult::Planned(Expr::BinaryExpr(compared)));
+            }
+        }
+        let zoned = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(_)));
+        let local = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, None) | DataType::Date32);
+        let (left, right) = match (&left_type, &right_type) {
+            // What a clock shows is compared as the moment at which the session's clock shows it.
+            (moment, wall) if zoned(moment) && local(wall) => (left, as_type(right, "timestamptz")),
+            (wall, moment) if zoned(moment) && local(wall) => (as_type(left, "timestamptz"), right),
+            // A float is not made exact for the sake of a number with a point.
+            (float, DataType::Decimal128(..) | DataType::Decimal256(..)) if float.is_floating() => {
+                (left, as_type(right, "float8"))
+            }
+            (DataType::Decimal128(..) | DataType::Decimal256(..), float) if float.is_floating() => {
+                (as_type(left, "float8"), right)
+            }
+            _ => (left, right),
+        };
+        Ok(PlannerResult::Original(RawBinaryExpr { op: expr.op, left, right }))
+    }
+}

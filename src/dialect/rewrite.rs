@@ -1,0 +1,465 @@
+//! Statements in PostgreSQL's meaning turned into statements that mean the same to the engine.
+//!
+//! Literals get PostgreSQL's types, casts and arithmetic become calls of the functions of this module's neighbours.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query,
+    Statement, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+};
+
+use super::encode::Style;
+use super::names;
+use super::{distinct_from, subqueries};
+use crate::error::{UserError, sqlstate};
+
+/// Rewrite a statement of a user's. `is_aggregate` knows the aggregate functions.
+///
+/// # Errors
+/// When it asks for what cannot be given PostgreSQL's meaning.
+pub fn rewrite(statement: &mut Statement, is_aggregate: &dyn Fn(&str) -> bool) -> Result<(), UserError> {
+    distinct_from::regroup(statement);
+    let calls_value = names_value(statement);
+    let mut rewrite = Rewrite { is_aggregate, depth: 0, calls_value, wrong: None };
+    let _ = VisitMut::visit(statement, &mut rewrite);
+    // Only now, since two names of one function are one name to the engine.
+    names::distinct_names(statement);
+    rewrite.wrong.map_or(Ok(()), Err)
+}
+
+/// What a statement about the catalog needs.
+pub fn rewrite_names(statement: &mut Statement) {
+    distinct_from::regroup(statement);
+    names::distinct_names(statement);
+    let _ = ast::visit_expressions_mut(statement, |expr| {
+        own_escape(expr);
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// A pattern with an escape character of its own, in the spelling with backslashes.
+fn own_escape(expr: &mut Expr) {
+    if let Expr::Like { escape_char, pattern, .. } | Expr::ILike { escape_char, pattern, .. } = expr
+        && let Some(escape) = escape_char.take()
+    {
+        **pattern = call("like_escape", vec![taken(pattern), Expr::Value(escape)]);
+    }
+}
+
+/// Whether a statement uses the name that the engine gives the column of `generate_series`.
+fn names_value(statement: &Statement) -> bool {
+    let mut found = false;
+    let _ = ast::visit_expressions(statement, |expr| {
+        found |= match expr {
+            Expr::Identifier(name) => name.value.eq_ignore_ascii_case("value"),
+            Expr::CompoundIdentifier(parts) => {
+                parts.last().is_some_and(|name| name.value.eq_ignore_ascii_case("value"))
+            }
+            _ => false,
+        };
+        ControlFlow::<()>::Continue(())
+    });
+    found
+}
+
+struct Rewrite<'a> {
+    is_aggregate: &'a dyn Fn(&str) -> bool,
+    depth: usize,
+    calls_value: bool,
+    wrong: Option<UserError>,
+}
+
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let args = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+pub(super) fn string(text: impl Into<String>) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.into()).into())
+}
+
+pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+fn taken(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+pub(super) fn function_name(function: &Function) -> Option<String> {
+    let parts: Vec<&Ident> = function.name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
+    match parts.as_slice() {
+        [name] => Some(name.value.to_lowercase()),
+        [schema, name] if schema.value.eq_ignore_ascii_case("pg_catalog") => Some(name.value.to_lowercase()),
+        _ => None,
+    }
+}
+
+/// A number with PostgreSQL's type: integer, bigint, or numeric with the digits that it is written with.
+fn number(text: &str) -> Option<Expr> {
+    let raw = Expr::Value(Value::Number(text.to_owned(), false).into());
+    if text.parse::<i32>().is_ok() {
+        return Some(cast(raw, DataType::Integer(None)));
+    }
+    if text.parse::<i64>().is_ok() {
+        return Some(raw);
+    }
+    use datafusion::arrow::datatypes::DataType as Arrow;
+    let value = super::input::numeric_text(text)?;
+    let (precision, scale) = match value.data_type() {
+        Arrow::Decimal128(precision, scale) | Arrow::Decimal256(precision, scale) => (precision, scale),
+        _ => return None,
+    };
+    // Without an exponent.
+    let plain = Style { zone: chrono_tz::Tz::UTC }.texts(&value.to_array().ok()?).ok()?.pop().flatten()?;
+    let info = ExactNumberInfo::PrecisionAndScale(u64::from(precision), i64::from(scale));
+    Some(cast(string(plain), DataType::Numeric(info)))
+}
+
+/// The digits of a number that [`number`] made.
+fn digits(expr: &Expr) -> Option<&str> {
+    let inner = match expr {
+        Expr::Cast { expr, data_type: DataType::Integer(None) | DataType::Numeric(_), .. } => expr.as_ref(),
+        other => other,
+    };
+    match inner {
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => Some(text),
+            Value::SingleQuotedString(text)
+                if matches!(expr, Expr::Cast { data_type: DataType::Numeric(_), .. })
+                    && text.parse::<f64>().is_ok() =>
+            {
+                Some(text)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Numbers that are no values but places and counts are the engine's own again.
+fn raw(expr: &mut Expr) {
+    if let Some(text) = digits(expr) {
+        *expr = Expr::Value(Value::Number(text.to_owned(), false).into());
+    }
+}
+
+/// Whether a number is written with a point.
+fn is_exact(expr: &Expr) -> bool {
+    digits(expr).is_some() && matches!(expr, Expr::Cast { data_type: DataType::Numeric(_), .. })
+}
+
+/// Numbers among values that become one type: with a point they are numeric only among each other, since the engine would
+/// make everything else numeric too.
+fn agree(mut items: Vec<&mut Expr>) {
+    let null = |expr: &Expr| matches!(expr, Expr::Value(value) if value.value == Value::Null);
+    if items.iter().any(|expr| digits(expr).is_none() && !null(expr)) {
+        items.iter_mut().filter(|expr| is_exact(expr)).for_each(|expr| raw(expr));
+    }
+}
+
+fn raw_inside(expr: &mut Expr) {
+    let _ = ast::visit_expressions_mut(expr, |expr| {
+        raw(expr);
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+fn is_string(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_)))
+}
+
+fn is_parameter(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_parameter(inner),
+        _ => false,
+    }
+}
+
+/// The spelling of a type that [`super::cast::Target`] reads; none for one that the engine knows better.
+fn target(data_type: &DataType) -> Option<String> {
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        let inner = target(element)?;
+        return Some(if inner.starts_with('_') { inner } else { format!("_{inner}") });
+    }
+    let name = names::sql_name(data_type);
+    let text = data_type.to_string();
+    let modifiers = text.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(inside, _)| inside);
+    let quoted_char = matches!(data_type, DataType::Custom(..)) && name == "bpchar" && text.contains('"');
+    let name = if quoted_char { "char" } else { name.as_str() };
+    let spelled = match (name, modifiers) {
+        // CHARACTER is CHARACTER(1).
+        ("bpchar", None) if !matches!(data_type, DataType::Custom(..)) => "bpchar(1)".to_owned(),
+        ("float8", Some(bits)) if bits.trim().parse::<u8>().is_ok_and(|bits| bits < 25) => "float4".to_owned(),
+        ("float8" | "float4", _) => name.to_owned(),
+        (_, Some(inside)) => format!("{name}({inside})"),
+        (_, None) => name.to_owned(),
+    };
+    super::cast::Target::parse(&spelled).map(|_| spelled)
+}
+
+impl Rewrite<'_> {
+    fn refuse(&mut self, error: UserError) {
+        self.wrong.get_or_insert(error);
+    }
+
+    fn binary(&mut self, left: &mut Expr, op: &BinaryOperator, right: &mut Expr) -> Option<Expr> {
+        let name = match op {
+            BinaryOperator::Plus => "pg_add",
+            BinaryOperator::Minus => "pg_subtract",
+            BinaryOperator::Multiply => "pg_multiply",
+            BinaryOperator::Divide => "pg_divide",
+            BinaryOperator::Modulo => "pg_modulo",
+            BinaryOperator::PGOverlap => "pg_overlap",
+            BinaryOperator::Overlaps => {
+                let error = UserError::new(sqlstate::NOT_SUPPORTED, "OVERLAPS is not supported");
+                self.refuse(error.hint("compare the ends: a.begin < b.end AND b.begin < a.end"));
+                return None;
+            }
+            _ => return None,
+        };
+        Some(call(name, vec![taken(left), taken(right)]))
+    }
+
+    fn unary(op: UnaryOperator, inner: &mut Expr) -> Option<Expr> {
+        Some(match op {
+            UnaryOperator::Minus => match digits(inner) {
+                Some(text) => number(&format!("-{text}"))?,
+                None => call("pg_negate", vec![taken(inner)]),
+            },
+            UnaryOperator::Plus => taken(inner),
+            UnaryOperator::PGAbs => call("abs", vec![taken(inner)]),
+            UnaryOperator::PGSquareRoot => call("sqrt", vec![call("pg_cast", vec![taken(inner), string("float8")])]),
+            UnaryOperator::PGCubeRoot => call("cbrt", vec![call("pg_cast", vec![taken(inner), string("float8")])]),
+            UnaryOperator::BitwiseNot => Expr::BinaryOp {
+                left: Box::new(taken(inner)),
+                op: BinaryOperator::BitwiseXor,
+                right: Box::new(number("-1")?),
+            },
+            _ => return None,
+        })
+    }
+
+    fn cast(inner: &mut Expr, data_type: &DataType) -> Option<Expr> {
+        // The type of a parameter is read off its cast.
+        if is_parameter(inner) && super::native(data_type) {
+            return None;
+        }
+        let target = target(data_type)?;
+        // A number is of the type at once, and has not to fit an integer before.
+        if digits(inner).is_some() && matches!(target.as_str(), "int4" | "int8" | "float8") {
+            if target == "int4" && matches!(inner, Expr::Cast { data_type: DataType::Integer(None), .. }) {
+                return Some(taken(inner));
+            }
+            if matches!(inner, Expr::Cast { data_type: DataType::Integer(None), .. }) {
+                raw(inner);
+                return None;
+            }
+        }
+        Some(call("pg_cast", vec![taken(inner), string(target)]))
+    }
+
+    fn rewritten(&mut self, expr: &mut Expr) -> Option<Expr> {
+        match expr {
+            Expr::Value(value) => match &value.value {
+                Value::Number(text, _) => number(text),
+                Value::UnicodeStringLiteral(text) => Some(string(text.clone())),
+                _ => None,
+            },
+            Expr::UnaryOp { op, expr: inner } => Self::unary(*op, inner),
+            Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
+            Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr: inner, data_type, .. } => {
+                Self::cast(inner, data_type)
+            }
+            Expr::TypedString(typed) => {
+                let target = target(&typed.data_type)?;
+                let text = typed.value.value.clone().into_string()?;
+                Some(call("pg_cast", vec![string(text), string(target)]))
+            }
+            Expr::Interval(interval) => {
+                raw_inside(&mut interval.value);
+                let field = interval.last_field.as_ref().or(interval.leading_field.as_ref());
+                let unit = field.map(|field| format!(":{}", field.to_string().to_lowercase())).unwrap_or_default();
+                is_string(&interval.value)
+                    .then(|| call("pg_cast", vec![taken(&mut interval.value), string(format!("interval{unit}"))]))
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                Some(call("timezone", vec![taken(time_zone), taken(timestamp)]))
+            }
+            Expr::Extract { field, expr: inner, .. } => {
+                let field = field.to_string().to_lowercase();
+                Some(call("pg_extract", vec![string(field.trim_matches(['\'', '"'])), taken(inner)]))
+            }
+            Expr::Like { .. } | Expr::ILike { .. } => Self::like(expr),
+            Expr::AnyOp { left, compare_op, right, .. } => subqueries::quantified("pg_any", left, compare_op, right),
+            Expr::AllOp { left, compare_op, right } => subqueries::quantified("pg_all", left, compare_op, right),
+            Expr::Subquery(query) => subqueries::scalar(query, self.is_aggregate),
+            Expr::Case { conditions, else_result, .. } => {
+                let results = conditions.iter_mut().map(|when| &mut when.result);
+                agree(results.chain(else_result.iter_mut().map(|expr| &mut **expr)).collect());
+                None
+            }
+            Expr::InList { expr: inner, list, .. } => {
+                agree(std::iter::once(&mut **inner).chain(list).collect());
+                None
+            }
+            Expr::Between { expr: inner, low, high, .. } => {
+                agree([inner, low, high].into_iter().map(|expr| &mut **expr).collect());
+                None
+            }
+            Expr::Ceil { expr: inner, .. } => Some(call("pg_ceil", vec![taken(inner)])),
+            Expr::Floor { expr: inner, .. } => Some(call("pg_floor", vec![taken(inner)])),
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain {
+                    if let ast::AccessExpr::Subscript(ast::Subscript::Index { index }) = access
+                        && digits(index).is_some_and(|text| text.starts_with('-'))
+                    {
+                        // There is no such element; the engine would count from the end.
+                        *index = number("0")?;
+                    }
+                }
+                None
+            }
+            Expr::Function(function) => {
+                if let Some(array) = subqueries::array(function, self.is_aggregate) {
+                    return Some(array);
+                }
+                if let Some(ast::WindowType::WindowSpec(window)) = &mut function.over {
+                    raw_frame(window);
+                }
+                let alike = ["coalesce", "greatest", "least", "nullif"];
+                if function_name(function).is_some_and(|name| alike.contains(&name.as_str())) {
+                    agree(super::calls::expressions(function));
+                }
+                super::calls::rewritten(function)
+            }
+            _ => None,
+        }
+    }
+
+    fn like(whole: &mut Expr) -> Option<Expr> {
+        let name = if matches!(whole, Expr::ILike { .. }) { "ilike" } else { "like" };
+        if let Expr::Like { pattern, expr, any: true, negated: false, .. }
+        | Expr::ILike { pattern, expr, any: true, negated: false, .. } = whole
+        {
+            return Some(call("pg_any", vec![string(name), taken(expr), taken(pattern)]));
+        }
+        own_escape(whole);
+        None
+    }
+}
+
+/// How far a frame goes is a count.
+fn raw_frame(window: &mut ast::WindowSpec) {
+    let Some(frame) = &mut window.window_frame else { return };
+    let bounds = std::iter::once(&mut frame.start_bound).chain(&mut frame.end_bound);
+    for bound in bounds {
+        if let ast::WindowFrameBound::Preceding(Some(count)) | ast::WindowFrameBound::Following(Some(count)) = bound {
+            raw(count);
+        }
+    }
+}
+
+impl VisitorMut for Rewrite<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        if let Some(fetch) = query.fetch.take_if(|fetch| !fetch.with_ties && !fetch.percent)
+            && let Some(count) = fetch.quantity
+        {
+            let offset = match query.limit_clause.take() {
+                Some(LimitClause::LimitOffset { offset, .. }) => offset,
+                _ => None,
+            };
+            query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(count), offset, limit_by: vec![] });
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        if let ast::SetExpr::Values(values) = query.body.as_mut() {
+            let width = values.rows.first().map_or(0, |row| row.len());
+            for at in 0..width {
+                agree(values.rows.iter_mut().filter_map(|row| row.get_mut(at)).collect());
+            }
+        }
+        if let Some(order) = &mut query.order_by
+            && let ast::OrderByKind::Expressions(items) = &mut order.kind
+        {
+            items.iter_mut().for_each(|item| raw(&mut item.expr));
+        }
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+                limit.iter_mut().for_each(raw);
+                offset.iter_mut().for_each(|offset| raw(&mut offset.value));
+            }
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => [offset, limit].into_iter().for_each(raw),
+            None => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
+        subqueries::in_projection(select, self.is_aggregate);
+        if self.depth > 1 {
+            names::name_inner(select);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
+        for window in &mut select.named_window {
+            if let ast::NamedWindowExpr::WindowSpec(window) = &mut window.1 {
+                raw_frame(window);
+            }
+        }
+        if let ast::GroupByExpr::Expressions(items, _) = &mut select.group_by {
+            for item in items {
+                match item {
+                    Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) => {
+                        sets.iter_mut().flatten().for_each(raw);
+                    }
+                    other => raw(other),
+                }
+            }
+        }
+        if let Some(ast::Distinct::On(items)) = &mut select.distinct {
+            items.iter_mut().for_each(raw);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        super::series::rewritten(factor, self.calls_value, |argument| {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+            | FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }
+            | FunctionArg::ExprNamed { arg: FunctionArgExpr::Expr(expr), .. } = argument
+            {
+                raw_inside(expr);
+                super::series::native(expr);
+            }
+        });
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(better) = self.rewritten(expr) {
+            *expr = better;
+        }
+        ControlFlow::Continue(())
+    }
+}

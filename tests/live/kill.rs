@@ -1,0 +1,92 @@
+//! The program killed while it receives: no acknowledged span is missing, none is there twice.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ascribe::Database;
+use datafusion::arrow::util::display::array_value_to_string;
+use rand::{RngExt, SeedableRng};
+use tokio::task::JoinSet;
+
+use super::client::{PROTOBUF, Sender, encoded};
+
+/// Kills of a normal run; `ASCRIBE_TEST_KILLS` asks for more.
+const KILLS: u64 = 20;
+const SENDERS: u64 = 8;
+const SPANS: u64 = 25;
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn serve(lake: &std::path::Path, port: u16) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_ascribe"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--otlp-grpc", "off", "--lake"])
+        .arg(lake)
+        .args(["--otlp-http", &format!("127.0.0.1:{port}")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Send requests, each again and again until it is acknowledged, as an exporter does. Tells how many were.
+async fn keep_sending(sender: u64, at: SocketAddr, stop: Arc<AtomicBool>) -> u64 {
+    let mut connection = None;
+    for request in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return request;
+        }
+        let first = (request * SENDERS + sender) * SPANS;
+        let body = encoded(first..first + SPANS);
+        loop {
+            if connection.is_none() {
+                connection = Sender::connect(at).await.ok();
+            }
+            if let Some(open) = &mut connection {
+                match open.send("POST", "/v1/traces", &[PROTOBUF], &body).await {
+                    Ok(answer) if answer.status == 200 => break,
+                    Ok(_) => {}
+                    Err(_) => connection = None,
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_receives_it_loses_and_doubles_nothing() {
+    let kills = std::env::var("ASCRIBE_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let at = SocketAddr::from(([127, 0, 0, 1], port));
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut senders = JoinSet::new();
+    (0..SENDERS).for_each(|sender| drop(senders.spawn(keep_sending(sender, at, Arc::clone(&stop)))));
+    for seed in 0..kills {
+        let mut child = serve(folder.path(), port);
+        // Commits take some tens of milliseconds once a second: the instants cover them from begin to end.
+        let wait = rand_chacha::ChaCha8Rng::seed_from_u64(seed).random_range(500..2500);
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let mut child = serve(folder.path(), port);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    stop.store(true, Ordering::Relaxed);
+    let requests: u64 = senders.join_all().await.into_iter().sum();
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(requests > kills / 2, "only {requests} requests got through");
+    let database = Database::open(&folder.path().display().to_string()).await.unwrap();
+    let sql = "SELECT count(*), count(DISTINCT span_id) FROM spans";
+    let rows = database.sql(sql).await.unwrap();
+    let cell = |at: usize| array_value_to_string(rows[0].column(at), 0).unwrap();
+    let expected = (requests * SPANS).to_string();
+    assert_eq!((cell(0), cell(1)), (expected.clone(), expected));
+}

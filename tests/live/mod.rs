@@ -1,0 +1,63 @@
+//! Live ingest over real sockets: what is answered is in the lake, once.
+
+mod client;
+mod kill;
+mod otlp;
+mod webhooks;
+
+use std::time::Duration;
+
+use ascribe::Database;
+use ascribe::config::Live;
+use ascribe::server::http::{Receive, Receiving, Secrets, receive};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::Int64Type;
+use datafusion::arrow::util::display::array_value_to_string;
+
+/// A receiver on free ports over a lake of its own.
+struct Fixture {
+    _folder: tempfile::TempDir,
+    database: Database,
+    receiving: Receiving,
+}
+
+impl Fixture {
+    async fn start(live: Live) -> Self {
+        Self::start_with(live, None, Secrets { github: None, gitlab: None, pagerduty: None }).await
+    }
+
+    async fn start_with(live: Live, token: Option<&str>, secrets: Secrets) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().display().to_string()).await.unwrap();
+        let free = || Some("127.0.0.1:0".to_owned());
+        let token = token.map(str::to_owned);
+        let options = Receive { http: free(), grpc: free(), token, secrets, live, ..Receive::default() };
+        let receiving = receive(&database, options).await.unwrap();
+        Self { _folder: folder, database, receiving }
+    }
+
+    fn http(&self) -> std::net::SocketAddr {
+        self.receiving.http_addr().unwrap()
+    }
+
+    async fn count(&self, sql: &str) -> i64 {
+        let rows = self.database.sql(sql).await.unwrap();
+        rows[0].column(0).as_primitive::<Int64Type>().value(0)
+    }
+
+    /// The rows of an answer, cells joined by `|`.
+    async fn rows(&self, sql: &str) -> Vec<String> {
+        let mut rows = Vec::new();
+        for batch in self.database.sql(sql).await.unwrap() {
+            for row in 0..batch.num_rows() {
+                let cells = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
+                rows.push(cells.collect::<Vec<_>>().join("|"));
+            }
+        }
+        rows
+    }
+}
+
+fn quick() -> Live {
+    Live { flush_interval: Duration::from_millis(20), ..Live::default() }
+}

@@ -1,0 +1,112 @@
+//! What statements of clients mean, where it is not what the engine means. `tests/clients/compare.py` has the long list.
+
+use futures::{SinkExt, StreamExt};
+
+use super::pgwire::{Fixture, code, one, simple};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_an_error() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    for (sql, state) in [
+        ("SELECT 2147483647 + 1", "22003"),
+        ("SELECT 9223372036854775807 * 2", "22003"),
+        ("SELECT g * 9223372036854775807 FROM generate_series(2, 3) AS g", "22003"),
+        ("SELECT 1.5 / 0", "22012"),
+        ("SELECT 1::float8 / 0", "22012"),
+        ("SELECT 1e308::float8 * 10", "22003"),
+        ("SELECT 3000000000::int4", "22003"),
+        ("SELECT '2024-02-30'::date", "22008"),
+        ("SELECT (SELECT g FROM generate_series(1, 2) AS g)", "21000"),
+        ("SELECT 'a' + 1", "22P02"),
+        (
+            "SELECT ROW(1, 2) = ROW(1, 2), (date '2024-01-01', date '2024-02-01') OVERLAPS (date '2024-01-15', date '2024-03-01')",
+            "0A000",
+        ),
+    ] {
+        assert_eq!(code(&client.simple_query(sql).await.unwrap_err()), state, "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_those_of_postgresql() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    for (sql, expected) in [
+        ("SELECT date '2024-03-01' - date '2024-02-28'", "2"),
+        ("SELECT date '2024-01-31' + interval '1 month'", "2024-02-29 00:00:00"),
+        ("SELECT timestamp '2024-03-01 12:00' - timestamp '2024-02-28 10:30'", "2 days 01:30:00"),
+        ("SELECT interval '1 day' = interval '24 hours'", "t"),
+        ("SELECT timestamptz '2024-07-01 12:00+00' AT TIME ZONE 'America/New_York'", "2024-07-01 08:00:00"),
+        (
+            "SELECT to_char(timestamp '2024-02-09 13:04:05', 'FMDay, DD Mon YYYY HH12:MI AM')",
+            "Friday, 09 Feb 2024 01:04 PM",
+        ),
+        ("SELECT 1 IS NOT DISTINCT FROM 1 AND false", "f"),
+        ("SELECT round(2.5), round(2.5::float8)", "3"),
+        ("SELECT sum(a) FROM (VALUES (9223372036854775807), (1)) t(a)", "9223372036854775808"),
+        ("SELECT 2 > ALL (SELECT a FROM (VALUES (1), (3)) t(a))", "f"),
+        ("SELECT 3 = ANY (ARRAY[1, NULL]) IS NULL", "t"),
+        ("SELECT ARRAY[ARRAY[1, 2], ARRAY[3, 4]]", "{{1,2},{3,4}}"),
+        ("SELECT x FROM (VALUES (1.5::float8)) t(x) WHERE x >= 1.5 AND coalesce(x, 0.0) < 2.5", "1.5"),
+        ("SELECT count(*) FROM (SELECT a, a, 1, 2 FROM (VALUES (1)) t(a)) s", "1"),
+        ("SELECT sum FROM (SELECT sum(a) FROM (VALUES (1), (2)) t(a)) s", "3"),
+        (
+            "SELECT (SELECT b FROM (VALUES (1, 10), (1, 20)) t(a, b) WHERE t.a = s.x ORDER BY b DESC LIMIT 1) FROM (VALUES (1)) s(x)",
+            "20",
+        ),
+    ] {
+        assert_eq!(one(&client, sql).await, expected, "{sql}");
+    }
+    let types =
+        client.prepare("SELECT 1, 1.5, 2147483648, now() - now(), date '2024-01-01' - 1, count(*)").await.unwrap();
+    let names: Vec<_> = types.columns().iter().map(|column| column.type_().name().to_owned()).collect();
+    assert_eq!(names, ["int4", "numeric", "int8", "interval", "date", "int8"]);
+    let plan = simple(&client, "EXPLAIN SELECT 1").await;
+    assert!(plan.len() > 2 && plan.iter().all(|row| row.len() == 1), "{plan:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_reads_one_version_of_a_table() {
+    let fixture = Fixture::start().await;
+    let (reader, writer) = (fixture.connect().await, fixture.connect().await);
+    let count = "SELECT count(*) FROM changes";
+    simple(&reader, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+    assert_eq!(one(&reader, "SHOW transaction_isolation").await, "repeatable read");
+    assert_eq!(one(&reader, count).await, "0");
+    simple(&writer, "INSERT INTO changes (change_id) VALUES ('x')").await;
+    assert_eq!(one(&reader, count).await, "0");
+    assert_eq!(one(&writer, count).await, "1");
+    let error = reader.simple_query("INSERT INTO changes (change_id) VALUES ('y')").await.unwrap_err();
+    assert_eq!(code(&error), "25006");
+    simple(&reader, "ROLLBACK").await;
+    assert_eq!(one(&reader, count).await, "1");
+    assert_eq!(one(&reader, "SHOW transaction_isolation").await, "read committed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_copied_in_and_out() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    let copied = async |sql: &str, text: &'static str| {
+        let sink = client.copy_in::<_, bytes::Bytes>(sql).await?;
+        futures::pin_mut!(sink);
+        sink.send(bytes::Bytes::from_static(text.as_bytes())).await?;
+        sink.finish().await
+    };
+    let text = "c1\tcart\t2024-02-29 12:00:00+00\nc2\t\\N\t\\N\n";
+    assert_eq!(copied("COPY changes (change_id, service_name, started_at) FROM STDIN", text).await.unwrap(), 2);
+    let csv = "change_id,service_name\nc3,\"a,b\"\n";
+    assert_eq!(copied("COPY changes (change_id, service_name) FROM STDIN (FORMAT csv, HEADER)", csv).await.unwrap(), 1);
+    let rows = simple(&client, "SELECT change_id, service_name, started_at FROM changes ORDER BY 1").await;
+    assert_eq!(rows, [["c1", "cart", "2024-02-29 12:00:00+00"], ["c2", "NULL", "NULL"], ["c3", "a,b", "NULL"]]);
+    for (text, state) in [("c4\tx\n", "22P04"), ("c4\tx\tsoon\n", "22007")] {
+        let error = copied("COPY changes (change_id, service_name, started_at) FROM STDIN", text).await.unwrap_err();
+        assert_eq!(code(&error), state, "{text}");
+    }
+    assert_eq!(one(&client, "SELECT count(*) FROM changes").await, "3");
+
+    let stream = client.copy_out("COPY (SELECT 1, NULL::text) TO STDOUT (FORMAT binary)").await.unwrap();
+    let bytes: Vec<u8> = stream.map(|part| part.unwrap().to_vec()).collect::<Vec<_>>().await.concat();
+    assert_eq!(bytes, b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x04\0\0\0\x01\xff\xff\xff\xff\xff\xff");
+}
