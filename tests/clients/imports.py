@@ -41,6 +41,14 @@ def samples(folder):
          "localEndpoint": {"serviceName": "cart"}}
         for at in range(1, 20)
     ]
+    alerts = {"version": "4", "status": "firing", "alerts": [
+        {"status": "firing", "labels": {"alertname": f"Errors{at}", "service": "cart"}, "fingerprint": f"{at:016x}",
+         "startsAt": "2026-03-01T10:00:00Z", "endsAt": "0001-01-01T00:00:00Z"}
+        for at in range(1, 4)
+    ]}
+    page = {"event": {"id": "01BX", "event_type": "incident.triggered", "resource_type": "incident", "occurred_at": "2026-03-01T10:05:00Z",
+        "data": {"id": "PGR0VU2", "type": "incident", "status": "triggered", "created_at": "2026-03-01T10:00:00Z", "title": "A bump",
+                 "service": {"id": "PF9", "summary": "checkout"}}}}
     fixtures = ROOT / "data" / "fixtures"
     return {
         "otlp": (first("otlp/traces*"), []),
@@ -50,6 +58,8 @@ def samples(folder):
         "focus": (first("focus/*"), []),
         "github": (first("github/*-0-deployment.json"), []),
         "cdevents": (first("cdevents/0*"), []),
+        "alertmanager": (json.dumps(alerts).encode(), []),
+        "pagerduty": (json.dumps(page).encode(), []),
         "backstage": (first("backstage/*"), []),
         "openslo": ((fixtures / "openslo" / "ratio-timeslices.yaml").read_bytes(), []),
         "csv": (ownership, ["--table", "ownership"]),
