@@ -198,7 +198,7 @@ fn rows(
             lead_time: candidate.lead_time,
             effect: rounded(candidate.effect),
             score: rounded(candidate.score),
-            confidence: Some(confidence),
+            confidence: Some(rounded(confidence)),
             evidence: if at < EXPLAINED { reasoner.explain(candidate, onset) } else { Vec::new() },
         });
     }
