@@ -39,7 +39,13 @@ impl Sender {
         Ok(Self(BufReader::new(TcpStream::connect(address).await?)))
     }
 
-    pub async fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Answer> {
+    pub async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> std::io::Result<Answer> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -65,7 +71,8 @@ impl Sender {
         let status = lines.first().and_then(|line| line.split(' ').nth(1)?.parse().ok()).ok_or_else(ended)?;
         let pairs = lines.iter().skip(1).filter_map(|line| line.split_once(": "));
         let headers: Vec<_> = pairs.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-        let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
+        let length =
+            headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).await?;
         Ok(Answer { status, headers, body })

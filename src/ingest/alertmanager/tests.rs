@@ -13,8 +13,7 @@ const GROUP: &str = r#"{"receiver":"team","status":"firing","externalURL":"http:
 fn each_alert_is_an_incident() {
     let landed = decode(&Alertmanager, GROUP.as_bytes());
     let column = |name| landed.column("incidents", name);
-    let ids =
-        ["alertmanager/8cf77ec9f54ffc08/1772359200000000", "alertmanager/02c8d0a9f54ffc08/1772355600000000"];
+    let ids = ["alertmanager/8cf77ec9f54ffc08/1772359200000000", "alertmanager/02c8d0a9f54ffc08/1772355600000000"];
     assert_eq!(column("incident_id"), ids);
     assert_eq!(column("status"), ["open", "resolved"]);
     assert_eq!(column("title"), ["cart fails", "SlowRequests"]);

@@ -42,12 +42,7 @@ pub(super) struct Lane {
 type Rows = BTreeMap<&'static str, (&'static Table, Vec<RecordBatch>)>;
 
 impl Lane {
-    pub(super) fn new(
-        lake: Arc<Lake>,
-        tables: Vec<&'static Table>,
-        tally: Arc<Tally>,
-        settings: Live,
-    ) -> Self {
+    pub(super) fn new(lake: Arc<Lake>, tables: Vec<&'static Table>, tally: Arc<Tally>, settings: Live) -> Self {
         let requests = Recent::new(config::LIVE_RECENT_REQUESTS);
         Self { lake, tables, tally, settings, versions: BTreeMap::new(), requests, spans: RecentSpans::default() }
     }
@@ -135,7 +130,10 @@ impl Lane {
         }
         let repeated = Verdict { repeated: true, ..Verdict::default() };
         let mut landed = verdicts.drain(..);
-        Ok(fresh.iter().map(|fresh| if *fresh { landed.next() } else { None }.unwrap_or_else(|| repeated.clone())).collect())
+        Ok(fresh
+            .iter()
+            .map(|fresh| if *fresh { landed.next() } else { None }.unwrap_or_else(|| repeated.clone()))
+            .collect())
     }
 
     /// Remember what commits hold that this lane did not make, or whose end it does not know.

@@ -55,13 +55,16 @@ impl Tally {
     /// Count a request that was refused as a whole.
     pub(super) fn refuse(&self, source: &'static str, origin: &'static str, bytes: usize, reason: &str) {
         let refused = Rejections { count: 1, unused: false, sample: String::new() };
-        self.add(origin, Ingest {
-            importer: source,
-            started: self.lake.clock().now_micros(),
-            bytes: bytes as u64,
-            rejected: [(reason.to_owned(), refused)].into(),
-            ..Ingest::default()
-        });
+        self.add(
+            origin,
+            Ingest {
+                importer: source,
+                started: self.lake.clock().now_micros(),
+                bytes: bytes as u64,
+                rejected: [(reason.to_owned(), refused)].into(),
+                ..Ingest::default()
+            },
+        );
     }
 
     /// Commit the counts. Where that fails they stay for the next time.

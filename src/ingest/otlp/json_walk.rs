@@ -57,8 +57,12 @@ pub fn request(text: &[u8], signal: Option<Signal>, output: &mut Output<'_>) -> 
             b"resourceLogs" | b"resource_logs" if asked(Signal::Logs) => containers::<LogRecord>(value, output)?,
             b"resourceMetrics" | b"resource_metrics" if asked(Signal::Metrics) => containers::<Metric>(value, output)?,
             name if signal.is_none() && Span::JSON_SCOPES.contains(&name) => return container::<Span>(text, output),
-            name if signal.is_none() && LogRecord::JSON_SCOPES.contains(&name) => return container::<LogRecord>(text, output),
-            name if signal.is_none() && Metric::JSON_SCOPES.contains(&name) => return container::<Metric>(text, output),
+            name if signal.is_none() && LogRecord::JSON_SCOPES.contains(&name) => {
+                return container::<LogRecord>(text, output);
+            }
+            name if signal.is_none() && Metric::JSON_SCOPES.contains(&name) => {
+                return container::<Metric>(text, output);
+            }
             _ => continue,
         }
         known = true;

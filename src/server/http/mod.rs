@@ -167,9 +167,7 @@ fn http_router(shared: &Arc<Receiver>) -> Router {
     for (path, endpoint) in webhooks::endpoints() {
         router = router.route(path, post(webhooks::deliver).with_state((Arc::clone(shared), path, endpoint)));
     }
-    router
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready).with_state(Arc::clone(shared)))
+    router.route("/healthz", get(async || "ok\n")).route("/readyz", get(ready).with_state(Arc::clone(shared)))
 }
 
 fn grpc_router(shared: &Arc<Receiver>) -> Router {

@@ -116,9 +116,10 @@ async fn land(
     let Looked { body, identity, held } = body::look(buffer, content, headers, sent, held)
         .await
         .inspect_err(|no| receiver.note(no, content, origin, bytes))?;
-    let delivery = endpoint.delivery.and_then(|name| headers.get(name)).map(|id| {
-        Identity::of(&format!("delivery/{}", endpoint.source.name()), id.as_bytes())
-    });
+    let delivery = endpoint
+        .delivery
+        .and_then(|name| headers.get(name))
+        .map(|id| Identity::of(&format!("delivery/{}", endpoint.source.name()), id.as_bytes()));
     let identities = [identity].into_iter().chain(delivery).collect();
     Ok(buffer.land(Landing { content, origin, body, identities, held }).await?)
 }

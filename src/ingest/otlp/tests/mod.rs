@@ -351,8 +351,10 @@ fn the_train_ticket_benchmark_lands_completely() {
 
 #[test]
 fn requests_of_a_receiver_land_without_a_file() {
-    let landed = collect(|output| decode_request(Signal::Traces, Encoding::Json, span_json("").as_bytes(), output)).unwrap();
+    let landed =
+        collect(|output| decode_request(Signal::Traces, Encoding::Json, span_json("").as_bytes(), output)).unwrap();
     assert_eq!(landed.rows("spans"), 1);
-    let landed = collect(|output| decode_request(Signal::Traces, Encoding::Protobuf, &[0x0A, 0x05, 1], output)).unwrap();
+    let landed =
+        collect(|output| decode_request(Signal::Traces, Encoding::Protobuf, &[0x0A, 0x05, 1], output)).unwrap();
     assert_eq!(landed.rejections(), 1);
 }
