@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use ascribe::config::Live;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use prost::Message;
 use tokio::task::JoinSet;
 
 use super::client::{JSON, PROTOBUF, Sender, encoded, gzip, post, spans};
