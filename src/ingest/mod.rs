@@ -1,6 +1,6 @@
 //! Decoders: bytes of a source → rows of the canonical tables. Decoding is pure; reading files is `import.rs`'s.
 //!
-//! A source is one folder with one line in [`all`].
+//! A source is one folder with one line in [`all`]. Live requests go through [`buffer::Buffer`].
 
 pub mod alertmanager;
 pub mod backstage;

@@ -45,17 +45,21 @@ impl Fixture {
         rows[0].column(0).as_primitive::<Int64Type>().value(0)
     }
 
-    /// The rows of an answer, cells joined by `|`.
     async fn rows(&self, sql: &str) -> Vec<String> {
-        let mut rows = Vec::new();
-        for batch in self.database.sql(sql).await.unwrap() {
-            for row in 0..batch.num_rows() {
-                let cells = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
-                rows.push(cells.collect::<Vec<_>>().join("|"));
-            }
-        }
-        rows
+        rows(&self.database, sql).await
     }
+}
+
+/// The rows of an answer, cells joined by `|`.
+async fn rows(database: &Database, sql: &str) -> Vec<String> {
+    let mut rows = Vec::new();
+    for batch in database.sql(sql).await.unwrap() {
+        for row in 0..batch.num_rows() {
+            let cells = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
+            rows.push(cells.collect::<Vec<_>>().join("|"));
+        }
+    }
+    rows
 }
 
 fn quick() -> Live {
