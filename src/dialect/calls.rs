@@ -35,8 +35,18 @@ const RENAMED: &[(&str, &str)] = &[
 
 /// Functions that are of integer where the engine has a wider type.
 const INTEGERS: &[&str] = &[
-    "array_length", "cardinality", "array_ndims", "array_position", "regexp_count", "ntile", "length", "strpos",
-    "character_length", "octet_length", "bit_length", "ascii",
+    "array_length",
+    "cardinality",
+    "array_ndims",
+    "array_position",
+    "regexp_count",
+    "ntile",
+    "length",
+    "strpos",
+    "character_length",
+    "octet_length",
+    "bit_length",
+    "ascii",
 ];
 
 /// Functions over windows that are of bigint where the engine has an unsigned type.
@@ -80,7 +90,10 @@ fn unnested(function: &Function, name: &str) -> Option<Expr> {
         call("generate_series", given)
     };
     let integers = integers || name == "generate_subscripts";
-    Some(call("unnest", vec![if integers { call("pg_cast", vec![series, super::rewrite::string("_int4")]) } else { series }]))
+    Some(call(
+        "unnest",
+        vec![if integers { call("pg_cast", vec![series, super::rewrite::string("_int4")]) } else { series }],
+    ))
 }
 
 fn wrap_argument(function: &mut Function, name: &str) {
@@ -135,7 +148,8 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
 fn make_interval(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else { return None };
     let units = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
-    let mut values: Vec<Expr> = vec![Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("0".to_owned(), false).into()); 7];
+    let mut values: Vec<Expr> =
+        vec![Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("0".to_owned(), false).into()); 7];
     for (at, argument) in list.args.iter().enumerate() {
         let (place, value) = match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),

@@ -137,7 +137,8 @@ fn digits(expr: &Expr) -> Option<&str> {
         Expr::Value(value) => match &value.value {
             Value::Number(text, _) => Some(text),
             Value::SingleQuotedString(text)
-                if matches!(expr, Expr::Cast { data_type: DataType::Numeric(_), .. }) && text.parse::<f64>().is_ok() =>
+                if matches!(expr, Expr::Cast { data_type: DataType::Numeric(_), .. })
+                    && text.parse::<f64>().is_ok() =>
             {
                 Some(text)
             }

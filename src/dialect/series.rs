@@ -38,7 +38,10 @@ pub(super) fn native(expr: &mut Expr) {
 }
 
 fn whole(argument: &FunctionArg) -> bool {
-    matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Cast { data_type: DataType::Integer(None), .. })))
+    matches!(
+        argument,
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Cast { data_type: DataType::Integer(None), .. }))
+    )
 }
 
 /// Give a function in FROM its column's name. `keep` leaves `generate_series` with the engine's name for it; `raw` takes

@@ -62,7 +62,8 @@ pub(super) fn options(copy: Ast) -> Result<Copy, UserError> {
     };
     for option in options {
         match option {
-            CopyOption::Format(Ident { value, .. }) if matches!(value.to_lowercase().as_str(), "csv" | "text" | "binary") => {}
+            CopyOption::Format(Ident { value, .. })
+                if matches!(value.to_lowercase().as_str(), "csv" | "text" | "binary") => {}
             CopyOption::Format(name) => return Err(unsupported(&format!("in the format {name}"))),
             CopyOption::Delimiter(letter) => chosen.delimiter = letter,
             CopyOption::Null(text) => chosen.null = text,
@@ -268,7 +269,8 @@ impl Options {
     }
 
     fn csv_rows(&self, text: &str) -> Result<Vec<Vec<Field>>, UserError> {
-        let (mut rows, mut row, mut value, mut quoted, mut inside) = (Vec::new(), Vec::new(), String::new(), false, false);
+        let (mut rows, mut row, mut value, mut quoted, mut inside) =
+            (Vec::new(), Vec::new(), String::new(), false, false);
         let mut letters = text.chars().peekable();
         let end = |row: &mut Vec<Field>, value: &mut String, quoted: &mut bool| {
             row.push((*quoted || *value != self.null).then(|| std::mem::take(value)));
