@@ -205,7 +205,8 @@ def main():
         uncovered = {name for name in uncovered if not any(re.search(rf"\b{name}\(", sql) for sql in queries.values())}
         assert not uncovered, f"queries.sql does not call {uncovered}"
         port = free_port()
-        with background([ASCRIBE, "serve", "--lake", lake, "--listen", f"127.0.0.1:{port}"]):
+        with background([ASCRIBE, "serve", "--lake", lake, "--listen", f"127.0.0.1:{port}",
+            "--otlp-http", "off", "--otlp-grpc", "off"]):
             reachable(port)
             os.environ.update(PGHOST="127.0.0.1", PGPORT=str(port), PGUSER="ada", PGDATABASE="ascribe")
             functions, tables = set(), set()

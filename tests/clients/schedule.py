@@ -23,7 +23,8 @@ def at(time_of_day, lake):
     # Waiting is by the monotonic clock, which is left alone.
     environment = {**os.environ, "TZ": "UTC", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     port = free_port()
-    command = ["faketime", "-f", f"@{time_of_day}", ASCRIBE, "serve", "--lake", lake, "--listen", f"127.0.0.1:{port}"]
+    command = ["faketime", "-f", f"@{time_of_day}", ASCRIBE, "serve", "--lake", lake, "--listen", f"127.0.0.1:{port}",
+            "--otlp-http", "off", "--otlp-grpc", "off"]
     return background(command, env=environment), port
 
 
