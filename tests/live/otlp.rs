@@ -91,7 +91,7 @@ async fn what_cannot_be_read_is_refused_with_a_status() {
     let fixture = Fixture::start(Live { request_bytes: 100_000, ..quick() }).await;
     let at = fixture.http();
     let long = encoded(0..2000);
-    let bomb = gzip(&vec![0; 50_000_000]);
+    let bomb = gzip(&vec![0; 5_000_000]);
     assert!(long.len() > 100_000 && bomb.len() < 100_000);
     let cut = &encoded(0..2)[..40];
     let cases: [(&[(&str, &str)], &[u8], u16); 8] = [
