@@ -19,7 +19,10 @@ async fn what_does_not_fit_is_an_error() {
         ("SELECT '2024-02-30'::date", "22008"),
         ("SELECT (SELECT g FROM generate_series(1, 2) AS g)", "21000"),
         ("SELECT 'a' + 1", "22P02"),
-        ("SELECT ROW(1, 2) = ROW(1, 2), (date '2024-01-01', date '2024-02-01') OVERLAPS (date '2024-01-15', date '2024-03-01')", "0A000"),
+        (
+            "SELECT ROW(1, 2) = ROW(1, 2), (date '2024-01-01', date '2024-02-01') OVERLAPS (date '2024-01-15', date '2024-03-01')",
+            "0A000",
+        ),
     ] {
         assert_eq!(code(&client.simple_query(sql).await.unwrap_err()), state, "{sql}");
     }
@@ -35,7 +38,10 @@ async fn answers_are_those_of_postgresql() {
         ("SELECT timestamp '2024-03-01 12:00' - timestamp '2024-02-28 10:30'", "2 days 01:30:00"),
         ("SELECT interval '1 day' = interval '24 hours'", "t"),
         ("SELECT timestamptz '2024-07-01 12:00+00' AT TIME ZONE 'America/New_York'", "2024-07-01 08:00:00"),
-        ("SELECT to_char(timestamp '2024-02-09 13:04:05', 'FMDay, DD Mon YYYY HH12:MI AM')", "Friday, 09 Feb 2024 01:04 PM"),
+        (
+            "SELECT to_char(timestamp '2024-02-09 13:04:05', 'FMDay, DD Mon YYYY HH12:MI AM')",
+            "Friday, 09 Feb 2024 01:04 PM",
+        ),
         ("SELECT 1 IS NOT DISTINCT FROM 1 AND false", "f"),
         ("SELECT round(2.5), round(2.5::float8)", "3"),
         ("SELECT sum(a) FROM (VALUES (9223372036854775807), (1)) t(a)", "9223372036854775808"),
@@ -52,7 +58,8 @@ async fn answers_are_those_of_postgresql() {
     ] {
         assert_eq!(one(&client, sql).await, expected, "{sql}");
     }
-    let types = client.prepare("SELECT 1, 1.5, 2147483648, now() - now(), date '2024-01-01' - 1, count(*)").await.unwrap();
+    let types =
+        client.prepare("SELECT 1, 1.5, 2147483648, now() - now(), date '2024-01-01' - 1, count(*)").await.unwrap();
     let names: Vec<_> = types.columns().iter().map(|column| column.type_().name().to_owned()).collect();
     assert_eq!(names, ["int4", "numeric", "int8", "interval", "date", "int8"]);
     let plan = simple(&client, "EXPLAIN SELECT 1").await;

@@ -17,8 +17,8 @@ use crate::error::Result;
 use crate::model;
 use crate::storage::Lake;
 
-pub use builtin_sql::{ReportFile, View, report_files, views};
 pub use crate::dialect::{PG_TYPE, pg_type_of};
+pub use builtin_sql::{ReportFile, View, report_files, views};
 pub use client::Client;
 
 /// Make the lake's tables, the built-in views and the system tables known to a session.

@@ -7,8 +7,8 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Datum, PrimitiveArray, 
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::compute::{CastOptions, cast_with_options, try_binary};
 use datafusion::arrow::datatypes::{
-    ArrowNativeTypeOp, DataType, Date32Type, Decimal128Type, DecimalType, Float32Type, Float64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, IntervalUnit, TimeUnit, i256,
+    ArrowNativeTypeOp, DataType, Date32Type, Decimal128Type, DecimalType, Float32Type, Float64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, i256,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Result, ScalarValue};
@@ -129,7 +129,9 @@ fn way(op: Operator, left: &DataType, right: &DataType) -> Result<Way> {
     };
     Ok(match (op, left, right) {
         (_, Null, Null) => Way::Number(DataType::Int32),
-        (_, Null, other) | (_, other, Null) if !is_date(other) => return way(op, other, other).or_else(|_| Ok(Way::Number(other.clone()))),
+        (_, Null, other) | (_, other, Null) if !is_date(other) => {
+            return way(op, other, other).or_else(|_| Ok(Way::Number(other.clone())));
+        }
         (Operator::Minus, Date32, Date32) => Way::Days,
         (Operator::Plus, Date32, number) | (Operator::Plus, number, Date32) if number.is_integer() => Way::Shift,
         (Operator::Minus, Date32, number) if number.is_integer() => Way::Shift,
@@ -153,13 +155,17 @@ fn way(op: Operator, left: &DataType, right: &DataType) -> Result<Way> {
             Way::Scale
         }
         (_, left, right) if left.is_numeric() && right.is_numeric() => {
-            let float = |data_type: &DataType| matches!(data_type, DataType::Float16 | DataType::Float32 | DataType::Float64);
-            let decimal = |data_type: &DataType| matches!(data_type, Decimal128(..) | Decimal256(..) | DataType::UInt64);
+            let float =
+                |data_type: &DataType| matches!(data_type, DataType::Float16 | DataType::Float32 | DataType::Float64);
+            let decimal =
+                |data_type: &DataType| matches!(data_type, Decimal128(..) | Decimal256(..) | DataType::UInt64);
             if float(left) || float(right) {
                 let small = |data_type: &DataType| matches!(data_type, DataType::Float16 | DataType::Float32);
                 Way::Number(if small(left) && small(right) { DataType::Float32 } else { DataType::Float64 })
             } else if !decimal(left) && !decimal(right) {
-                let width = |data_type: &DataType| data_type.primitive_width().unwrap_or(8) + usize::from(data_type.is_unsigned_integer());
+                let width = |data_type: &DataType| {
+                    data_type.primitive_width().unwrap_or(8) + usize::from(data_type.is_unsigned_integer())
+                };
                 Way::Number(match width(left).max(width(right)) {
                     ..=2 => DataType::Int16,
                     3..=4 => DataType::Int32,
@@ -171,7 +177,9 @@ fn way(op: Operator, left: &DataType, right: &DataType) -> Result<Way> {
                 kernel(op, left, right)?
             }
         }
-        (_, left, right) if is_text(left) || is_text(right) || left == &DataType::Boolean || right == &DataType::Boolean => {
+        (_, left, right)
+            if is_text(left) || is_text(right) || left == &DataType::Boolean || right == &DataType::Boolean =>
+        {
             return Err(undefined().into());
         }
         (Operator::Plus, Date32, Date32) => return Err(undefined().into()),
@@ -289,7 +297,11 @@ impl Sides {
     /// Both as arrays of every row.
     fn whole(&self) -> Result<(ArrayRef, ArrayRef)> {
         let whole = |(array, constant): &(ArrayRef, bool)| {
-            if *constant { ScalarValue::try_from_array(array, 0)?.to_array_of_size(self.rows) } else { Ok(Arc::clone(array)) }
+            if *constant {
+                ScalarValue::try_from_array(array, 0)?.to_array_of_size(self.rows)
+            } else {
+                Ok(Arc::clone(array))
+            }
         };
         Ok((whole(&self.left)?, whole(&self.right)?))
     }
@@ -369,7 +381,9 @@ fn compute(op: Operator, way: &Way, sides: Sides, zone: chrono_tz::Tz) -> Result
         Way::Shift => {
             let sides = sides.cast(&DataType::Int32, &DataType::Int32)?;
             let days = sides.kernel(op).map_err(|error| kernel_error(&error, &DataType::Date32))?;
-            Ok(Arc::new(days.as_primitive::<datafusion::arrow::datatypes::Int32Type>().reinterpret_cast::<Date32Type>()))
+            Ok(Arc::new(
+                days.as_primitive::<datafusion::arrow::datatypes::Int32Type>().reinterpret_cast::<Date32Type>(),
+            ))
         }
         Way::At => {
             let (left, right) = sides.whole()?;
@@ -471,7 +485,8 @@ fn quotient(sides: Sides, scale: i8) -> Result<ArrayRef> {
 /// A day is as long as it is in the zone of the session.
 fn in_zone(op: Operator, sides: &Sides, zone: chrono_tz::Tz) -> Result<ArrayRef> {
     let (left, right) = sides.whole()?;
-    let (time, interval) = if matches!(left.data_type(), DataType::Timestamp(..)) { (left, right) } else { (right, left) };
+    let (time, interval) =
+        if matches!(left.data_type(), DataType::Timestamp(..)) { (left, right) } else { (right, left) };
     let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.name().into()));
     let (time, interval) = (cast(&time, &zoned)?, cast(&interval, &INTERVAL)?);
     let moved = if op == Operator::Plus { numeric::add(&time, &interval) } else { numeric::sub(&time, &interval) };

@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
 };
 
-use super::rewrite::{call, cast, function_name};
+use super::rewrite::{call, cast, digits, function_name};
 
 /// Names that the engine has under another.
 const RENAMED: &[(&str, &str)] = &[
@@ -35,8 +35,18 @@ const RENAMED: &[(&str, &str)] = &[
 
 /// Functions that are of integer where the engine has a wider type.
 const INTEGERS: &[&str] = &[
-    "array_length", "cardinality", "array_ndims", "array_position", "regexp_count", "ntile", "length", "strpos",
-    "character_length", "octet_length", "bit_length", "ascii",
+    "array_length",
+    "cardinality",
+    "array_ndims",
+    "array_position",
+    "regexp_count",
+    "ntile",
+    "length",
+    "strpos",
+    "character_length",
+    "octet_length",
+    "bit_length",
+    "ascii",
 ];
 
 /// Functions over windows that are of bigint where the engine has an unsigned type.
@@ -80,7 +90,10 @@ fn unnested(function: &Function, name: &str) -> Option<Expr> {
         call("generate_series", given)
     };
     let integers = integers || name == "generate_subscripts";
-    Some(call("unnest", vec![if integers { call("pg_cast", vec![series, super::rewrite::string("_int4")]) } else { series }]))
+    Some(call(
+        "unnest",
+        vec![if integers { call("pg_cast", vec![series, super::rewrite::string("_int4")]) } else { series }],
+    ))
 }
 
 fn wrap_argument(function: &mut Function, name: &str) {
@@ -103,6 +116,15 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
         // A sum of bigints, and a mean of any integers, is numeric.
         "sum" => wrap_argument(function, "pg_sum_of"),
         "avg" => wrap_argument(function, "pg_mean_of"),
+        // Of a constant it is the count of rows, which the engine has under that name only once.
+        "count" if arguments(function).is_some_and(|given| given.iter().all(|expr| digits(expr).is_some())) => {
+            if let FunctionArguments::List(list) = &mut function.args
+                && list.duplicate_treatment.is_none()
+                && list.args.len() == 1
+            {
+                list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
+            }
+        }
         "make_interval" => return make_interval(function),
         "generate_series" | "generate_subscripts" => return unnested(function, &name),
         "unnest" => {
@@ -135,7 +157,8 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
 fn make_interval(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else { return None };
     let units = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
-    let mut values: Vec<Expr> = vec![Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("0".to_owned(), false).into()); 7];
+    let mut values: Vec<Expr> =
+        vec![Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("0".to_owned(), false).into()); 7];
     for (at, argument) in list.args.iter().enumerate() {
         let (place, value) = match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),

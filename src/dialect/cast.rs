@@ -93,7 +93,9 @@ impl Target {
     fn data_type(&self, from: &DataType, constant: Option<&str>) -> Result<DataType, UserError> {
         if let Some(element) = self.element() {
             let inner = match from {
-                DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) => inner.data_type(),
+                DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) => {
+                    inner.data_type()
+                }
                 other => other,
             };
             let item = if element.oid == oid::NUMERIC && element.modifiers.is_empty() && is_text(inner) {
@@ -113,10 +115,17 @@ impl Target {
             ([precision, rest @ ..], _) => {
                 let precision = u8::try_from(*precision).ok().filter(|digits| (1..=76).contains(digits));
                 let precision = precision.ok_or_else(|| {
-                    UserError::invalid(format!("NUMERIC precision {} must be between 1 and 76", self.modifiers.first().copied().unwrap_or(0)))
+                    UserError::invalid(format!(
+                        "NUMERIC precision {} must be between 1 and 76",
+                        self.modifiers.first().copied().unwrap_or(0)
+                    ))
                 })?;
                 let scale = i8::try_from(rest.first().copied().unwrap_or(0)).unwrap_or(0);
-                if precision > 38 { DataType::Decimal256(precision, scale) } else { DataType::Decimal128(precision, scale) }
+                if precision > 38 {
+                    DataType::Decimal256(precision, scale)
+                } else {
+                    DataType::Decimal128(precision, scale)
+                }
             }
             ([], DataType::Decimal128(..) | DataType::Decimal256(..)) => from.clone(),
             ([], from) if from.is_integer() => DataType::Decimal128(20, 0),
@@ -129,11 +138,8 @@ impl Target {
 
     /// The OID, where the Arrow type does not say it.
     fn named(&self) -> Option<u32> {
-        matches!(
-            self.oid,
-            oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::CHAR | oid::UUID | oid::JSON | oid::JSONB
-        )
-        .then_some(self.oid)
+        matches!(self.oid, oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::CHAR | oid::UUID | oid::JSON | oid::JSONB)
+            .then_some(self.oid)
     }
 }
 
@@ -163,7 +169,8 @@ impl ScalarUDFImpl for Cast {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let text = |at: usize| args.scalar_arguments.get(at).copied().flatten().and_then(|value| value.try_as_str().flatten());
+        let text =
+            |at: usize| args.scalar_arguments.get(at).copied().flatten().and_then(|value| value.try_as_str().flatten());
         let (Some(target), Some(from)) = (text(1).and_then(Target::parse), args.arg_fields.first()) else {
             return Err(UserError::new(sqlstate::UNDEFINED_OBJECT, "type does not exist").into());
         };
@@ -348,7 +355,9 @@ fn to_value(array: &ArrayRef, target: &Target, to: &DataType, zone: Tz) -> Resul
         }
         from if from.is_integer() && number => return plain_cast(array, to).map_err(|_| out_of_range(target)),
         Boolean if target.oid != oid::INT4 && target.oid != oid::BOOL => return Err(cannot(from, target)),
-        from if target.oid == oid::BOOL && from != &Boolean && from != &DataType::Int32 => return Err(cannot(from, target)),
+        from if target.oid == oid::BOOL && from != &Boolean && from != &DataType::Int32 => {
+            return Err(cannot(from, target));
+        }
         from if target.oid == oid::NUMERIC && from.is_numeric() => {
             return plain_cast(array, to).map_err(|_| field_overflow());
         }
@@ -357,9 +366,12 @@ fn to_value(array: &ArrayRef, target: &Target, to: &DataType, zone: Tz) -> Resul
         Interval(_) if target.oid == oid::TIME => return Err(cannot(from, target)),
         _ => {}
     }
-    let temporal = |kind: u32| matches!(kind, oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL);
+    let temporal =
+        |kind: u32| matches!(kind, oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL);
     let known = of_data_type(from).oid;
-    let alike = known == target.oid || (from.is_numeric() && to.is_numeric()) || (temporal(known) && temporal(target.oid))
+    let alike = known == target.oid
+        || (from.is_numeric() && to.is_numeric())
+        || (temporal(known) && temporal(target.oid))
         || matches!((known, target.oid), (oid::INT4, oid::BOOL) | (oid::BOOL, oid::INT4));
     if !alike || !can_cast_types(from, to) {
         return Err(cannot(from, target));
@@ -412,9 +424,9 @@ fn moment_to(array: &ArrayRef, target: &Target, zone: Tz) -> Result<ArrayRef> {
             });
             Arc::new(days)
         }
-        oid::TIME => Arc::new(times.unary::<_, datafusion::arrow::datatypes::Time64MicrosecondType>(|micros| {
-            micros.rem_euclid(DAY)
-        })),
+        oid::TIME => Arc::new(
+            times.unary::<_, datafusion::arrow::datatypes::Time64MicrosecondType>(|micros| micros.rem_euclid(DAY)),
+        ),
         oid::TIMESTAMPTZ => Arc::new(times.with_timezone("UTC")),
         _ => Arc::new(times.with_timezone_opt::<Arc<str>>(None)),
     })

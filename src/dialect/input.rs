@@ -161,7 +161,9 @@ fn numeric(trimmed: &str, text: &str) -> Result<ScalarValue> {
     }
     let digits = trimmed.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
     if digits && trimmed.bytes().any(|byte| byte.is_ascii_digit()) {
-        return Err(UserError::new(sqlstate::OUT_OF_RANGE, format!("numeric \"{trimmed}\" has more than 76 digits")).into());
+        return Err(
+            UserError::new(sqlstate::OUT_OF_RANGE, format!("numeric \"{trimmed}\" has more than 76 digits")).into()
+        );
     }
     Err(invalid(oid::NUMERIC, text).into())
 }
@@ -283,11 +285,7 @@ fn array_text(text: &str, element: u32, zone: Tz) -> Result<ScalarValue> {
             }
         }
         let null = !quoted && item.eq_ignore_ascii_case("null");
-        values.push(if null {
-            ScalarValue::try_from(&data_type(element)?)?
-        } else {
-            value(&item, element, zone)?
-        });
+        values.push(if null { ScalarValue::try_from(&data_type(element)?)? } else { value(&item, element, zone)? });
         match letters.next() {
             None => break,
             Some(',') if letters.peek().is_some() => {}
@@ -316,4 +314,3 @@ pub fn list(values: Vec<ScalarValue>, element: u32) -> Result<ScalarValue> {
     let array = if parts.is_empty() { new_empty_array(&target) } else { concat(&parts)? };
     Ok(SingleRowListArrayBuilder::new(array).with_nullable(true).build_list_scalar())
 }
-

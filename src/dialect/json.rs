@@ -76,7 +76,9 @@ fn at_of(position: i64, length: usize) -> Option<usize> {
 }
 
 fn lookup(arguments: &[ScalarValue], as_text: bool) -> Result<ScalarValue> {
-    let (Some(document), Some(key)) = (text(arguments, 0), arguments.get(1)) else { return Ok(ScalarValue::Utf8(None)) };
+    let (Some(document), Some(key)) = (text(arguments, 0), arguments.get(1)) else {
+        return Ok(ScalarValue::Utf8(None));
+    };
     let document = parsed(document)?;
     Ok(ScalarValue::Utf8(step(&document, key).and_then(|found| found_text(found, as_text))))
 }
@@ -167,7 +169,8 @@ fn array_length(arguments: &[ScalarValue]) -> Result<ScalarValue> {
     match parsed(document)? {
         Value::Array(items) => Ok(ScalarValue::Int32(i32::try_from(items.len()).ok())),
         other => {
-            let message = format!("cannot get array length of {}", if other.is_object() { "a non-array" } else { "a scalar" });
+            let message =
+                format!("cannot get array length of {}", if other.is_object() { "a non-array" } else { "a scalar" });
             Err(UserError::invalid(message).into())
         }
     }
@@ -214,14 +217,14 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         RowFunction::udf("json_build_array", json(), false, array),
         RowFunction::udf("jsonb_build_array", jsonb_type(), false, array),
         RowFunction::udf("to_json", json(), true, |call, arguments| {
-            arguments.first().map_or(Ok(ScalarValue::Utf8(None)), |value| {
-                Ok(ScalarValue::Utf8(Some(jsonb(&json_of(call, value)?))))
-            })
+            arguments
+                .first()
+                .map_or(Ok(ScalarValue::Utf8(None)), |value| Ok(ScalarValue::Utf8(Some(jsonb(&json_of(call, value)?)))))
         }),
         RowFunction::udf("to_jsonb", jsonb_type(), true, |call, arguments| {
-            arguments.first().map_or(Ok(ScalarValue::Utf8(None)), |value| {
-                Ok(ScalarValue::Utf8(Some(jsonb(&json_of(call, value)?))))
-            })
+            arguments
+                .first()
+                .map_or(Ok(ScalarValue::Utf8(None)), |value| Ok(ScalarValue::Utf8(Some(jsonb(&json_of(call, value)?)))))
         }),
     ]
 }

@@ -60,7 +60,10 @@ pub fn operand_type(name: &str, others: &[DataType], constant: Option<&str>) -> 
         }
         "pg_add" | "pg_subtract" | "pg_multiply" | "pg_divide" | "pg_modulo" => {
             let other = others.first()?;
-            Some((if matches!(other, DataType::Utf8 | DataType::Null) { DataType::Float64 } else { other.clone() }, None))
+            Some((
+                if matches!(other, DataType::Utf8 | DataType::Null) { DataType::Float64 } else { other.clone() },
+                None,
+            ))
         }
         _ => None,
     }

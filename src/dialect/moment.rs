@@ -161,9 +161,9 @@ pub(super) fn zone(name: &str) -> Option<Tz> {
     if name.eq_ignore_ascii_case("z") || name.eq_ignore_ascii_case("utc") || name.eq_ignore_ascii_case("zulu") {
         return Some(Tz::UTC);
     }
-    name.parse().ok().or_else(|| {
-        chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(name)).copied()
-    })
+    name.parse()
+        .ok()
+        .or_else(|| chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(name)).copied())
 }
 
 /// Seconds east of Greenwich, or the zone, that `AT TIME ZONE` names; the sign of a bare offset is POSIX's.
@@ -579,7 +579,9 @@ mod tests {
     #[test]
     fn times_have_zones() {
         let noon = 1_709_208_000_000_000;
-        for text in ["2024-02-29 12:00", "2024-02-29T12:00:00Z", "2024-02-29 13:00+01", "2024-02-29 13:00 Europe/Berlin"] {
+        for text in
+            ["2024-02-29 12:00", "2024-02-29T12:00:00Z", "2024-02-29 13:00+01", "2024-02-29 13:00 Europe/Berlin"]
+        {
             assert_eq!(timestamptz(text, Tz::UTC), Ok(noon), "{text}");
         }
         assert_eq!(timestamptz("2024-02-29 13:00", Tz::Europe__Berlin), Ok(noon));

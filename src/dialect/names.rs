@@ -165,7 +165,11 @@ pub(super) fn sql_name(data_type: &ast::DataType) -> String {
         "boolean" | "bool" => "bool",
         "decimal" | "numeric" | "dec" => "numeric",
         "timestamp" | "timestamp without time zone" | "timestamptz" | "timestamp with time zone" => {
-            if zoned { "timestamptz" } else { "timestamp" }
+            if zoned {
+                "timestamptz"
+            } else {
+                "timestamp"
+            }
         }
         "time" | "time without time zone" => "time",
         "character varying" | "varchar" | "char varying" | "nvarchar" => "varchar",

@@ -17,7 +17,8 @@ fn like_argument(args: &ReturnFieldArgs<'_>) -> Result<Kind> {
     let scale = i8::try_from(digits.unwrap_or(0).clamp(0, 30)).unwrap_or(0);
     Ok((
         match args.arg_fields.first().map(|field| field.data_type()) {
-            Some(DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::Utf8 | DataType::Null) | None => DataType::Float64,
+            Some(DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::Utf8 | DataType::Null)
+            | None => DataType::Float64,
             Some(of) if of.is_integer() && args.arg_fields.len() == 1 => DataType::Float64,
             Some(_) => DataType::Decimal128(38, scale),
         },
@@ -126,8 +127,7 @@ fn quotient(arguments: &[ScalarValue]) -> Result<ScalarValue> {
     }
     let scale = left_scale.max(right_scale);
     let at = |digits: i256, own: i32| ten(scale - own).and_then(|factor| digits.checked_mul(factor));
-    let (left, right) =
-        (at(left, left_scale).ok_or_else(too_large)?, at(right, right_scale).ok_or_else(too_large)?);
+    let (left, right) = (at(left, left_scale).ok_or_else(too_large)?, at(right, right_scale).ok_or_else(too_large)?);
     Ok(ScalarValue::Decimal128(Some(left.wrapping_div(right).to_i128().ok_or_else(too_large)?), 38, 0))
 }
 
@@ -148,7 +148,11 @@ fn bucket(arguments: &[ScalarValue]) -> Result<ScalarValue> {
         return Ok(ScalarValue::Int32(None));
     };
     if count <= 0 || low.partial_cmp(&high).is_none_or(std::cmp::Ordering::is_eq) {
-        return Err(UserError::new("2201G", "lower bound cannot equal upper bound, and count must be greater than zero").into());
+        return Err(UserError::new(
+            "2201G",
+            "lower bound cannot equal upper bound, and count must be greater than zero",
+        )
+        .into());
     }
     let (at, span) = if low < high { (value - low, high - low) } else { (low - value, low - high) };
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a bucket's number is small")]
@@ -176,12 +180,16 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         RowFunction::udf("pg_ceil", Returns::Of(like_argument), true, |_, arguments| stepped(arguments, 1)),
         RowFunction::udf("pg_floor", Returns::Of(like_argument), true, |_, arguments| stepped(arguments, -1)),
         RowFunction::udf("sign", Returns::Of(same_or_float), true, |_, arguments| sign(arguments)),
-        RowFunction::udf("pg_div", Returns::Always(DataType::Decimal128(38, 0), None), true, |_, arguments| quotient(arguments)),
+        RowFunction::udf("pg_div", Returns::Always(DataType::Decimal128(38, 0), None), true, |_, arguments| {
+            quotient(arguments)
+        }),
         RowFunction::udf("pg_ln", floats(), true, |_, arguments| {
             float(arguments, 0).map_or(Ok(ScalarValue::Float64(None)), |value| logarithm(value, f64::ln))
         }),
         RowFunction::udf("pg_log", floats(), true, log),
-        RowFunction::udf("width_bucket", Returns::Always(DataType::Int32, None), true, |_, arguments| bucket(arguments)),
+        RowFunction::udf("width_bucket", Returns::Always(DataType::Int32, None), true, |_, arguments| {
+            bucket(arguments)
+        }),
     ]
 }
 

@@ -82,9 +82,7 @@ fn as_type(expr: Expr, name: &str) -> Expr {
 fn typed(expr: Expr, other: &DataType) -> Expr {
     let literal = matches!(&expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
     match spelled(other) {
-        Some(name) if literal => {
-            as_type(expr, name)
-        }
+        Some(name) if literal => as_type(expr, name),
         _ => expr,
     }
 }

@@ -43,9 +43,13 @@ fn compared(op: &str, left: &ScalarValue, right: &ScalarValue) -> Result<Option<
         let (Some(Some(text)), Some(Some(pattern))) = (left.try_as_str(), right.try_as_str()) else { return Ok(None) };
         return Ok(Some(super::strings::like(text, pattern, op == "ilike")));
     }
-    let coerced = datafusion::logical_expr::type_coercion::binary::comparison_coercion(&left.data_type(), &right.data_type());
+    let coerced =
+        datafusion::logical_expr::type_coercion::binary::comparison_coercion(&left.data_type(), &right.data_type());
     let coerced = coerced.ok_or_else(|| {
-        UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("operator does not exist: {} {op} {}", left.data_type(), right.data_type()))
+        UserError::new(
+            sqlstate::UNDEFINED_FUNCTION,
+            format!("operator does not exist: {} {op} {}", left.data_type(), right.data_type()),
+        )
     })?;
     let (left, right) = (left.cast_to(&coerced)?, right.cast_to(&coerced)?);
     let Some(order) = left.partial_cmp(&right) else { return Ok(None) };
@@ -133,7 +137,8 @@ fn item_type(list: &ScalarValue) -> DataType {
 }
 
 fn type_name(args: &[ScalarValue], fields: Option<u32>) -> String {
-    let kind = fields.unwrap_or_else(|| args.first().map_or(oid::UNKNOWN, |value| of_data_type(&value.data_type()).oid));
+    let kind =
+        fields.unwrap_or_else(|| args.first().map_or(oid::UNKNOWN, |value| of_data_type(&value.data_type()).oid));
     match super::encode::element_of(kind) {
         Some(element) => format!("{}[]", super::encode::type_name(element)),
         None => super::encode::type_name(kind).to_owned(),
@@ -148,7 +153,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         RowFunction::udf("pg_any", flag(), false, |call, arguments| quantified(call, arguments, false, None)),
         RowFunction::udf("pg_all", flag(), false, |call, arguments| quantified(call, arguments, true, None)),
         // Of the rows of a subquery; no row is no array.
-        RowFunction::udf("pg_any_row", flag(), false, |call, arguments| quantified(call, arguments, false, Some(false))),
+        RowFunction::udf("pg_any_row", flag(), false, |call, arguments| {
+            quantified(call, arguments, false, Some(false))
+        }),
         RowFunction::udf("pg_all_row", flag(), false, |call, arguments| quantified(call, arguments, true, Some(true))),
         RowFunction::udf("pg_only", Returns::Of(element), false, |_, arguments| only(arguments)),
         RowFunction::udf("pg_sum_of", Returns::Of(|args| exact(args, false)), false, first),

@@ -132,7 +132,9 @@ fn format(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
 
 /// A pattern with an escape character of its own, in the spelling with backslashes.
 fn like_escape(arguments: &[ScalarValue]) -> ScalarValue {
-    let (Some(pattern), Some(escape)) = (text(arguments, 0), text(arguments, 1)) else { return ScalarValue::Utf8(None) };
+    let (Some(pattern), Some(escape)) = (text(arguments, 0), text(arguments, 1)) else {
+        return ScalarValue::Utf8(None);
+    };
     let escape = escape.chars().next();
     let mut spelled = String::new();
     let mut letters = pattern.chars();
@@ -204,7 +206,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             Ok(ScalarValue::Utf8(Some(value.map_or_else(|| "NULL".to_owned(), |text| quoted(&text)))))
         }),
         RowFunction::udf("get_byte", Returns::Always(DataType::Int32, None), true, |_, arguments| byte(arguments)),
-        RowFunction::udf("pg_sleep", Returns::Always(DataType::Utf8, Some(2278)), true, |_, arguments| sleep(arguments)),
+        RowFunction::udf("pg_sleep", Returns::Always(DataType::Utf8, Some(2278)), true, |_, arguments| {
+            sleep(arguments)
+        }),
     ]
 }
 
@@ -233,7 +237,8 @@ mod tests {
     fn texts_are_formatted() {
         let call = Call { zone: chrono_tz::Tz::UTC };
         let string = |text: &str| ScalarValue::Utf8(Some(text.to_owned()));
-        let arguments = [string("%s|%5s|%-3s|%I|%L|%%|%1$s"), string("a"), string("b"), string("c"), string("A"), string("d'")];
+        let arguments =
+            [string("%s|%5s|%-3s|%I|%L|%%|%1$s"), string("a"), string("b"), string("c"), string("A"), string("d'")];
         assert_eq!(format(call, &arguments).unwrap(), string("a|    b|c  |\"A\"|'d'''|%|a"));
     }
 }

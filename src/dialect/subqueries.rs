@@ -3,7 +3,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
-    LimitClause, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value,
+    LimitClause, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
+    Value,
 };
 
 use super::rewrite::{call, cast, function_name, string};
@@ -151,7 +152,8 @@ pub(super) fn scalar(query: &mut Query, is_aggregate: &dyn Fn(&str) -> bool) -> 
         first_of(&mut unlimited, order)?;
         return Some(Expr::Subquery(Box::new(unlimited)));
     }
-    gathered(query, "pg_at_most_two", is_aggregate).then(|| call("pg_only", vec![Expr::Subquery(Box::new(query.clone()))]))
+    gathered(query, "pg_at_most_two", is_aggregate)
+        .then(|| call("pg_only", vec![Expr::Subquery(Box::new(query.clone()))]))
 }
 
 fn columns(query: &Query) -> Option<usize> {
@@ -162,7 +164,8 @@ fn columns(query: &Query) -> Option<usize> {
 
 fn first_of(query: &mut Query, order: Option<ast::OrderBy>) -> Option<()> {
     let SetExpr::Select(select) = query.body.as_mut() else { return None };
-    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] = select.projection.as_mut_slice()
+    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+        select.projection.as_mut_slice()
     else {
         return None;
     };
@@ -198,8 +201,10 @@ pub(super) fn array(function: &Function, is_aggregate: &dyn Fn(&str) -> bool) ->
     }
     if let (true, Some(order), SetExpr::Select(select)) = (ordered, order, query.body.as_mut())
         && let ast::OrderByKind::Expressions(items) = order.kind
-        && let [SelectItem::UnnamedExpr(Expr::Function(call)) | SelectItem::ExprWithAlias { expr: Expr::Function(call), .. }] =
-            select.projection.as_mut_slice()
+        && let [
+            SelectItem::UnnamedExpr(Expr::Function(call))
+            | SelectItem::ExprWithAlias { expr: Expr::Function(call), .. },
+        ] = select.projection.as_mut_slice()
         && let FunctionArguments::List(list) = &mut call.args
     {
         list.clauses.push(ast::FunctionArgumentClause::OrderBy(items));

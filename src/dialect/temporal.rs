@@ -60,10 +60,12 @@ pub(super) fn moment(call: Call, value: &ScalarValue) -> Option<Moment> {
             ScalarValue::Date32(days) => days.map(|days| Moment::Date(i64::from(days))),
             _ => None,
         },
-        DataType::Time32(_) | DataType::Time64(_) => match value.cast_to(&DataType::Time64(TimeUnit::Microsecond)).ok()? {
-            ScalarValue::Time64Microsecond(micros) => micros.map(Moment::Time),
-            _ => None,
-        },
+        DataType::Time32(_) | DataType::Time64(_) => {
+            match value.cast_to(&DataType::Time64(TimeUnit::Microsecond)).ok()? {
+                ScalarValue::Time64Microsecond(micros) => micros.map(Moment::Time),
+                _ => None,
+            }
+        }
         DataType::Timestamp(_, zone) => {
             let value = value.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, zone.clone())).ok()?;
             let ScalarValue::TimestampMicrosecond(Some(micros), _) = value else { return None };
@@ -120,8 +122,27 @@ fn unknown(field: &str, value: &ScalarValue, recognized: bool) -> UserError {
 }
 
 const FIELDS: &[&str] = &[
-    "microsecond", "millisecond", "second", "minute", "hour", "day", "month", "year", "week", "quarter", "decade",
-    "century", "millennium", "dow", "isodow", "doy", "isoyear", "epoch", "julian", "timezone", "timezone_hour",
+    "microsecond",
+    "millisecond",
+    "second",
+    "minute",
+    "hour",
+    "day",
+    "month",
+    "year",
+    "week",
+    "quarter",
+    "decade",
+    "century",
+    "millennium",
+    "dow",
+    "isodow",
+    "doy",
+    "isoyear",
+    "epoch",
+    "julian",
+    "timezone",
+    "timezone_hour",
     "timezone_minute",
 ];
 
@@ -173,9 +194,10 @@ fn part(call: Call, field: &str, value: &ScalarValue) -> Result<Option<i128>> {
             ("timezone", Some(ahead)) => Some(i128::from(ahead)),
             ("timezone_hour", Some(ahead)) => whole(ahead / HOUR),
             ("timezone_minute", Some(ahead)) => whole(ahead / 60_000_000 % 60),
-            ("julian", _) => {
-                Some((i128::from(wall.div_euclid(DAY)) + 2_440_588) * 1_000_000 + i128::from(wall.rem_euclid(DAY)) * 1_000_000 / i128::from(DAY))
-            }
+            ("julian", _) => Some(
+                (i128::from(wall.div_euclid(DAY)) + 2_440_588) * 1_000_000
+                    + i128::from(wall.rem_euclid(DAY)) * 1_000_000 / i128::from(DAY),
+            ),
             _ => of_time(wall.rem_euclid(DAY)).or_else(|| of_date(wall.div_euclid(DAY))),
         },
         Moment::Span(span) => match field {
@@ -348,7 +370,9 @@ fn timezone(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
         DataType::Date32 => micros(value).and_then(|wall| moment::to_utc(call.zone, wall)),
         DataType::Utf8 => match text(arguments, 1).map(|text| moment::timestamptz(text, call.zone)) {
             Some(Ok(micros)) => Some(micros),
-            Some(Err(wrong)) => return Err(wrong.error("timestamp with time zone", text(arguments, 1).unwrap_or("")).into()),
+            Some(Err(wrong)) => {
+                return Err(wrong.error("timestamp with time zone", text(arguments, 1).unwrap_or("")).into());
+            }
             None => None,
         },
         DataType::Timestamp(_, zone) => match value.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, zone))? {
@@ -357,20 +381,27 @@ fn timezone(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
         },
         other => {
             let name = type_name(of_data_type(&other).oid);
-            return Err(UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("function timezone(unknown, {name}) does not exist")).into());
+            return Err(UserError::new(
+                sqlstate::UNDEFINED_FUNCTION,
+                format!("function timezone(unknown, {name}) does not exist"),
+            )
+            .into());
         }
     };
     let Some(micros) = micros else { return Ok(ScalarValue::Null) };
     let shifted = match (zone, text(arguments, 0)) {
         _ if micros == i64::MAX || micros == i64::MIN => Some(micros),
         (_, Some(name)) => Some(moment::shift(name, micros, to_local).ok_or_else(|| no_zone(name))?),
-        (interval, None) => span(interval).map(|span| if to_local { micros + span.micros } else { micros - span.micros }),
+        (interval, None) => {
+            span(interval).map(|span| if to_local { micros + span.micros } else { micros - span.micros })
+        }
     };
     Ok(ScalarValue::TimestampMicrosecond(shifted, (!to_local).then(|| "UTC".into())))
 }
 
 fn interval(months: i64, days: i64, micros: i64) -> Result<ScalarValue> {
-    input::span_value(Span { months, days, micros }).ok_or_else(|| UserError::new("22008", "interval out of range").into())
+    input::span_value(Span { months, days, micros })
+        .ok_or_else(|| UserError::new("22008", "interval out of range").into())
 }
 
 /// Signs of the parts agree, and no part is longer than the next unit.
@@ -418,7 +449,8 @@ fn age(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
     let (Some(first), Some(second)) = (wall(0), wall(1)) else { return Ok(ScalarValue::Null) };
     let negative = first < second;
     let (late, early) = if negative { (second, first) } else { (first, second) };
-    let ((late_year, late_month, late_day), (year, month, day)) = (civil(late.div_euclid(DAY)), civil(early.div_euclid(DAY)));
+    let ((late_year, late_month, late_day), (year, month, day)) =
+        (civil(late.div_euclid(DAY)), civil(early.div_euclid(DAY)));
     let mut time = late.rem_euclid(DAY) - early.rem_euclid(DAY);
     let mut days = late_day - day;
     let mut months = (late_year - year) * 12 + late_month - month;
@@ -438,16 +470,27 @@ fn make_interval(arguments: &[ScalarValue]) -> Result<ScalarValue> {
     let whole = |at: usize| int(arguments, at).unwrap_or(0);
     #[expect(clippy::cast_possible_truncation, reason = "an interval that long is refused")]
     let seconds = (float(arguments, 6).unwrap_or(0.0) * 1e6).round() as i64;
-    let time = whole(4).checked_mul(HOUR).and_then(|all| all.checked_add(whole(5).checked_mul(60_000_000)?)?.checked_add(seconds));
+    let time = whole(4)
+        .checked_mul(HOUR)
+        .and_then(|all| all.checked_add(whole(5).checked_mul(60_000_000)?)?.checked_add(seconds));
     let time = time.ok_or_else(|| UserError::new("22008", "interval out of range"))?;
-    interval(whole(0).saturating_mul(12).saturating_add(whole(1)), whole(2).saturating_mul(7).saturating_add(whole(3)), time)
+    interval(
+        whole(0).saturating_mul(12).saturating_add(whole(1)),
+        whole(2).saturating_mul(7).saturating_add(whole(3)),
+        time,
+    )
 }
 
 fn make_timestamp(arguments: &[ScalarValue]) -> Result<ScalarValue> {
     let whole = |at: usize| int(arguments, at).unwrap_or(0);
     let text = format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:09.6}",
-        whole(0), whole(1), whole(2), whole(3), whole(4), float(arguments, 5).unwrap_or(0.0)
+        whole(0),
+        whole(1),
+        whole(2),
+        whole(3),
+        whole(4),
+        float(arguments, 5).unwrap_or(0.0)
     );
     let wrong = |wrong: moment::Wrong| wrong.error("timestamp", &text);
     Ok(ScalarValue::TimestampMicrosecond(Some(moment::timestamp(&text).map_err(wrong)?), None))
@@ -479,7 +522,9 @@ fn to_timestamp(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
 }
 
 fn to_date(arguments: &[ScalarValue]) -> Result<ScalarValue> {
-    let (Some(input), Some(pattern)) = (text(arguments, 0), text(arguments, 1)) else { return Ok(ScalarValue::Date32(None)) };
+    let (Some(input), Some(pattern)) = (text(arguments, 0), text(arguments, 1)) else {
+        return Ok(ScalarValue::Date32(None));
+    };
     let days = to_char::read(input, pattern)?.div_euclid(DAY);
     Ok(ScalarValue::Date32(i32::try_from(days).ok()))
 }
@@ -497,12 +542,19 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         RowFunction::udf("justify_interval", spans(), true, |_, arguments| justify(arguments, true, true)),
         RowFunction::udf("age", spans(), true, age),
         RowFunction::udf("pg_make_interval", spans(), true, |_, arguments| make_interval(arguments)),
-        RowFunction::udf("make_timestamp", Returns::Always(TIMESTAMP, None), true, |_, arguments| make_timestamp(arguments)),
-        RowFunction::udf("make_time", Returns::Always(DataType::Time64(TimeUnit::Microsecond), None), true, |_, arguments| {
-            make_time(arguments)
+        RowFunction::udf("make_timestamp", Returns::Always(TIMESTAMP, None), true, |_, arguments| {
+            make_timestamp(arguments)
         }),
+        RowFunction::udf(
+            "make_time",
+            Returns::Always(DataType::Time64(TimeUnit::Microsecond), None),
+            true,
+            |_, arguments| make_time(arguments),
+        ),
         RowFunction::udf("pg_to_timestamp", Returns::Always(timestamptz(), None), true, to_timestamp),
-        RowFunction::udf("pg_to_date", Returns::Always(DataType::Date32, None), true, |_, arguments| to_date(arguments)),
+        RowFunction::udf("pg_to_date", Returns::Always(DataType::Date32, None), true, |_, arguments| {
+            to_date(arguments)
+        }),
         RowFunction::udf("pg_to_char", Returns::Always(DataType::Utf8, None), true, to_char::to_char),
     ]
 }
@@ -535,12 +587,13 @@ mod tests {
     #[test]
     fn a_day_begins_at_midnight_of_the_zone() {
         let berlin = Call { zone: Tz::Europe__Berlin };
-        let value = ScalarValue::TimestampMicrosecond(
-            Some(moment::timestamp("2024-02-29 23:30").unwrap()),
-            Some("UTC".into()),
-        );
+        let value =
+            ScalarValue::TimestampMicrosecond(Some(moment::timestamp("2024-02-29 23:30").unwrap()), Some("UTC".into()));
         let day = date_trunc(berlin, &[ScalarValue::from("day"), value]).unwrap();
-        assert_eq!(day, ScalarValue::TimestampMicrosecond(Some(moment::timestamp("2024-02-29 23:00").unwrap()), Some("UTC".into())));
+        assert_eq!(
+            day,
+            ScalarValue::TimestampMicrosecond(Some(moment::timestamp("2024-02-29 23:00").unwrap()), Some("UTC".into()))
+        );
     }
 
     #[test]

@@ -9,7 +9,17 @@ use super::temporal::{DAY, Moment, iso_week, moment};
 use crate::error::{UserError, sqlstate};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -50,7 +60,8 @@ fn pieces(pattern: &str) -> Vec<Piece> {
         // Fields of digits can be in small letters too.
         let known = known.or_else(|| {
             FIELDS.iter().chain(&MORE).find(|field| {
-                rest.get(..field.len()).is_some_and(|start| start.eq_ignore_ascii_case(field) && start == start.to_lowercase())
+                rest.get(..field.len())
+                    .is_some_and(|start| start.eq_ignore_ascii_case(field) && start == start.to_lowercase())
             })
         });
         if let Some(name) = known {
@@ -168,7 +179,13 @@ fn field(shown: &Shown, name: &str, fill: bool) -> String {
         "CC" => digits(if year > 0 { (year + 99) / 100 } else { -((100 - year) / 100) }, 2),
         "J" => digits(shown.days + 2_440_588, 1),
         "Q" => digits((shown.month + 2) / 3, 1),
-        "RM" => if fill { format!("{:<4}", roman(shown.month)) } else { roman(shown.month).to_owned() },
+        "RM" => {
+            if fill {
+                format!("{:<4}", roman(shown.month))
+            } else {
+                roman(shown.month).to_owned()
+            }
+        }
         "BC" => if year > 0 { "AD" } else { "BC" }.to_owned(),
         "TZ" => shown.zone.clone(),
         "tz" => shown.zone.to_lowercase(),
@@ -219,12 +236,16 @@ fn abbreviation(call: Call, micros: i64) -> String {
 
 /// `to_char` of times and of numbers.
 pub(super) fn to_char(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
-    let (Some(value), Some(pattern)) = (arguments.first(), text(arguments, 1)) else { return Ok(ScalarValue::Utf8(None)) };
+    let (Some(value), Some(pattern)) = (arguments.first(), text(arguments, 1)) else {
+        return Ok(ScalarValue::Utf8(None));
+    };
     if value.data_type().is_numeric() {
         return Ok(ScalarValue::Utf8(Some(number(value, pattern)?)));
     }
     let Some(shown) = shown_of(call, value) else {
-        return Err(UserError::new(sqlstate::UNDEFINED_FUNCTION, "function to_char(unknown, unknown) does not exist").into());
+        return Err(
+            UserError::new(sqlstate::UNDEFINED_FUNCTION, "function to_char(unknown, unknown) does not exist").into()
+        );
     };
     let mut out = String::new();
     for piece in pieces(pattern) {
@@ -339,7 +360,11 @@ fn signed(digits: String, upper: &str, pattern: &str, negative: bool, fill: bool
     } else if upper.contains("SG") || upper.contains("PL") {
         format!("{sign}{blank}{rest}")
     } else if upper.contains('S') {
-        if upper.trim_start_matches("FM").starts_with('S') { format!("{blank}{sign}{rest}") } else { format!("{blank}{rest}{sign}") }
+        if upper.trim_start_matches("FM").starts_with('S') {
+            format!("{blank}{sign}{rest}")
+        } else {
+            format!("{blank}{rest}{sign}")
+        }
     } else {
         format!("{blank}{}{rest}", if negative { "-" } else { " " })
     };
@@ -358,8 +383,19 @@ fn signed(digits: String, upper: &str, pattern: &str, negative: bool, fill: bool
 
 fn roman_number(value: &ScalarValue, fill: bool) -> String {
     const STEPS: [(i64, &str); 13] = [
-        (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
-        (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
     ];
     let mut rest = super::function::int(std::slice::from_ref(value), 0).unwrap_or(0);
     if !(1..4000).contains(&rest) {
@@ -387,7 +423,9 @@ pub(super) fn read(input: &str, pattern: &str) -> Result<i64> {
         let name = match piece {
             Piece::Text(text) => {
                 for _ in text.chars() {
-                    rest = rest.strip_prefix(|letter: char| !letter.is_ascii_alphanumeric() || text.contains(letter)).unwrap_or(rest);
+                    rest = rest
+                        .strip_prefix(|letter: char| !letter.is_ascii_alphanumeric() || text.contains(letter))
+                        .unwrap_or(rest);
                 }
                 continue;
             }
@@ -445,7 +483,11 @@ pub(super) fn read(input: &str, pattern: &str) -> Result<i64> {
     }
     let [hours, minutes, seconds, micros] = time;
     let days = day_number(year, month.clamp(1, 12), day);
-    let valid = (1..=12).contains(&month) && (civil(days) == (year, month, day) || pattern.contains("DDD")) && hours < 24 && minutes < 60 && seconds < 60;
+    let valid = (1..=12).contains(&month)
+        && (civil(days) == (year, month, day) || pattern.contains("DDD"))
+        && hours < 24
+        && minutes < 60
+        && seconds < 60;
     if !valid {
         return Err(UserError::new("22008", format!("date/time field value out of range: \"{input}\"")).into());
     }

@@ -116,7 +116,9 @@ fn schema_error(error: &SchemaError) -> UserError {
         SchemaError::FieldNotFound { field, valid_fields } => {
             if let Some(relation) = &field.relation
                 && !valid_fields.is_empty()
-                && !valid_fields.iter().any(|known| known.relation.as_ref().is_some_and(|of| of.table() == relation.table()))
+                && !valid_fields
+                    .iter()
+                    .any(|known| known.relation.as_ref().is_some_and(|of| of.table() == relation.table()))
             {
                 let message = format!("missing FROM-clause entry for table \"{}\"", relation.table());
                 return UserError::new(sqlstate::UNDEFINED_TABLE, message);
@@ -182,7 +184,9 @@ fn plan(message: String) -> UserError {
     {
         return UserError::new("42803", message);
     }
-    if let Some((code, words)) = PLANS.iter().find(|(part, ..)| message.contains(part)).map(|(_, code, words)| (*code, *words)) {
+    if let Some((code, words)) =
+        PLANS.iter().find(|(part, ..)| message.contains(part)).map(|(_, code, words)| (*code, *words))
+    {
         let error = UserError::new(code, if words.is_empty() { message.clone() } else { words.to_owned() });
         return if words.is_empty() { error } else { error.detail(message) };
     }
@@ -196,7 +200,11 @@ const PLANS: [(&str, &str, &str); 12] = [
     ("should only return one column", sqlstate::SYNTAX, "subquery must return only one column"),
     ("Aggregate function calls cannot be nested", "42803", "aggregate function calls cannot be nested"),
     ("Aggregate functions are not allowed in the WHERE", "42803", "aggregate functions are not allowed in WHERE"),
-    ("queries have different number of columns", sqlstate::SYNTAX, "each UNION query must have the same number of columns"),
+    (
+        "queries have different number of columns",
+        sqlstate::SYNTAX,
+        "each UNION query must have the same number of columns",
+    ),
     ("Order by column out of bounds", "42P10", "ORDER BY position is not in select list"),
     ("For SELECT DISTINCT, ORDER BY", "42P10", "for SELECT DISTINCT, ORDER BY expressions must appear in select list"),
     ("LIMIT must be >= 0", "2201W", "LIMIT must not be negative"),
@@ -232,9 +240,12 @@ fn not_implemented(message: String) -> UserError {
         return UserError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", name.to_lowercase()));
     }
     if message.contains("Physical plan does not support logical expression") {
-        return UserError::new(sqlstate::NOT_SUPPORTED, "a subquery that looks at the outer query like this is not supported")
-            .detail(message)
-            .hint("compare for equality only, or write it as a join");
+        return UserError::new(
+            sqlstate::NOT_SUPPORTED,
+            "a subquery that looks at the outer query like this is not supported",
+        )
+        .detail(message)
+        .hint("compare for equality only, or write it as a join");
     }
     UserError::new(sqlstate::NOT_SUPPORTED, message)
 }

@@ -115,8 +115,14 @@ impl VisitorMut for Rewrite {
         match factor {
             TableFactor::Table { name, args, .. } => {
                 let names = parts(name);
-                if args.is_some() && matches!(names.last().map(String::as_str), Some("pg_show_all_settings" | "pg_get_keywords")) {
-                    let table = if names.last().is_some_and(|name| name == "pg_get_keywords") { "pg_get_keywords" } else { "pg_settings" };
+                if args.is_some()
+                    && matches!(names.last().map(String::as_str), Some("pg_show_all_settings" | "pg_get_keywords"))
+                {
+                    let table = if names.last().is_some_and(|name| name == "pg_get_keywords") {
+                        "pg_get_keywords"
+                    } else {
+                        "pg_settings"
+                    };
                     *name = ObjectName::from(vec![Ident::new("pg_catalog"), Ident::new(table)]);
                     *args = None;
                 } else if args.is_some() {
@@ -319,7 +325,8 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             None
         }
         Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right }
-            if is_function_column(left) && matches!(right.as_ref(), Expr::Value(value) if matches!(&value.value, Value::Number(number, _) if number == "0")) =>
+            if is_function_column(left)
+                && matches!(right.as_ref(), Expr::Value(value) if matches!(&value.value, Value::Number(number, _) if number == "0")) =>
         {
             // A function is shown by its name here, and none as a dash.
             **right = Expr::Value(Value::SingleQuotedString("-".to_owned()).into());
@@ -503,8 +510,19 @@ impl Visitor for Aggregates {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        const AGGREGATES: [&str; 11] =
-            ["pg_at_most_two", "count", "max", "min", "sum", "avg", "array_agg", "string_agg", "first_value", "bool_or", "bool_and"];
+        const AGGREGATES: [&str; 11] = [
+            "pg_at_most_two",
+            "count",
+            "max",
+            "min",
+            "sum",
+            "avg",
+            "array_agg",
+            "string_agg",
+            "first_value",
+            "bool_or",
+            "bool_and",
+        ];
         if self.depth == 0
             && let Expr::Function(function) = expr
         {

@@ -205,10 +205,13 @@ fn numbered(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
         elements.push(value.and_then(|text| text.parse::<i64>().ok()));
         places.push(i64::try_from(at + 1).ok());
     }
-    rows_of(Returns::Numbered, vec![
-        Arc::new(datafusion::arrow::array::Int64Array::from(elements)),
-        Arc::new(datafusion::arrow::array::Int64Array::from(places)),
-    ])
+    rows_of(
+        Returns::Numbered,
+        vec![
+            Arc::new(datafusion::arrow::array::Int64Array::from(elements)),
+            Arc::new(datafusion::arrow::array::Int64Array::from(places)),
+        ],
+    )
 }
 
 /// No privilege is granted to anybody by name.

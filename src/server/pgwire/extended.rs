@@ -62,8 +62,7 @@ impl Connection {
         if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
             self.session.check_not_failed()?;
         }
-        let declared =
-            kinds.iter().map(|kind| if known(*kind) { data_type(*kind).map(Some) } else { Ok(None) });
+        let declared = kinds.iter().map(|kind| if known(*kind) { data_type(*kind).map(Some) } else { Ok(None) });
         let declared = declared.collect::<Result<Vec<_>>>()?;
         let (types, schema) = match &statement.kind {
             Kind::Query(ast) | Kind::Insert(ast) => {
