@@ -69,6 +69,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("client_encoding", "UTF8", Kind::OneOf(&["utf8", "unicode", "utf-8"]), true, "The client's character set."),
     setting("client_min_messages", "notice", Kind::Text, false, "The least severe message that is sent."),
     setting("DateStyle", "ISO, MDY", Kind::DateStyle, true, "How dates are printed."),
+    setting("default_table_access_method", "delta", Kind::Fixed, false, "How tables are stored."),
     setting("default_transaction_deferrable", "off", Kind::Bool, false, "Whether new transactions are deferrable."),
     setting("default_transaction_isolation", "read committed", Kind::Text, false, "The isolation of new transactions."),
     setting("default_transaction_read_only", "off", Kind::Bool, true, "Whether new transactions only read."),

@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
 };
 
-use super::rewrite::{call, cast, function_name};
+use super::rewrite::{call, cast, digits, function_name};
 
 /// Names that the engine has under another.
 const RENAMED: &[(&str, &str)] = &[
@@ -116,6 +116,15 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
         // A sum of bigints, and a mean of any integers, is numeric.
         "sum" => wrap_argument(function, "pg_sum_of"),
         "avg" => wrap_argument(function, "pg_mean_of"),
+        // Of a constant it is the count of rows, which the engine has under that name only once.
+        "count" if arguments(function).is_some_and(|given| given.iter().all(|expr| digits(expr).is_some())) => {
+            if let FunctionArguments::List(list) = &mut function.args
+                && list.duplicate_treatment.is_none()
+                && list.args.len() == 1
+            {
+                list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
+            }
+        }
         "make_interval" => return make_interval(function),
         "generate_series" | "generate_subscripts" => return unnested(function, &name),
         "unnest" => {

@@ -128,7 +128,7 @@ fn number(text: &str) -> Option<Expr> {
 }
 
 /// The digits of a number that [`number`] made.
-fn digits(expr: &Expr) -> Option<&str> {
+pub(super) fn digits(expr: &Expr) -> Option<&str> {
     let inner = match expr {
         Expr::Cast { expr, data_type: DataType::Integer(None) | DataType::Numeric(_), .. } => expr.as_ref(),
         other => other,
@@ -453,6 +453,23 @@ impl VisitorMut for Rewrite<'_> {
                 super::series::native(expr);
             }
         });
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        // Before the subquery is looked at, which is not one value here.
+        let better = match expr {
+            Expr::AnyOp { left, compare_op, right, .. } if matches!(right.as_ref(), Expr::Subquery(_)) => {
+                subqueries::quantified("pg_any", left, compare_op, right)
+            }
+            Expr::AllOp { left, compare_op, right } if matches!(right.as_ref(), Expr::Subquery(_)) => {
+                subqueries::quantified("pg_all", left, compare_op, right)
+            }
+            _ => None,
+        };
+        if let Some(better) = better {
+            *expr = better;
+        }
         ControlFlow::Continue(())
     }
 

@@ -32,6 +32,17 @@ pub(super) fn native(expr: &mut Expr) {
     let data_type = match target.to_string().as_str() {
         "'timestamp'" => DataType::Timestamp(None, ast::TimezoneInfo::None),
         "'timestamptz'" => DataType::Timestamp(None, ast::TimezoneInfo::Tz),
+        "'interval'" => {
+            let value = Box::new(value.clone());
+            *expr = Expr::Interval(ast::Interval {
+                value,
+                leading_field: None,
+                leading_precision: None,
+                last_field: None,
+                fractional_seconds_precision: None,
+            });
+            return;
+        }
         _ => return,
     };
     *expr = super::rewrite::cast(value.clone(), data_type);

@@ -49,6 +49,20 @@ impl Chunk {
         self.ends.len()
     }
 
+    /// With something in front of what the first message holds.
+    #[must_use]
+    pub fn led_by(self, lead: &[u8]) -> Self {
+        let (Some(kind), Some(body)) = (self.bytes.first(), self.bytes.get(5..)) else { return self };
+        let first = self.ends.first().map_or(0, |end| *end as usize).saturating_sub(1) + lead.len();
+        let mut out = BytesMut::with_capacity(self.bytes.len() + lead.len());
+        out.put_u8(*kind);
+        out.put_i32(i32::try_from(first).unwrap_or(i32::MAX));
+        out.put_slice(lead);
+        out.put_slice(body);
+        let more = u32::try_from(lead.len()).unwrap_or(0);
+        Self { bytes: out.freeze(), ends: self.ends.into_iter().map(|end| end + more).collect() }
+    }
+
     /// Take the first rows away.
     pub fn split(&mut self, rows: usize) -> Bytes {
         let rows = rows.min(self.ends.len());

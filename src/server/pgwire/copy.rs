@@ -15,7 +15,7 @@ use super::statement::Copy;
 use crate::error::{UserError, sqlstate};
 
 /// What a file of the binary format begins with: its signature, no flags, no extension.
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(super) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// How the rows are written.
 #[derive(Debug, Clone)]
@@ -112,21 +112,15 @@ fn query(source: CopySource) -> Result<Ast, UserError> {
 
 impl Options {
     /// What comes behind the last row.
-    pub(super) fn tail(&self) -> Option<Bytes> {
-        self.binary.then(|| {
-            let mut out = BytesMut::new();
-            message(&mut out, &[0xff, 0xff]);
-            out.freeze()
-        })
+    /// `lead` is what the file begins with, if no row was sent.
+    pub(super) fn tail(lead: &[u8]) -> Bytes {
+        let mut out = BytesMut::new();
+        message(&mut out, &[lead, &[0xff, 0xff]].concat());
+        out.freeze()
     }
 
     /// The header line, if one is asked for.
     pub(super) fn head(&self, schema: &Schema) -> Option<Bytes> {
-        if self.binary {
-            let mut out = BytesMut::new();
-            message(&mut out, SIGNATURE);
-            return Some(out.freeze());
-        }
         self.header.then(|| {
             let mut line = String::new();
             for (at, field) in schema.fields().iter().enumerate() {

@@ -261,18 +261,25 @@ impl Connection {
         let width = planned.schema.fields().len();
         let columns = i16::try_from(width).unwrap_or(i16::MAX);
         let head = copy.options.head(&planned.schema);
-        let (format, tail) = (i8::from(copy.options.binary), copy.options.tail());
+        let binary = copy.options.binary;
+        let format = i8::from(binary);
         let shape = if copy.options.binary {
             Shape::Rows(self.session.encoder(&planned.schema, &vec![Format::Binary; width]).copied())
         } else {
             Shape::Copy(copy.options, self.session.style())
         };
         let mut running = self.start(planned.plan, shape);
+        if binary {
+            // Clients expect the signature in the message of the first row.
+            running.lead(super::copy::SIGNATURE);
+        }
         let response = CopyOutResponse::new(format, columns, vec![i16::from(format); width]);
         self.replies.push(&PgWireBackendMessage::CopyOutResponse(response))?;
         self.replies.raw(head.unwrap_or_default()).await?;
         let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
-        self.replies.raw(tail.unwrap_or_default()).await?;
+        if binary {
+            self.replies.raw(super::copy::Options::tail(running.unled().unwrap_or_default())).await?;
+        }
         self.replies.push(&PgWireBackendMessage::CopyDone(CopyDone::new()))?;
         self.replies.complete(format!("COPY {rows}"))?;
         Ok(())

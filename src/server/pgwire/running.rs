@@ -71,9 +71,20 @@ pub(super) struct Running {
     queue: mpsc::Receiver<Result<Item>>,
     task: Owned<()>,
     left: Option<Chunk>,
+    lead: Option<&'static [u8]>,
 }
 
 impl Running {
+    /// Put something in front of what the first row's message holds.
+    pub(super) fn lead(&mut self, lead: &'static [u8]) {
+        self.lead = Some(lead);
+    }
+
+    /// What should have been in front of the first row, if there was none.
+    pub(super) fn unled(&mut self) -> Option<&'static [u8]> {
+        self.lead.take()
+    }
+
     /// Start it. `open` makes the stream, on the threads that compute.
     pub(super) fn start(
         cpu: &Handle,
@@ -87,7 +98,7 @@ impl Running {
                 let _ = sender.send(Err(error)).await.is_ok();
             }
         });
-        Self { queue, task: Owned(task), left: None }
+        Self { queue, task: Owned(task), left: None, lead: None }
     }
 
     /// The next rows; none at the end.
@@ -96,6 +107,10 @@ impl Running {
             return Ok(Some(Item::Chunk(left)));
         }
         match self.queue.recv().await {
+            Some(Ok(Item::Chunk(chunk))) if chunk.rows() > 0 => Ok(Some(Item::Chunk(match self.lead.take() {
+                Some(lead) => chunk.led_by(lead),
+                None => chunk,
+            }))),
             Some(item) => item.map(Some),
             None => match Pin::new(&mut self.task.0).await {
                 Ok(()) => Ok(None),
