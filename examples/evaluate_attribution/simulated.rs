@@ -22,7 +22,6 @@ const JUDGED: usize = 10;
 #[derive(Debug)]
 struct Case {
     scenario: Scenario,
-    seed: u64,
     /// Position of the first right answer.
     rank: Option<usize>,
     /// Confidence, and whether the row was right.
@@ -108,7 +107,7 @@ async fn incident(plan: Plan, kept: Option<PathBuf>) -> Outcome<Case> {
             _ => questions::cost(&database, &truth).await?,
         };
         let miss = if answer.0 == Some(0) { Vec::new() } else { vec![answer.1] };
-        return Ok(Case { scenario: plan.scenario, seed: plan.seed, rank: answer.0, judged: Vec::new(), miss });
+        return Ok(Case { scenario: plan.scenario, rank: answer.0, judged: Vec::new(), miss });
     }
     let text = |key: &str| truth["incident"][key].as_str().unwrap_or_default();
     let call = format!(
@@ -144,7 +143,7 @@ async fn incident(plan: Plan, kept: Option<PathBuf>) -> Outcome<Case> {
             miss.extend(reasons(&database, &row.attribution).await?);
         }
     }
-    Ok(Case { scenario: plan.scenario, seed: plan.seed, rank, judged, miss })
+    Ok(Case { scenario: plan.scenario, rank, judged, miss })
 }
 
 fn causes_in_short(causes: &[Value]) -> String {

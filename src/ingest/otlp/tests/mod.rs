@@ -1,5 +1,7 @@
 //! Exact values of decoded requests, broken requests, real files.
 
+use std::collections::BTreeMap;
+
 use std::path::Path;
 
 use super::*;
@@ -17,7 +19,7 @@ fn span_json(members: &str) -> String {
 
 fn span_of(members: &str) -> Landed {
     let landed = decode_bytes(&Otlp, span_json(members).as_bytes());
-    assert_eq!(landed.rejected, std::collections::BTreeMap::new());
+    assert_eq!(landed.rejected, BTreeMap::new());
     assert_eq!(landed.rows("spans"), 1);
     landed
 }
