@@ -175,7 +175,7 @@ impl Blame {
     /// Log-odds of that much blame. Blame that is spread thinly over many says as little against a change as against
     /// the service itself.
     fn log_odds(&self, blame: f64) -> f64 {
-        BLAME_WEIGHT * ((blame + BLAME_FLOOR) / (1.0 + BLAME_FLOOR)).ln() - self.whole.max(1e-12).min(1.0).ln()
+        BLAME_WEIGHT * ((blame + BLAME_FLOOR) / (1.0 + BLAME_FLOOR)).ln() - self.whole.clamp(1e-12, 1.0).ln()
     }
 }
 

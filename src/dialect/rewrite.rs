@@ -117,9 +117,8 @@ fn number(text: &str) -> Option<Expr> {
     }
     use datafusion::arrow::datatypes::DataType as Arrow;
     let value = super::input::numeric_text(text)?;
-    let (precision, scale) = match value.data_type() {
-        Arrow::Decimal128(precision, scale) | Arrow::Decimal256(precision, scale) => (precision, scale),
-        _ => return None,
+    let (Arrow::Decimal128(precision, scale) | Arrow::Decimal256(precision, scale)) = value.data_type() else {
+        return None;
     };
     // Without an exponent.
     let plain = Style { zone: chrono_tz::Tz::UTC }.texts(&value.to_array().ok()?).ok()?.pop().flatten()?;

@@ -458,8 +458,8 @@ fn age(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
         (time, days) = (time + DAY, days - 1);
     }
     while days < 0 {
-        // Counted in the month of the earlier, or of the later if that is the second argument.
-        days += if negative { days_in(late_year, late_month) } else { days_in(year, month) };
+        // Counted in the month of the earlier.
+        days += days_in(year, month);
         months -= 1;
     }
     let sign = if negative { -1 } else { 1 };
@@ -603,6 +603,7 @@ mod tests {
             ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(months, days, micros * 1000)))
         };
         assert_eq!(between("2024-03-01", "2023-01-15"), span(13, 17, 0));
-        assert_eq!(between("2023-01-15", "2024-03-01"), span(-13, -15, 0));
+        assert_eq!(between("2023-01-15", "2024-03-01"), span(-13, -17, 0));
+        assert_eq!(between("2023-02-15", "2024-05-01"), span(-14, -14, 0));
     }
 }

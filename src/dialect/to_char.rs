@@ -309,7 +309,7 @@ fn number(value: &ScalarValue, pattern: &str) -> Result<String> {
         whole.clear();
     }
     let overflow = whole.len() > width;
-    let zeros = before.find('0').map(|at| places(before.get(at..).unwrap_or_default())).unwrap_or(0);
+    let zeros = before.find('0').map_or(0, |at| places(before.get(at..).unwrap_or_default()));
     let mut digits: Vec<char> = whole.chars().collect();
     while digits.len() < zeros {
         digits.insert(0, '0');

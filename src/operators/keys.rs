@@ -76,7 +76,7 @@ impl KeyTable {
 
     /// Bytes held.
     pub(super) fn size(&self) -> usize {
-        let columns: usize = self.columns.iter().map(|column| column.get_array_memory_size()).sum();
+        let columns: usize = self.columns.iter().map(Array::get_array_memory_size).sum();
         columns + self.hashes.capacity() * 8 + self.slots.capacity() * 4
     }
 

@@ -223,13 +223,13 @@ impl Style {
             Value::Timestamp(micros) => text::timestamp(out, micros, ' '),
             Value::TimestampTz(micros) => text::timestamptz(out, micros, self.zone, ' '),
             Value::Interval(months, days, micros) => text::interval(out, months, days, micros),
-            Value::List(child, from, to) if element_of(kind).is_some() => self.array(out, child, from, to, kind),
+            Value::List(child, from, to) if element_of(kind).is_some() => self.array(out, child, from, to),
             nested @ (Value::List(..) | Value::Map(..) | Value::Struct(..)) => json::json(out, Some(nested), self),
         }
     }
 
     /// An array as text. The depth is that of the column's type.
-    fn array(self, out: &mut String, child: &Column, from: usize, to: usize, kind: u32) {
+    fn array(self, out: &mut String, child: &Column, from: usize, to: usize) {
         out.push('{');
         for row in from..to {
             if row > from {
@@ -237,7 +237,7 @@ impl Style {
             }
             match child.value(row) {
                 None => out.push_str("NULL"),
-                Some(Value::List(inner, from, to)) => self.array(out, inner, from, to, kind),
+                Some(Value::List(inner, from, to)) => self.array(out, inner, from, to),
                 Some(element) => {
                     let mut shown = String::new();
                     self.text(&mut shown, element, 0);

@@ -105,7 +105,9 @@ fn the_rest_is_counted_by_reason() {
     let text = concat!(
         r#"{"ref":"refs/heads/main","commits":[],"pusher":{"name":"x"}}"#,
         "\n",
-        r#"{"zen":"Keep it logically awesome."}"#,
+        r#"{"zen":"Keep it logically awesome.","hook":{"id":1}}"#,
+        "\n",
+        r#"{"of":"somebody else"}"#,
         "\n",
         r#"{"release":{"id":1},"action":"deleted"}"#,
         "\n",
@@ -124,6 +126,7 @@ fn the_rest_is_counted_by_reason() {
             ("created_at of the deployment is no instant", 1),
             ("event type not used", 1),
             ("event type not used: push", 1),
+            ("not a payload of a GitHub webhook", 1),
             ("release not used: it is not published by this event", 1),
             ("the file ends inside a record or array", 1),
             ("the state of a deployment status is not known", 1),

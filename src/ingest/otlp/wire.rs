@@ -23,6 +23,9 @@ pub enum Field<'a> {
 #[derive(Debug, Clone)]
 pub struct Fields<'a>(&'a [u8]);
 
+/// Number and content of a field, and the bytes that it is written as.
+pub type Written<'a> = (u32, Field<'a>, &'a [u8]);
+
 /// The fields of the message that the bytes are.
 #[must_use]
 pub fn fields(message: &[u8]) -> Fields<'_> {
@@ -37,7 +40,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field with the bytes that it is written as, its key included.
-    pub fn next_with_bytes(&mut self) -> Option<Result<(u32, Field<'a>, &'a [u8]), Malformed>> {
+    pub fn next_with_bytes(&mut self) -> Option<Result<Written<'a>, Malformed>> {
         let before = self.0;
         let next = self.next()?;
         let written = before.get(..before.len() - self.0.len()).unwrap_or_default();

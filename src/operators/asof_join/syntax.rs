@@ -83,7 +83,7 @@ pub fn plain_tokens(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         match (word(1), word(2), word(3)) {
             (Some(Keyword::LEFT), Some(Keyword::JOIN), _) => drop.extend(next(1)),
             (Some(Keyword::LEFT), Some(Keyword::OUTER), Some(Keyword::JOIN)) => {
-                drop.extend([next(1), next(2)].into_iter().flatten())
+                drop.extend([next(1), next(2)].into_iter().flatten());
             }
             (Some(Keyword::INNER), Some(Keyword::JOIN), _) => {
                 let inner = next(1);

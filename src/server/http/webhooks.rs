@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
@@ -126,7 +126,7 @@ async fn land(
 
 fn prove(receiver: &Receiver, proof: Proof, headers: &HeaderMap, body: &[u8]) -> Result<(), No> {
     let secrets = &receiver.secrets;
-    let header = |name: &str| headers.get(name).map(|value| value.as_bytes()).unwrap_or_default();
+    let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     let proven = match proof {
         Proof::GitHub => secrets.github.as_ref().map(|secret| {
             let given = header("x-hub-signature-256").strip_prefix(b"sha256=");

@@ -248,9 +248,12 @@ pub(in crate::table_functions) fn traffic(services: &[Measured], span: &Span) ->
         inside.map(|point| point.requests.max(point.timed)).sum::<f64>()
     };
     let seconds = |from: i64, to: i64| ((to - from) as f64 / 1e6).max(1.0);
+    // Where measuring began later than the time before the incident, nothing is known of what came before it.
+    let first = services.iter().flat_map(|measured| &measured.points).map(|point| point.time).min();
+    let begin = first.map_or(span.before, |first| first.clamp(span.before, span.until));
     let of = |measured: &Measured| {
-        let seen = (total(measured, span.before, span.until), total(measured, span.from, span.to));
-        let (before, during) = (seen.0 / seconds(span.before, span.until), seen.1 / seconds(span.from, span.to));
+        let seen = (total(measured, begin, span.until), total(measured, span.from, span.to));
+        let (before, during) = (seen.0 / seconds(begin, span.until), seen.1 / seconds(span.from, span.to));
         Traffic { before, during, seen, tenants: HashMap::new() }
     };
     services.iter().map(|measured| (measured.service, of(measured))).collect()
