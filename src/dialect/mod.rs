@@ -33,7 +33,7 @@ use crate::error::Result;
 pub use cast::Target;
 pub use names::{Names, column_names, shown};
 pub use operators::Operators;
-pub use rewrite::{rewrite, rewrite_names};
+pub use rewrite::{rewrite, rewrite_names, say_parameters};
 
 /// Metadata of a field that names its PostgreSQL type by OID, where the Arrow type alone does not say it.
 pub const PG_TYPE: &str = "pg_type";

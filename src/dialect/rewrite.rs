@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query,
-    Statement, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
-use super::encode::Style;
+use super::encode::{Style, oid};
 use super::names;
 use super::{distinct_from, subqueries};
 use crate::error::{UserError, sqlstate};
@@ -33,7 +33,7 @@ pub fn rewrite(statement: &mut Statement, is_aggregate: &dyn Fn(&str) -> bool) -
 pub fn rewrite_names(statement: &mut Statement) {
     distinct_from::regroup(statement);
     names::distinct_names(statement);
-    let _ = ast::visit_expressions_mut(statement, |expr| {
+    let _ = visit_expressions_mut(statement, |expr| {
         own_escape(expr);
         ControlFlow::<()>::Continue(())
     });
@@ -91,6 +91,39 @@ pub(super) fn string(text: impl Into<String>) -> Expr {
 
 pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+/// Give parameters the types that the engine has no types of its own for, as the client says: `kinds` are OIDs by number.
+pub fn say_parameters(statement: &mut Statement, kinds: &[u32]) {
+    let type_of = |expr: &Expr| {
+        let Expr::Value(value) = expr else { return None };
+        let Value::Placeholder(name) = &value.value else { return None };
+        let number: usize = name.trim_start_matches('$').parse().ok()?;
+        match *kinds.get(number.checked_sub(1)?)? {
+            oid::UUID => Some(DataType::Uuid),
+            oid::JSON => Some(DataType::JSON),
+            oid::JSONB => Some(DataType::JSONB),
+            _ => None,
+        }
+    };
+    // A cast names its column, which a parameter does not.
+    if let Statement::Query(query) = statement
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) = item
+                && type_of(expr).is_some()
+            {
+                *item = SelectItem::ExprWithAlias { expr: taken(expr), alias: Ident::with_quote('"', "?column?") };
+            }
+        }
+    }
+    let _ = visit_expressions_mut(statement, |expr| {
+        if let Some(data_type) = type_of(expr) {
+            *expr = cast(taken(expr), data_type);
+        }
+        ControlFlow::<()>::Continue(())
+    });
 }
 
 fn taken(expr: &mut Expr) -> Expr {
@@ -169,7 +202,7 @@ fn agree(mut items: Vec<&mut Expr>) {
 }
 
 fn raw_inside(expr: &mut Expr) {
-    let _ = ast::visit_expressions_mut(expr, |expr| {
+    let _ = visit_expressions_mut(expr, |expr| {
         raw(expr);
         ControlFlow::<()>::Continue(())
     });
@@ -390,7 +423,7 @@ impl VisitorMut for Rewrite<'_> {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         self.depth -= 1;
-        if let ast::SetExpr::Values(values) = query.body.as_mut() {
+        if let SetExpr::Values(values) = query.body.as_mut() {
             let width = values.rows.first().map_or(0, |row| row.len());
             for at in 0..width {
                 agree(values.rows.iter_mut().filter_map(|row| row.get_mut(at)).collect());

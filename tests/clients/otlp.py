@@ -118,7 +118,9 @@ def check(cursor, way, linked):
     assert set(found) == {(True,)}, found
 
 
-with psycopg.connect(f"host={os.environ['PGHOST']} port={os.environ['PGPORT']} user=ada dbname=ascribe") as connection:
+address = f"host={os.environ['PGHOST']} port={os.environ['PGPORT']} user=ada dbname=ascribe"
+# Without autocommit all would be one transaction, which sees each table as it was first read.
+with psycopg.connect(address, autocommit=True) as connection:
     for way in ("http", "grpc"):
         linked = send(way)
         check(connection.cursor(), way, linked)

@@ -62,7 +62,7 @@ with psycopg.connect(autocommit=True) as connection:
 
     many = [True, -5, 2**31 - 1, 2**63 - 1, 1.5, decimal.Decimal("-0.50"), "x'\\", b"\0\xff", datetime.date(2024, 2, 29)]
     many += [datetime.time(12, 34, 56, 789), datetime.datetime(2024, 2, 29, 12, 0, 0, 1), when, uuid.UUID(int=5)]
-    many += [datetime.timedelta(days=3, hours=4), [1, None, 3], ["a", None, 'q"x'], [datetime.date(2024, 1, 1)]]
+    many += [datetime.timedelta(days=3, hours=4), [1, None, 3], [datetime.date(2024, 1, 1)]]
     for binary in (False, True):
         with connection.cursor(binary=binary) as cursor:
             for value in many:
@@ -72,6 +72,9 @@ with psycopg.connect(autocommit=True) as connection:
                     check(f"dumped {value!r} binary={binary}", cursor.fetchone()[0], value)
                 except psycopg.Error as error:
                     failures.append(f"dumped {value!r} binary={binary}: {error}")
+            # As text, psycopg leaves the type of strings to the server, which takes an unknown literal for text.
+            texts = ["a", None, 'q"x'] if binary else '{a,NULL,"q\\"x"}'
+            check("dumped texts", cursor.execute(f"SELECT {marker}", [["a", None, 'q"x']]).fetchone()[0], texts)
             check("json", cursor.execute("SELECT %s", [Jsonb({"a": [1, None]})]).fetchone()[0], {"a": [1, None]})
 
     with connection.pipeline():

@@ -119,11 +119,7 @@ fn undefined(name: &str) -> UserError {
 
 /// A name or a number that stands for a relation.
 fn relation_oid(name: &str) -> Option<i64> {
-    name.trim().parse().ok().or_else(|| objects::relation_by_name(name).map(|relation| relation.oid)).or_else(|| {
-        // The catalog's own tables, as classes of objects.
-        let name = name.trim_start_matches("pg_catalog.");
-        catalog_rows::CLASSES.iter().find(|(known, _)| *known == name).map(|(_, oid)| *oid)
-    })
+    name.trim().parse().ok().or_else(|| objects::relation_by_name(name).map(|relation| relation.oid))
 }
 
 fn relation_name(oid: i64) -> String {

@@ -32,6 +32,10 @@ pub(super) const SCHEMAS: [(&str, i64, &str); 4] = [
     ("system", SYSTEM, "what the engine knows of itself"),
 ];
 
+/// OIDs of the catalog tables that descriptions belong to: PostgreSQL's own.
+pub(super) const CLASSES: [(&str, i64); 5] =
+    [("pg_class", 1259), ("pg_proc", 1255), ("pg_namespace", 2615), ("pg_type", 1247), ("pg_database", 1262)];
+
 /// The OID of something that PostgreSQL does not have: derived from its kind and name, above all of PostgreSQL's own.
 pub(super) fn oid(kind: &str, schema: &str, name: &str) -> i64 {
     // FNV-1a.
@@ -76,13 +80,18 @@ pub(super) static RELATIONS: LazyLock<Vec<Relation>> = LazyLock::new(|| {
         columns: None,
     }));
     let tables = super::tables::all().filter(|table| !table.name.starts_with("pg_get_"));
-    all.extend(tables.map(|table| Relation {
-        oid: oid("relation", "pg_catalog", table.name),
-        schema: "pg_catalog",
-        name: table.name,
-        view: None,
-        comment: String::new(),
-        columns: None,
+    all.extend(tables.map(|table| {
+        Relation {
+            oid: CLASSES
+                .iter()
+                .find(|(class, _)| *class == table.name)
+                .map_or_else(|| oid("relation", "pg_catalog", table.name), |(_, oid)| *oid),
+            schema: "pg_catalog",
+            name: table.name,
+            view: None,
+            comment: String::new(),
+            columns: None,
+        }
     }));
     all
 });

@@ -14,7 +14,7 @@ use super::statement::{self, Kind};
 use super::stop::Watched;
 use super::utility::Utility;
 use super::{parameters, plan};
-use crate::dialect::input::data_type;
+use crate::dialect::{self, input::data_type};
 use crate::error::{Result, UserError, sqlstate};
 
 /// OID of a type that a PREPARE names; 0 for one that is left to be inferred.
@@ -55,12 +55,15 @@ impl Connection {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(UserError::new(sqlstate::SYNTAX, message).into());
         }
-        let Some(statement) = statements.pop() else {
+        let Some(mut statement) = statements.pop() else {
             return Ok(Prepared { statement: None, kinds: Vec::new(), types: Vec::new(), schema: None });
         };
         self.offset = statement.offset;
         if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
             self.session.check_not_failed()?;
+        }
+        if let Kind::Query(ast) | Kind::Insert(ast) = &mut statement.kind {
+            dialect::say_parameters(ast, kinds);
         }
         let declared = kinds.iter().map(|kind| if known(*kind) { data_type(*kind).map(Some) } else { Ok(None) });
         let declared = declared.collect::<Result<Vec<_>>>()?;

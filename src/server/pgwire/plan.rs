@@ -131,14 +131,22 @@ fn said_by_cast(expr: &Logical, types: &mut HashMap<String, DataType>) {
     }
 }
 
-/// A parameter of `x = any($1)` is an array of the type of `x`.
+/// A parameter of `x = any($1)` is an array of the type of `x`, one of `$1 = any(x)` an element of `x`.
 fn array_of_operand(expr: &Logical, schema: &DFSchema, types: &mut HashMap<String, DataType>) {
-    if let Logical::ScalarFunction(call) = expr
-        && call.name() == "array_has"
-        && let [Logical::Placeholder(array), operand] = call.args.as_slice()
-        && let Ok(data_type) = operand.get_type(schema)
-    {
-        types.insert(array.id.clone(), DataType::new_list(plain(data_type), true));
+    let Logical::ScalarFunction(call) = expr else { return };
+    match call.args.as_slice() {
+        _ if call.name() != "array_has" => {}
+        [Logical::Placeholder(array), operand] => {
+            if let Ok(data_type) = operand.get_type(schema) {
+                types.insert(array.id.clone(), DataType::new_list(plain(data_type), true));
+            }
+        }
+        [array, Logical::Placeholder(element)] => {
+            if let Ok(DataType::List(item) | DataType::LargeList(item)) = array.get_type(schema) {
+                types.insert(element.id.clone(), plain(item.data_type().clone()));
+            }
+        }
+        _ => {}
     }
 }
 
