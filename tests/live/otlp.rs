@@ -94,7 +94,8 @@ async fn what_cannot_be_read_is_refused_with_a_status() {
     let bomb = gzip(&vec![0; 5_000_000]);
     assert!(long.len() > 100_000 && bomb.len() < 100_000);
     let cut = &encoded(0..2)[..40];
-    let cases: [(&[(&str, &str)], &[u8], u16); 8] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [u8], u16);
+    let cases: [Case<'_>; 8] = [
         (&[PROTOBUF], &long, 413),
         (&[PROTOBUF, ("content-encoding", "gzip")], &bomb, 413),
         (&[PROTOBUF], cut, 400),
