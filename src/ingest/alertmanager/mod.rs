@@ -1,7 +1,7 @@
 //! Prometheus Alertmanager's webhook (payload version 4): a group of alerts, each of which is an incident.
 //!
 //! The id is the alert's fingerprint with its start, because a fingerprint is that of the labels and comes again with the
-//! next firing. An alert that is told repeatedly completes its row; see [`super::incidents`].
+//! next firing. An alert that is told repeatedly completes its row; see `super::incidents`.
 
 #[cfg(test)]
 mod tests;

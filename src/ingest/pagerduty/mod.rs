@@ -1,5 +1,5 @@
 //! PagerDuty's webhooks, version 3: `incident.triggered`, `acknowledged`, `resolved`, `reopened` and their likes. Each
-//! event is a row with the incident's id, and completes what was told before; see [`super::incidents`].
+//! event is a row with the incident's id, and completes what was told before; see `super::incidents`.
 
 #[cfg(test)]
 mod tests;
