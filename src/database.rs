@@ -6,6 +6,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use futures::TryStreamExt;
 
 use crate::catalog::Client;
 use crate::config::Config;
@@ -56,12 +57,13 @@ impl Database {
         Ok(Self { lake, runtime, config, session })
     }
 
-    /// The answer to a statement, whole.
+    /// The answer to a statement, whole. It means what it means over the wire: whole numbers divide to whole numbers, a
+    /// number with a point is exact, columns are called as PostgreSQL calls them.
     ///
     /// # Errors
     /// When the statement is wrong, or its execution fails.
     pub async fn sql(&self, sql: &str) -> Result<Vec<RecordBatch>> {
-        Ok(session::query(&self.session, sql).await?.collect().await?)
+        Ok(self.stream(sql).await?.try_collect().await?)
     }
 
     /// The answer to a statement, as it comes.
@@ -69,7 +71,7 @@ impl Database {
     /// # Errors
     /// When the statement is wrong or cannot be started; the stream ends with the error of a failed execution.
     pub async fn stream(&self, sql: &str) -> Result<SendableRecordBatchStream> {
-        Ok(session::query(&self.session, sql).await?.execute_stream().await?)
+        Ok(session::answer_text(&self.session, sql).await?.stream())
     }
 
     /// A session of its own over the same lake and the same memory: its settings and views are nobody else's.

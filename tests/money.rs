@@ -15,7 +15,7 @@ use datafusion::arrow::datatypes::{Decimal128Type, Int64Type};
 use serde_json::Value;
 
 fn shared(path: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let beside = || Path::new("../shared/data").to_path_buf();
     let folder = ascribe::config::variable("ASCRIBE_SHARED_DATA").map_or_else(beside, PathBuf::from);
     let found = Some(folder.join(path)).filter(|path| path.exists());
     if found.is_none() {

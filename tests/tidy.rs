@@ -26,7 +26,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 const MOST_LINES: usize = 800;
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(".")
 }
 
 fn files_below(folder: &str, ending: &str) -> Vec<PathBuf> {
@@ -112,7 +112,7 @@ fn only_the_named_files_touch_the_world() {
         ("SystemTime::now", &["src/clock.rs"]),
         ("Utc::now", &[]),
         ("env::var", &["src/config.rs"]),
-        ("SessionContext::new", &["src/session.rs"]),
+        ("SessionContext::new", &["src/session/mod.rs"]),
     ];
     let mut wrong = Vec::new();
     for path in files_below("src", "rs") {

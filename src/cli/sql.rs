@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use ascribe::Database;
 use ascribe::error::{Result, UserError, sqlstate};
 use ascribe::operators::asof_join;
-use datafusion::arrow::array::AsArray;
+use ascribe::session::{Answer, answer};
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::UInt64Type;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
+use futures::TryStreamExt;
 
 use super::format::{Format, write};
 use super::{Ended, LakeArgument, prompt};
@@ -64,14 +65,13 @@ pub(super) async fn run_all(session: &SessionContext, text: &str, format: Format
 }
 
 async fn run_one(session: &SessionContext, statement: Statement, format: Format) -> Result<()> {
-    let plan = session.state().statement_to_plan(statement).await?;
-    let inserts = matches!(&plan, LogicalPlan::Dml(_));
-    let frame = session.execute_logical_plan(plan).await?;
-    if inserts {
-        let rows = frame.collect().await?;
-        let count = rows.first().and_then(|batch| batch.column(0).as_primitive_opt::<UInt64Type>().map(|n| n.value(0)));
-        println!("INSERT 0 {}", count.unwrap_or_default());
-        return Ok(());
+    match answer(session, statement).await? {
+        Answer::Rows(rows) => write(rows, format).await,
+        Answer::Written(counts) => {
+            let counts: Vec<RecordBatch> = counts.try_collect().await?;
+            let count = counts.iter().filter_map(|batch| batch.column(0).as_primitive_opt::<UInt64Type>());
+            println!("INSERT 0 {}", count.flat_map(|count| count.iter().flatten()).sum::<u64>());
+            Ok(())
+        }
     }
-    write(frame.execute_stream().await?, format).await
 }

@@ -4,7 +4,8 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
 };
 
-use super::rewrite::{call, cast, digits, function_name};
+use super::rewrite::{digits, function_name};
+use super::tree::{call, cast};
 
 /// Names that the engine has under another.
 const RENAMED: &[(&str, &str)] = &[
@@ -92,7 +93,7 @@ fn unnested(function: &Function, name: &str) -> Option<Expr> {
     let integers = integers || name == "generate_subscripts";
     Some(call(
         "unnest",
-        vec![if integers { call("pg_cast", vec![series, super::rewrite::string("_int4")]) } else { series }],
+        vec![if integers { call("pg_cast", vec![series, super::tree::string("_int4")]) } else { series }],
     ))
 }
 
@@ -135,7 +136,7 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
         }
         "array_positions" => {
             let found = Expr::Function(function.clone());
-            return Some(call("pg_cast", vec![found, super::rewrite::string("_int4")]));
+            return Some(call("pg_cast", vec![found, super::tree::string("_int4")]));
         }
         "array_length" if arguments(function)?.len() == 2 => {
             let length = cast(Expr::Function(function.clone()), DataType::Integer(None));

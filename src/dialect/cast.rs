@@ -45,11 +45,12 @@ pub struct Target {
 }
 
 /// Types by the name that `pg_type` has for them.
-const NAMES: [(&str, u32); 21] = [
+const NAMES: [(&str, u32); 22] = [
     ("bool", oid::BOOL),
     ("bytea", oid::BYTEA),
     ("char", oid::CHAR),
     ("name", oid::NAME),
+    ("oid", oid::OID),
     ("int8", oid::INT8),
     ("int2", oid::INT2),
     ("int4", oid::INT4),
@@ -138,8 +139,10 @@ impl Target {
 
     /// The OID, where the Arrow type does not say it.
     fn named(&self) -> Option<u32> {
-        matches!(self.oid, oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::CHAR | oid::UUID | oid::JSON | oid::JSONB)
-            .then_some(self.oid)
+        let element = element_of(self.oid).unwrap_or(self.oid);
+        let unsaid = [oid::VARCHAR, oid::BPCHAR, oid::NAME, oid::CHAR, oid::OID, oid::UUID, oid::JSON, oid::JSONB]
+            .contains(&element);
+        unsaid.then_some(self.oid)
     }
 }
 

@@ -22,6 +22,7 @@ mod strings;
 mod subqueries;
 mod temporal;
 mod to_char;
+pub(crate) mod tree;
 
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::execution::FunctionRegistry;
@@ -33,7 +34,7 @@ use crate::error::Result;
 pub use cast::Target;
 pub use names::{Names, column_names, shown};
 pub use operators::Operators;
-pub use rewrite::{rewrite, rewrite_names, say_parameters};
+pub use rewrite::{oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};
 
 /// Metadata of a field that names its PostgreSQL type by OID, where the Arrow type alone does not say it.
 pub const PG_TYPE: &str = "pg_type";

@@ -2,16 +2,18 @@
 //!
 //! Literals get PostgreSQL's types, casts and arithmetic become calls of the functions of this module's neighbours.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query,
-    SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions_mut,
+    FunctionArgExpr, Ident, LimitClause, ObjectNamePart, Query, SelectItem, SetExpr, Statement, TableFactor,
+    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
 use super::encode::{Style, oid};
 use super::names;
+use super::tree::{call, cast, string, taken};
 use super::{distinct_from, subqueries};
 use crate::error::{UserError, sqlstate};
 
@@ -71,26 +73,30 @@ struct Rewrite<'a> {
     wrong: Option<UserError>,
 }
 
-pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    let args = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: vec![],
-    })
+/// The OIDs of the types that a statement casts its parameters to, by their places from nought; a parameter that is cast to
+/// several has the first.
+#[must_use]
+pub fn said_of_parameters(statement: &Statement) -> BTreeMap<usize, u32> {
+    let mut said = BTreeMap::new();
+    let _ = ast::visit_expressions(statement, |expr| {
+        if let Expr::Cast { expr: inner, data_type, .. } = expr
+            && let Expr::Value(value) = inner.as_ref()
+            && let Value::Placeholder(name) = &value.value
+            && let Some(at) =
+                name.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1))
+            && let Some(oid) = oid_of(data_type)
+        {
+            said.entry(at).or_insert(oid);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    said
 }
 
-pub(super) fn string(text: impl Into<String>) -> Expr {
-    Expr::Value(Value::SingleQuotedString(text.into()).into())
-}
-
-pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+/// The OID of a type that a statement names; none if there is no such type.
+#[must_use]
+pub fn oid_of(data_type: &DataType) -> Option<u32> {
+    super::cast::Target::parse(&target(data_type)?).map(|target| target.oid)
 }
 
 /// Give parameters the types that the engine has no types of its own for, as the client says: `kinds` are OIDs by number.
@@ -124,10 +130,6 @@ pub fn say_parameters(statement: &mut Statement, kinds: &[u32]) {
         }
         ControlFlow::<()>::Continue(())
     });
-}
-
-fn taken(expr: &mut Expr) -> Expr {
-    std::mem::replace(expr, Expr::Value(Value::Null.into()))
 }
 
 pub(super) fn function_name(function: &Function) -> Option<String> {

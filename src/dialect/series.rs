@@ -45,7 +45,7 @@ pub(super) fn native(expr: &mut Expr) {
         }
         _ => return,
     };
-    *expr = super::rewrite::cast(value.clone(), data_type);
+    *expr = super::tree::cast(value.clone(), data_type);
 }
 
 fn whole(argument: &FunctionArg) -> bool {
@@ -70,7 +70,7 @@ pub(super) fn rewritten(factor: &mut TableFactor, keep: bool, mut raw: impl FnMu
                 if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument
                     && matches!(expr, Expr::Cast { expr: inner, data_type: DataType::Integer(None), .. } if matches!(inner.as_ref(), Expr::Function(_)))
                 {
-                    *expr = super::rewrite::cast(expr.clone(), DataType::BigInt(None));
+                    *expr = super::tree::cast(expr.clone(), DataType::BigInt(None));
                 }
             }
             given.args.iter_mut().for_each(&mut raw);

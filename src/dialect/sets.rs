@@ -196,7 +196,13 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         }),
         RowFunction::udf("array_fill", Returns::Of(list_of_first), false, |_, arguments| {
             let Some(value) = arguments.first() else { return Ok(ScalarValue::Null) };
-            let length = arguments.get(1).and_then(items).and_then(|lengths| int(&lengths, 0)).unwrap_or(0);
+            let lengths = arguments.get(1).and_then(items).unwrap_or_default();
+            let starts = arguments.get(2).and_then(items).unwrap_or_default();
+            if lengths.len() > 1 || (0..starts.len()).any(|at| int(&starts, at) != Some(1)) {
+                let error = UserError::new(sqlstate::NOT_SUPPORTED, "array_fill makes arrays of one dimension only");
+                return Err(error.hint("their elements are counted from one").into());
+            }
+            let length = int(&lengths, 0).unwrap_or(0);
             let length = usize::try_from(length).ok().filter(|length| *length <= 1_000_000);
             let length = length.ok_or_else(|| UserError::new("54000", "array size exceeds the maximum allowed"))?;
             Ok(list(vec![value.clone(); length], &value.data_type()))

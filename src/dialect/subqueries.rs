@@ -7,7 +7,8 @@ use datafusion::sql::sqlparser::ast::{
     Value,
 };
 
-use super::rewrite::{call, cast, function_name, string};
+use super::rewrite::function_name;
+use super::tree::{call, cast, string};
 
 /// A subquery whose only column is gathered by an aggregate: where it is one SELECT the aggregate goes into it, so that
 /// the engine can still take it apart; otherwise around it.

@@ -4,8 +4,7 @@ use super::testing::{decode, try_decode};
 use super::{Options, Source, backstage, cdevents, cloudtrail, focus, github, openslo};
 
 fn files(folder: &str) -> Vec<std::path::PathBuf> {
-    let root = crate::config::variable("ASCRIBE_SHARED_DATA")
-        .unwrap_or_else(|| format!("{}/../shared/data", env!("CARGO_MANIFEST_DIR")));
+    let root = crate::config::variable("ASCRIBE_SHARED_DATA").unwrap_or_else(|| "../shared/data".to_owned());
     let walk = walkdir::WalkDir::new(format!("{root}/{folder}")).sort_by_file_name();
     let files: Vec<_> = walk.into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file()).collect();
     if files.is_empty() {

@@ -77,6 +77,6 @@ pub fn try_decode(source: &dyn Source, bytes: &[u8], options: &Options) -> Resul
 /// A fixture of the repository.
 #[must_use]
 pub fn fixture(path: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/fixtures").join(path);
+    let path = PathBuf::from("data/fixtures").join(path);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

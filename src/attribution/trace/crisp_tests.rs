@@ -14,7 +14,7 @@ struct Case {
 }
 
 fn load(name: &str) -> Case {
-    let path = format!("{}/data/fixtures/crisp/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("data/fixtures/crisp/{name}.json");
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut case =
         Case { spans: Vec::new(), ids: Vec::new(), services: Dictionary::default(), names: Dictionary::default() };

@@ -11,8 +11,8 @@ use super::tests::analyze;
 use super::{IdCodes, Kind, NO_ROW, Span, Status};
 
 fn shared(path: &str) -> Option<PathBuf> {
-    let root = crate::config::variable("ASCRIBE_SHARED_DATA")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
+    let root =
+        crate::config::variable("ASCRIBE_SHARED_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
     let path = root.join(path);
     if !path.exists() {
         eprintln!("SKIPPED: {} is not there", path.display());

@@ -5,12 +5,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
-    SetExpr, Statement, TableFactor, Value, VisitMut, Visitor, VisitorMut,
+    self, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, Statement, TableFactor, Value,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::tables;
+use crate::dialect::tree::{call, cast, string};
 
 /// Rewrite a statement that only reads the catalog; leave every other alone.
 pub fn compatible(statement: &mut Statement) {
@@ -146,11 +147,31 @@ impl VisitorMut for Rewrite {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Case { conditions, .. } = expr {
+            conditions.iter_mut().for_each(without_domains);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Some(better) = rewritten(expr) {
             *expr = better;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// No type is a domain, so the base type of one is never looked up; and the engine cannot plan the recursive query for it,
+/// which names a column of the outer query.
+fn without_domains(when: &mut ast::CaseWhen) {
+    let of_domains = matches!(&when.condition, Expr::BinaryOp { left, op: BinaryOperator::Eq, right }
+        if column_name(left).is_some_and(|name| name == "typtype")
+            && matches!(right.as_ref(), Expr::Value(value) if value.value == Value::SingleQuotedString("d".to_owned())));
+    let recursive =
+        matches!(&when.result, Expr::Subquery(query) if query.with.as_ref().is_some_and(|with| with.recursive));
+    if of_domains && recursive {
+        when.result = cast(Expr::Value(Value::Null.into()), DataType::BigInt(None));
     }
 }
 
@@ -286,24 +307,6 @@ fn null_text() -> Expr {
     cast(Expr::Value(Value::Null.into()), DataType::Text)
 }
 
-fn cast(expr: Expr, data_type: DataType) -> Expr {
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
-}
-
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    let args = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: vec![],
-    })
-}
-
 fn strip_schema(name: &mut ObjectName) {
     if let [schema, function] = parts(name).as_slice()
         && schema == "pg_catalog"
@@ -362,16 +365,18 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
 }
 
 fn is_function_column(expr: &Expr) -> bool {
-    let name = match expr {
-        Expr::Identifier(name) => name,
-        Expr::CompoundIdentifier(parts) => match parts.last() {
-            Some(name) => name,
-            None => return false,
-        },
-        _ => return false,
-    };
-    ["typinput", "typoutput", "typreceive", "typsend", "typanalyze", "typmodin", "typmodout", "typsubscript"]
-        .contains(&folded(name).as_str())
+    let functions =
+        ["typinput", "typoutput", "typreceive", "typsend", "typanalyze", "typmodin", "typmodout", "typsubscript"];
+    column_name(expr).is_some_and(|name| functions.contains(&name.as_str()))
+}
+
+/// The name of a column, without that of its table.
+fn column_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(folded(name)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+        _ => None,
+    }
 }
 
 /// The rows of a function that returns a set, as the array that is unnested.
@@ -420,8 +425,13 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
             })?;
             Some(call("unnest", vec![unnested(&name, argument)]))
         }
-        // The subscripts and the elements of a key, as arrays of whatever type.
-        ("unnest", FunctionArguments::List(_)) => None,
+        ("array_agg", FunctionArguments::List(list)) => {
+            // OIDs are integers to the engine, which keeps what a column says of itself, but not through an aggregate.
+            let [FunctionArg::Unnamed(FunctionArgExpr::Expr(item))] = list.args.as_slice() else { return None };
+            let of_oids = column_name(item).is_some_and(|name| name.ends_with("oid") || name.ends_with("typid"));
+            let gathered = Expr::Function(function.clone());
+            of_oids.then(|| call("pg_cast", vec![gathered, string("_oid")]))
+        }
         (
             "current_user" | "session_user" | "user" | "current_catalog" | "current_schema" | "current_role",
             FunctionArguments::None,

@@ -122,7 +122,7 @@ pub fn decode_file(source: &dyn Source, path: &Path) -> Landed {
 
 /// The folder of real data by others, or none (said loudly) where it is not at hand.
 pub fn shared_data(folder: &str) -> Option<PathBuf> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let default = || Path::new("../shared/data").to_path_buf();
     let path = crate::config::variable("ASCRIBE_SHARED_DATA").map_or_else(default, PathBuf::from).join(folder);
     if path.is_dir() {
         return Some(path);

@@ -48,9 +48,17 @@ pub fn parse(text: &str) -> Result<VecDeque<Statement>> {
 /// # Errors
 /// When the text is not one statement, or what it names does not exist.
 pub async fn plan(state: &SessionState, text: &str) -> Result<LogicalPlan> {
+    state.statement_to_plan(parse_one(text)?).await
+}
+
+/// The one statement of a text, ready to be planned in a session.
+///
+/// # Errors
+/// When the text is not one statement.
+pub fn parse_one(text: &str) -> Result<Statement> {
     let mut statements = parse(text)?;
     match (statements.pop_front(), statements.is_empty()) {
-        (Some(statement), true) => state.statement_to_plan(statement).await,
+        (Some(statement), true) => Ok(statement),
         (None, _) => Err(UserError::new(sqlstate::SYNTAX, "there is no statement").into()),
         (Some(_), false) => Err(UserError::new(sqlstate::SYNTAX, "there is more than one statement").into()),
     }

@@ -16,7 +16,6 @@ use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
 use super::connection::Connection;
 use super::copy_in;
 use super::encode::Format;
-use super::plan::{self, Planned};
 use super::running::{Item, Running, Shape, compute};
 use super::session::Cursor;
 use super::statement::Kind;
@@ -24,6 +23,7 @@ use super::stop::Watched;
 use super::utility::{Count, Utility};
 use crate::catalog::settings;
 use crate::error::{Error, Result, UserError, sqlstate};
+use crate::session::{Planned, explain, plan};
 
 /// Bytes that one COPY FROM STDIN may bring.
 const MOST_COPIED: usize = 256 << 20;
@@ -52,7 +52,7 @@ impl Connection {
             let physical = state.create_physical_plan(&plan).await?;
             let stream = execute_stream(physical, context.task_ctx())?;
             Ok(if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
-                super::explain::one_column(stream)
+                explain::one_column(stream)
             } else {
                 stream
             })
@@ -143,31 +143,15 @@ impl Connection {
         }
         match statement.kind {
             Kind::Query(ast) => {
-                let portal = self.session.portal(name)?;
-                let (plan, schema, formats) = (portal.plan.take(), portal.schema.clone(), portal.formats.clone());
-                if portal.finished {
+                let Some(mut running) = self.running_portal(name)? else {
                     self.replies.complete(tag_of(&ast, 0))?;
                     return Ok(());
-                }
-                let running = match (portal.running.take(), plan, schema) {
-                    (Some(running), ..) => Some(running),
-                    (None, Some(plan), Some(schema)) => {
-                        let encoder = self.session.encoder(&schema, &formats);
-                        Some(self.start(plan, Shape::Rows(encoder)))
-                    }
-                    _ => None,
-                };
-                let Some(mut running) = running else {
-                    return Err(UserError::new("55000", format!("portal \"{name}\" cannot be run anymore")).into());
                 };
                 let (rows, more) = self.send_rows(&mut running, max_rows, watched).await?;
-                let portal = self.session.portal(name)?;
-                portal.rows += rows;
+                self.session.portal(name)?.leave(running, rows, more);
                 if more {
-                    portal.running = Some(running);
                     self.replies.suspended()?;
                 } else {
-                    portal.finished = true;
                     self.replies.complete(tag_of(&ast, rows))?;
                 }
             }
@@ -184,6 +168,44 @@ impl Connection {
             Kind::View(ast) => self.view(&ast, watched).await?,
             Kind::Copy(copy) => self.copy(copy, watched).await?,
         }
+        Ok(())
+    }
+
+    /// The query of a portal as far as it has run; none if it is at its end.
+    fn running_portal(&mut self, name: &str) -> Result<Option<Running>> {
+        let portal = self.session.portal(name)?;
+        let (plan, schema, formats) = (portal.plan.take(), portal.schema.clone(), portal.formats.clone());
+        if portal.finished {
+            return Ok(None);
+        }
+        match (portal.running.take(), plan, schema) {
+            (Some(running), ..) => Ok(Some(running)),
+            (None, Some(plan), Some(schema)) => {
+                let encoder = self.session.encoder(&schema, &formats);
+                Ok(Some(self.start(plan, Shape::Rows(encoder))))
+            }
+            _ => Err(UserError::new("55000", format!("portal \"{name}\" cannot be run anymore")).into()),
+        }
+    }
+
+    /// MOVE of a portal of the extended protocol, which asyncpg takes for a cursor: its rows are not sent.
+    async fn move_portal(&mut self, name: &str, most: usize, watched: &Watched) -> Result<()> {
+        let (mut rows, mut more) = (0, false);
+        if let Some(mut running) = self.running_portal(name)? {
+            while let Some(item) = watched.run(running.next()).await?? {
+                let Item::Chunk(mut chunk) = item else { continue };
+                let skipped = chunk.rows().min(most - rows);
+                chunk.split(skipped);
+                rows += skipped;
+                running.keep(chunk);
+                more = rows >= most;
+                if more {
+                    break;
+                }
+            }
+            self.session.portal(name)?.leave(running, rows, more);
+        }
+        self.replies.complete(format!("MOVE {rows}"))?;
         Ok(())
     }
 
@@ -391,11 +413,14 @@ impl Connection {
         formats: &[Format],
         watched: &Watched,
     ) -> Result<()> {
-        let schema = self.session.cursor_schema(name)?;
         let most = match count {
             Count::All => usize::MAX,
             Count::Rows(rows) => rows,
         };
+        if skip && !self.session.cursors.contains_key(name) && self.session.portals.contains_key(name) {
+            return self.move_portal(name, most, watched).await;
+        }
+        let schema = self.session.cursor_schema(name)?;
         let mut rows = 0;
         while rows < most {
             let Some(cursor) = self.session.cursors.get_mut(name) else { break };

@@ -1,45 +1,31 @@
 //! The extended protocol: parse, bind, describe, execute, close.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ScalarValue;
-use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::DataType as SqlType;
 
 use super::connection::Connection;
-use super::encode::{Format, array_of, of_data_type, oid};
+use super::encode::{Format, of_data_type, oid};
 use super::frame::Bind;
+use super::parameters;
 use super::session::{Portal, Prepared};
 use super::statement::{self, Kind};
 use super::stop::Watched;
 use super::utility::Utility;
-use super::{parameters, plan};
 use crate::dialect::{self, input::data_type};
 use crate::error::{Result, UserError, sqlstate};
+use crate::session::plan;
 
 /// OID of a type that a PREPARE names; 0 for one that is left to be inferred.
 pub(super) fn oid_of_sql_type(data_type: &SqlType) -> Result<u32> {
-    Ok(match data_type {
-        SqlType::Boolean | SqlType::Bool => oid::BOOL,
-        SqlType::SmallInt(_) | SqlType::Int2(_) => oid::INT2,
-        SqlType::Integer(_) | SqlType::Int(_) | SqlType::Int4(_) => oid::INT4,
-        SqlType::BigInt(_) | SqlType::Int8(_) => oid::INT8,
-        SqlType::Real | SqlType::Float4 => oid::FLOAT4,
-        SqlType::DoublePrecision | SqlType::Double(_) | SqlType::Float8 => oid::FLOAT8,
-        SqlType::Numeric(_) | SqlType::Decimal(_) => oid::NUMERIC,
-        SqlType::Text | SqlType::Varchar(_) | SqlType::CharacterVarying(_) => oid::TEXT,
-        SqlType::Bytea => oid::BYTEA,
-        SqlType::Date => oid::DATE,
-        SqlType::Time(..) => oid::TIME,
-        SqlType::Timestamp(_, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => oid::TIMESTAMPTZ,
-        SqlType::Timestamp(..) => oid::TIMESTAMP,
-        SqlType::Interval { .. } => oid::INTERVAL,
-        SqlType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => array_of(oid_of_sql_type(element)?).unwrap_or(0),
-        SqlType::Custom(name, _) if name.to_string().eq_ignore_ascii_case("unknown") => 0,
-        other => {
-            let error = UserError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{other}\" does not exist"));
-            return Err(error.into());
-        }
+    if data_type.to_string().eq_ignore_ascii_case("unknown") {
+        return Ok(0);
+    }
+    dialect::oid_of(data_type).ok_or_else(|| {
+        UserError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist")).into()
     })
 }
 
@@ -62,7 +48,9 @@ impl Connection {
         if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
             self.session.check_not_failed()?;
         }
+        let mut said = BTreeMap::new();
         if let Kind::Query(ast) | Kind::Insert(ast) = &mut statement.kind {
+            said = dialect::said_of_parameters(ast);
             dialect::say_parameters(ast, kinds);
         }
         let declared = kinds.iter().map(|kind| if known(*kind) { data_type(*kind).map(Some) } else { Ok(None) });
@@ -79,7 +67,12 @@ impl Connection {
         let kind_of = |at: usize, data_type: &Option<DataType>| match kinds.get(at).copied().filter(|kind| known(*kind))
         {
             Some(kind) => kind,
-            None => data_type.as_ref().map_or(oid::TEXT, |data_type| of_data_type(data_type).oid),
+            // The statement may say what is not seen from the engine's type.
+            None => match (said.get(&at), data_type) {
+                (Some(kind), _) => *kind,
+                (None, Some(data_type)) => of_data_type(data_type).oid,
+                (None, None) => oid::TEXT,
+            },
         };
         let mut all: Vec<u32> = types.iter().enumerate().map(|(at, data_type)| kind_of(at, data_type)).collect();
         // A client may declare more parameters than the statement uses, and will send them all.

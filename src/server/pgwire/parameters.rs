@@ -1,39 +1,12 @@
 //! Parameters of prepared statements: their types, and their values in both formats.
 
 use chrono_tz::Tz;
-use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
 use datafusion::common::ScalarValue;
-use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
 
 use crate::dialect::encode::{EPOCH_DAYS, EPOCH_MICROS, Format, element_of, oid};
 use crate::dialect::input::{self, data_type, numeric_text};
 use crate::error::{Result, UserError, sqlstate};
-
-/// The SQL spelling of an Arrow type, by which the planner is told a parameter's type.
-pub(super) fn sql_type(data_type: &DataType) -> SqlType {
-    match data_type {
-        DataType::Boolean => SqlType::Boolean,
-        DataType::Int8 | DataType::Int16 | DataType::UInt8 => SqlType::SmallInt(None),
-        DataType::Int32 | DataType::UInt16 => SqlType::Integer(None),
-        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => SqlType::BigInt(None),
-        DataType::Float16 | DataType::Float32 => SqlType::Real,
-        DataType::Float64 => SqlType::DoublePrecision,
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            SqlType::Numeric(ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)))
-        }
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => SqlType::Bytea,
-        DataType::Date32 | DataType::Date64 => SqlType::Date,
-        DataType::Time32(_) | DataType::Time64(_) => SqlType::Time(None, TimezoneInfo::None),
-        DataType::Timestamp(_, None) => SqlType::Timestamp(Some(6), TimezoneInfo::None),
-        DataType::Timestamp(_, Some(_)) => SqlType::Timestamp(Some(6), TimezoneInfo::Tz),
-        DataType::Interval(_) | DataType::Duration(_) => SqlType::Interval { fields: None, precision: None },
-        DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
-            SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(sql_type(element.data_type())), None))
-        }
-        DataType::Dictionary(_, value) => sql_type(value),
-        _ => SqlType::Text,
-    }
-}
 
 /// A value that a client sent.
 pub(super) fn decode(bytes: &[u8], format: Format, kind: u32, zone: Tz) -> Result<ScalarValue> {

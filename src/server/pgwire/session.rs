@@ -43,6 +43,15 @@ pub(super) struct Portal {
     pub(super) finished: bool,
 }
 
+impl Portal {
+    /// Leave the portal where so many more rows of it were taken.
+    pub(super) fn leave(&mut self, running: Running, rows: usize, more: bool) {
+        self.rows += rows;
+        self.finished = !more;
+        self.running = more.then_some(running);
+    }
+}
+
 /// A declared cursor: a plan that runs as far as it was fetched from.
 #[derive(Debug)]
 pub(super) struct Cursor {

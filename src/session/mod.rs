@@ -1,5 +1,10 @@
 //! The only builder of a `SessionContext`: the lake's tables, our functions, our rules, PostgreSQL's dialect.
 
+mod answer;
+pub(crate) mod explain;
+mod kinds;
+pub(crate) mod plan;
+
 use std::sync::Arc;
 
 use datafusion::execution::SessionStateDefaults;
@@ -19,6 +24,9 @@ use crate::operators::asof_join::{self, PlanAsofRelations};
 use crate::optimizer::{self, BindingPlanner, MapOperators};
 use crate::storage::Lake;
 use crate::table_functions::FunctionPlanner;
+
+pub use answer::{Answer, answer, answer_text};
+pub(crate) use plan::Planned;
 
 /// What all sessions of one engine share: memory, spill files, caches.
 ///
@@ -82,7 +90,8 @@ pub fn new_for(
     Ok(context)
 }
 
-/// The query that a text is, with the joins that only our sessions know.
+/// The query that a text is in the engine's own terms, with the joins that only our sessions know: what is built in is
+/// written in them. What a user wrote is answered by [`answer_text`].
 ///
 /// # Errors
 /// When the text is not one statement, or what it names does not exist.

@@ -11,12 +11,12 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 
 /// The one column.
-pub(super) fn schema() -> SchemaRef {
+pub(crate) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("QUERY PLAN", DataType::Utf8, true)]))
 }
 
 /// The engine's rows of a kind and a plan as lines.
-pub(super) fn one_column(stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+pub(crate) fn one_column(stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let lines = stream.map(|batch| batch.and_then(|batch| lines(&batch)));
     Box::pin(RecordBatchStreamAdapter::new(schema(), lines))
 }

@@ -1,4 +1,4 @@
-//! From a statement to a plan: parameters typed, columns named as PostgreSQL names them.
+//! From a statement in PostgreSQL's meaning to a plan: parameters typed, columns named as PostgreSQL names them.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -12,25 +12,28 @@ use datafusion::logical_expr::{
     Expr as Logical, ExprSchemable, LogicalPlan, Statement as PlanStatement, TypeSignature,
 };
 use datafusion::sql::parser::Statement as EngineStatement;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Statement as Ast, Value, visit_expressions};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, Expr, Ident, Statement as Ast, TimezoneInfo, Value,
+    visit_expressions,
+};
 
-use super::parameters::sql_type;
+use super::{explain, kinds};
 use crate::catalog::pg_catalog;
 use crate::dialect::{self, Names};
 use crate::error::{Result, UserError, sqlstate};
 
 /// A query that can be run.
 #[derive(Debug, Clone)]
-pub(super) struct Planned {
-    pub(super) plan: LogicalPlan,
+pub(crate) struct Planned {
+    pub(crate) plan: LogicalPlan,
     /// The columns as the client sees them.
-    pub(super) schema: SchemaRef,
+    pub(crate) schema: SchemaRef,
     /// Types of the parameters by number.
-    pub(super) types: Vec<Option<DataType>>,
+    pub(crate) types: Vec<Option<DataType>>,
 }
 
 /// The number of the highest parameter.
-pub(super) fn parameter_count(statement: &Ast) -> usize {
+pub(crate) fn parameter_count(statement: &Ast) -> usize {
     let mut most = 0;
     let _ = visit_expressions(statement, |expr| {
         if let Expr::Value(value) = expr
@@ -44,16 +47,10 @@ pub(super) fn parameter_count(statement: &Ast) -> usize {
 }
 
 /// Plan a statement; `declared` are the types that the client gave its parameters, by number.
-pub(super) async fn plan(state: &SessionState, statement: &Ast, declared: &[Option<DataType>]) -> Result<Planned> {
+pub(crate) async fn plan(state: &SessionState, statement: &Ast, declared: &[Option<DataType>]) -> Result<Planned> {
     let mut statement = statement.clone();
     let names = dialect::column_names(&statement);
-    let catalog = pg_catalog::reads_catalog(&statement);
-    if catalog {
-        dialect::rewrite_names(&mut statement);
-    } else {
-        dialect::rewrite(&mut statement, &|name| state.aggregate_functions().contains_key(name))?;
-    }
-    pg_catalog::compatible(&mut statement);
+    to_engine(state, &mut statement)?;
     let count = parameter_count(&statement);
     if count > 65_535 {
         return Err(UserError::new("42P02", format!("there is no parameter ${count}")).into());
@@ -74,12 +71,51 @@ pub(super) async fn plan(state: &SessionState, statement: &Ast, declared: &[Opti
         typed(state, &statement, &types).await?
     };
     if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
-        return Ok(Planned { schema: super::explain::schema(), plan, types });
+        return Ok(Planned { schema: explain::schema(), plan, types });
     }
     // Types of CASE, UNION and their kin are settled when the plan is analyzed.
     let settled = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
     let fields = settled.as_ref().map_or_else(|_| plan.schema(), LogicalPlan::schema).as_arrow().clone();
+    let fields =
+        Schema::new_with_metadata(kinds::told(&plan, fields.fields().iter().cloned()), fields.metadata().clone());
     Ok(Planned { schema: rename(&fields, &names), plan, types })
+}
+
+/// The SQL spelling of an Arrow type, by which the planner is told a parameter's type.
+fn sql_type(data_type: &DataType) -> SqlType {
+    match data_type {
+        DataType::Boolean => SqlType::Boolean,
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => SqlType::SmallInt(None),
+        DataType::Int32 | DataType::UInt16 => SqlType::Integer(None),
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => SqlType::BigInt(None),
+        DataType::Float16 | DataType::Float32 => SqlType::Real,
+        DataType::Float64 => SqlType::DoublePrecision,
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            SqlType::Numeric(ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)))
+        }
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => SqlType::Bytea,
+        DataType::Date32 | DataType::Date64 => SqlType::Date,
+        DataType::Time32(_) | DataType::Time64(_) => SqlType::Time(None, TimezoneInfo::None),
+        DataType::Timestamp(_, None) => SqlType::Timestamp(Some(6), TimezoneInfo::None),
+        DataType::Timestamp(_, Some(_)) => SqlType::Timestamp(Some(6), TimezoneInfo::Tz),
+        DataType::Interval(_) | DataType::Duration(_) => SqlType::Interval { fields: None, precision: None },
+        DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
+            SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(sql_type(element.data_type())), None))
+        }
+        DataType::Dictionary(_, value) => sql_type(value),
+        _ => SqlType::Text,
+    }
+}
+
+/// A statement in PostgreSQL's meaning as one that means the same to the engine.
+pub(super) fn to_engine(state: &SessionState, statement: &mut Ast) -> Result<()> {
+    if pg_catalog::reads_catalog(statement) {
+        dialect::rewrite_names(statement);
+    } else {
+        dialect::rewrite(statement, &|name| state.aggregate_functions().contains_key(name))?;
+    }
+    pg_catalog::compatible(statement);
+    Ok(())
 }
 
 async fn untyped(state: &SessionState, statement: &Ast) -> Result<LogicalPlan> {
@@ -197,7 +233,7 @@ fn plain(data_type: DataType) -> DataType {
 }
 
 /// Put values in the place of parameters.
-pub(super) fn bind(planned: Planned, values: Vec<ScalarValue>) -> Result<LogicalPlan> {
+pub(crate) fn bind(planned: Planned, values: Vec<ScalarValue>) -> Result<LogicalPlan> {
     if values.is_empty() {
         return Ok(planned.plan);
     }
