@@ -1,6 +1,6 @@
 //! SQL over Parquet files that nobody imported: `NAME.parquet` in a folder is the table `NAME`.
 //!
-//! `cargo run --release --example parquet -- FOLDER QUERY.sql [RUNS]` prints the rows as CSV, and on standard error how
+//! `cargo run --release -p ascribe-bench --bin parquet -- FOLDER QUERY.sql [RUNS]` prints the rows as CSV, and on standard error how
 //! many milliseconds each run took.
 
 #![expect(clippy::print_stderr, clippy::disallowed_methods, reason = "a program of its own")]
@@ -15,6 +15,7 @@ use datafusion::arrow::csv::WriterBuilder;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::TableReference;
 use datafusion::prelude::ParquetReadOptions;
+use futures::TryStreamExt;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -49,7 +50,7 @@ async fn main() -> Result<()> {
     let mut answer = Vec::new();
     for _ in 0..runs {
         let begun = Instant::now();
-        answer = session::query(&context, &text).await?.collect().await?;
+        answer = session::answer_text(&context, &text).await?.stream().try_collect::<Vec<_>>().await?;
         eprintln!("{:.3}", begun.elapsed().as_secs_f64() * 1000.0);
     }
     let mut writer = WriterBuilder::new().with_header(false).with_null("NULL".to_owned()).build(std::io::stdout());
