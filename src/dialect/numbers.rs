@@ -93,7 +93,7 @@ fn float_at_digits(number: f64, digits: Option<i64>, round: bool) -> f64 {
 fn columns_at_digits(arguments: &[ColumnarValue], target: &DataType, round: bool) -> Result<Option<ArrayRef>> {
     let (values, digits) = match arguments {
         [ColumnarValue::Array(values)] => (values, None),
-        [ColumnarValue::Array(values), ColumnarValue::Scalar(digits)] => match int(&[digits.clone()], 0) {
+        [ColumnarValue::Array(values), ColumnarValue::Scalar(digits)] => match int(std::slice::from_ref(digits), 0) {
             Some(digits) => (values, Some(digits)),
             None => return Ok(None),
         },
