@@ -46,6 +46,18 @@ pub const LOGIN_REMEMBERED: usize = 10_000;
 /// Logins that wait at a time; beyond, they are refused at once.
 pub const LOGIN_WAITING: usize = 100;
 
+/// How long records of statements wait for others before they are written.
+pub const AUDIT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Records that are written in one commit.
+pub const AUDIT_GROUP: usize = 5_000;
+
+/// Records that wait to be written; beyond, statements are refused.
+pub const AUDIT_WAITING: usize = 50_000;
+
+/// Characters of a statement that are recorded.
+pub const AUDIT_STATEMENT: usize = 10_000;
+
 /// Rows that a Parquet row group holds at most.
 pub const ROW_GROUP_ROWS: usize = 131_072;
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod apply;
+pub mod audit;
 mod directory;
 mod redact;
 mod rights;

@@ -7,7 +7,7 @@ use datafusion::catalog::CatalogProviderList;
 use datafusion::execution::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 
-use super::access::{Access, Guard};
+use super::access::{Guard, Restriction};
 use crate::config::SCHEMA;
 use crate::error::Result;
 
@@ -19,6 +19,8 @@ pub struct Rights {
     pub definer: Arc<dyn CatalogProviderList>,
     /// The names for what policies ask: every row as it is.
     pub owner: Arc<dyn CatalogProviderList>,
+    /// Whether the session asks with the rights of the role.
+    own: bool,
 }
 
 impl fmt::Debug for Rights {
@@ -28,6 +30,16 @@ impl fmt::Debug for Rights {
 }
 
 impl Rights {
+    /// The rights of a session that asks with those of its role.
+    #[must_use]
+    pub fn new(
+        guard: &Arc<Guard>,
+        definer: Arc<dyn CatalogProviderList>,
+        owner: Arc<dyn CatalogProviderList>,
+    ) -> Self {
+        Self { guard: Arc::clone(guard), definer, owner, own: true }
+    }
+
     /// The rights of a session; none where nobody is guarded against.
     #[must_use]
     pub fn of(state: &SessionState) -> Option<Arc<Self>> {
@@ -48,18 +60,34 @@ impl Rights {
     pub fn with(state: &SessionState, names: &Arc<dyn CatalogProviderList>) -> SessionState {
         let mut state =
             SessionStateBuilder::new_from_existing(state.clone()).with_catalog_list(Arc::clone(names)).build();
+        if let Some(rights) = Self::of(&state) {
+            let (guard, definer, owner) = (&rights.guard, &rights.definer, &rights.owner);
+            let others = Self { own: false, ..Self::new(guard, Arc::clone(definer), Arc::clone(owner)) };
+            state.config_mut().set_extension(Arc::new(others));
+        }
         SCHEMA.clone_into(&mut state.config_mut().options_mut().catalog.default_schema);
         state
     }
 
-    /// What the role of a session may do; none where nobody is guarded against.
+    /// Whether a function that reads the lake may be called in a session.
+    ///
+    /// # Errors
+    /// 42501 when it may not, or when the lake cannot be read.
+    pub async fn check_function(state: &SessionState, name: &str) -> Result<()> {
+        match Self::of(state).filter(|rights| rights.own) {
+            Some(rights) => Ok(rights.guard.access().await?.check_function(name)?),
+            None => Ok(()),
+        }
+    }
+
+    /// What is between the role of a session and a table.
     ///
     /// # Errors
     /// When the lake cannot be read.
-    pub async fn access(state: &SessionState) -> Result<Option<Access>> {
+    pub async fn restriction(state: &SessionState, schema: &str, table: &str) -> Result<Restriction> {
         match Self::of(state) {
-            Some(rights) => Ok(Some(rights.guard.access().await?)),
-            None => Ok(None),
+            Some(rights) => Ok(rights.guard.access().await?.restriction(schema, table)),
+            None => Ok(Restriction::default()),
         }
     }
 }
