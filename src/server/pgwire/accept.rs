@@ -21,7 +21,7 @@ use crate::catalog::settings::{self, Settings};
 use crate::catalog::{Client, client::Activity};
 use crate::database::Database;
 use crate::error::{Error, Result, UserError, sqlstate};
-use crate::security::Guard;
+use crate::security::{Access, Guard};
 use crate::security::audit::Record;
 use crate::server::audit::Audit;
 
@@ -154,6 +154,8 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
         }
         return Ok(());
     }
+    let everything = Access::of(shared.gate.directory.known(), &login.user).everything();
+    parameters.settings.start("is_superuser", if everything { "on" } else { "off" });
     let client = Arc::new(Client {
         pid: place.pid,
         guard: Some(Arc::new(Guard::new(&shared.gate.directory, &parameters.user))),

@@ -172,7 +172,8 @@ impl Connection {
         self.session.portals.remove("");
         self.session.statements.remove("");
         let begun = Instant::now();
-        let statements = self.recorded(sql, begun, Self::parse(self, sql))?;
+        let parsed = self.parse(sql);
+        let statements = self.recorded(sql, begun, parsed)?;
         if statements.is_empty() {
             self.replies.empty()?;
         }

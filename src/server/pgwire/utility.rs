@@ -250,8 +250,12 @@ impl Words<'_> {
                 return Some(Utility::SetTransaction { modes: self.modes()?, session: true });
             }
             if self.accept("authorization") {
-                self.at = self.pieces.len();
-                return Some(Utility::Nothing("SET"));
+                if self.accept("default") {
+                    return Some(Utility::Nothing("SET"));
+                }
+                // Nobody becomes somebody else: the setting refuses another value.
+                let value = self.values()?;
+                return Some(Utility::Set { name: "session_authorization".to_owned(), value, local });
             }
         }
         if self.accept("transaction") {
