@@ -55,6 +55,9 @@ pub const AUDIT_GROUP: usize = 5_000;
 /// Records that wait to be written; beyond, statements are refused.
 pub const AUDIT_WAITING: usize = 50_000;
 
+/// The same in bytes.
+pub const AUDIT_WAITING_BYTES: usize = 64 << 20;
+
 /// Characters of a statement that are recorded.
 pub const AUDIT_STATEMENT: usize = 10_000;
 

@@ -6,17 +6,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Constraints, DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Operator, TableProviderFilterPushDown, TableType};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::lake_schema::engine_error;
-use super::restricted::{RestrictedExec, rows_seen};
+use super::restricted::{RestrictedExec, planned, rows_seen};
 use crate::error::{UserError, sqlstate};
 use crate::security::{Access, Guard, Object, Privilege, Restriction, Rights};
 
@@ -252,8 +252,16 @@ pub async fn check_condition(
     table: &str,
     condition: &str,
 ) -> crate::error::Result<()> {
-    let restriction = Restriction { condition: Some(condition.to_owned()), ..Restriction::default() };
-    check(state, Name { schema, name: table }, &restriction).await
+    let name = Name { schema, name: table };
+    let (_, plan) =
+        planned(state, &as_owner(state, name).await?, name, &format!("SELECT ({condition}) FROM {name}")).await?;
+    let kinds: Vec<&DataType> = plan.schema().fields().iter().map(|field| field.data_type()).collect();
+    if !matches!(kinds.as_slice(), [DataType::Boolean | DataType::Null]) {
+        let error = UserError::new(sqlstate::DATATYPE_MISMATCH, "argument of USING must be type boolean");
+        return Err(error.into());
+    }
+    let restriction = Restriction { condition: Some(format!("({condition})")), ..Restriction::default() };
+    check(state, name, &restriction).await
 }
 
 /// The same for the label of a masked column.
@@ -272,11 +280,16 @@ pub async fn check_mask(
     check(state, Name { schema, name: table }, &restriction).await
 }
 
-async fn check(state: &SessionState, name: Name<'_>, restriction: &Restriction) -> crate::error::Result<()> {
+/// A table without what is between it and a role.
+async fn as_owner(state: &SessionState, name: Name<'_>) -> crate::error::Result<Arc<dyn TableProvider>> {
     let missing = || UserError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{}\" does not exist", name.name));
     let rights = Rights::of(state).ok_or_else(|| UserError::new(sqlstate::INTERNAL, "the session has no roles"))?;
     let schema = rights.owner.catalog(crate::config::DATABASE).and_then(|catalog| catalog.schema(name.schema));
-    let table = schema.ok_or_else(missing)?.table(name.name).await?.ok_or_else(missing)?;
+    Ok(schema.ok_or_else(missing)?.table(name.name).await?.ok_or_else(missing)?)
+}
+
+async fn check(state: &SessionState, name: Name<'_>, restriction: &Restriction) -> crate::error::Result<()> {
+    let table = as_owner(state, name).await?;
     let (owner, rows) = rows_seen(state, &table, name, restriction).await?;
     owner.create_physical_plan(&rows).await?;
     Ok(())

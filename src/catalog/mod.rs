@@ -12,9 +12,7 @@ mod system;
 
 use std::sync::Arc;
 
-use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
-};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::execution::context::SessionContext;
 
 use self::guarded::Asking;
@@ -22,8 +20,8 @@ use self::lake_schema::LakeSchema;
 use crate::config::{DATABASE, SCHEMA};
 use crate::error::Result;
 use crate::security::Rights;
-use crate::{model, optimizer, table_functions};
 use crate::storage::Lake;
+use crate::{model, optimizer, table_functions};
 
 pub use crate::dialect::{PG_TYPE, pg_type_of};
 pub use builtin_sql::{ReportFile, View, report_files, views};

@@ -38,7 +38,6 @@ pub(super) async fn rows_seen(
     name: Name<'_>,
     restriction: &Restriction,
 ) -> Result<(SessionState, LogicalPlan)> {
-    let Some(rights) = Rights::of(state) else { return internal_err!("the session has no roles") };
     let schema = table.schema();
     let columns = schema.fields().iter().map(|field| {
         let quoted = format!("\"{}\"", field.name().replace('"', "\"\""));
@@ -53,12 +52,7 @@ pub(super) async fn rows_seen(
     if let Some(condition) = &restriction.condition {
         sql = format!("{sql} WHERE {condition}");
     }
-    let mut statement = asof_join::parse_one(&sql)?;
-    if let Statement::Statement(ast) = &mut statement {
-        dialect::rewrite(ast, &|name| state.aggregate_functions().contains_key(name))?;
-    }
-    let owner = Rights::with(state, &with_table(&rights.owner, name, table)?);
-    let plan = owner.statement_to_plan(statement).await?;
+    let (owner, plan) = planned(state, table, name, &sql).await?;
     let own = Arc::clone(plan.schema());
     let typed = own.columns().into_iter().zip(schema.fields()).map(|(column, field)| {
         let given = own.field_from_column(&column)?.data_type().clone();
@@ -70,6 +64,23 @@ pub(super) async fn rows_seen(
     });
     let typed = typed.collect::<Result<Vec<_>>>()?;
     Ok((owner, LogicalPlanBuilder::from(plan).project(typed)?.build()?))
+}
+
+/// A statement as the owner of a table asks it, and the session that can plan more of it.
+pub(super) async fn planned(
+    state: &SessionState,
+    table: &Arc<dyn TableProvider>,
+    name: Name<'_>,
+    sql: &str,
+) -> Result<(SessionState, LogicalPlan)> {
+    let Some(rights) = Rights::of(state) else { return internal_err!("the session has no roles") };
+    let mut statement = asof_join::parse_one(sql)?;
+    if let Statement::Statement(ast) = &mut statement {
+        dialect::rewrite(ast, &|name| state.aggregate_functions().contains_key(name))?;
+    }
+    let owner = Rights::with(state, &with_table(&rights.owner, name, table)?);
+    let plan = owner.statement_to_plan(statement).await?;
+    Ok((owner, plan))
 }
 
 /// The expression that stands for the values of a column.
@@ -229,5 +240,9 @@ fn typed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         false => cast(column, field.data_type()),
     });
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<std::result::Result<_, _>>()?, &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns.collect::<std::result::Result<_, _>>()?,
+        &options,
+    )?)
 }

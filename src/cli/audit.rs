@@ -43,7 +43,9 @@ impl Audit {
         let notes = database.lake().notes(&AUDIT, None, u64::MAX).await?.notes;
         let mut heads: Vec<Head> = notes.iter().filter_map(|note| Head::parse(note)).collect();
         for text in &expect {
-            heads.push(Head::parse(text).ok_or_else(|| UserError::invalid(format!("{text} is not the end of a chain")))?);
+            heads.push(
+                Head::parse(text).ok_or_else(|| UserError::invalid(format!("{text} is not the end of a chain")))?,
+            );
         }
         let mut verification = Verification::new(heads);
         let mut rows = database.stream(RECORDS).await?;
@@ -63,9 +65,8 @@ impl Audit {
 }
 
 fn check(verification: &mut Verification, batch: &RecordBatch) -> Result<()> {
-    let text = |at: usize| -> Result<StringArray> {
-        Ok(cast(batch.column(at), &DataType::Utf8)?.as_string::<i32>().clone())
-    };
+    let text =
+        |at: usize| -> Result<StringArray> { Ok(cast(batch.column(at), &DataType::Utf8)?.as_string::<i32>().clone()) };
     let number = |at: usize| -> Result<Int64Array> {
         Ok(cast(batch.column(at), &DataType::Int64)?.as_primitive::<Int64Type>().clone())
     };

@@ -113,8 +113,7 @@ impl Access {
         let all = self.has(Privilege::Unmask, &object);
         let masks = self.state.masks.iter().filter(|mask| mask.schema == schema && mask.table == table);
         let masks = masks.filter(|mask| !all && !seen.contains(&mask.column));
-        let masks: BTreeMap<String, String> =
-            masks.map(|mask| (mask.column.clone(), mask.label.clone())).collect();
+        let masks: BTreeMap<String, String> = masks.map(|mask| (mask.column.clone(), mask.label.clone())).collect();
         let secret = if masks.is_empty() { String::new() } else { self.state.secret.clone() };
         Restriction { condition: self.condition(schema, table), masks, secret }
     }

@@ -32,11 +32,7 @@ impl fmt::Debug for Rights {
 impl Rights {
     /// The rights of a session that asks with those of its role.
     #[must_use]
-    pub fn new(
-        guard: &Arc<Guard>,
-        definer: Arc<dyn CatalogProviderList>,
-        owner: Arc<dyn CatalogProviderList>,
-    ) -> Self {
+    pub fn new(guard: &Arc<Guard>, definer: Arc<dyn CatalogProviderList>, owner: Arc<dyn CatalogProviderList>) -> Self {
         Self { guard: Arc::clone(guard), definer, owner, own: true }
     }
 

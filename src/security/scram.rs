@@ -171,7 +171,9 @@ impl Exchange {
             _ => return Err(malformed("its kind of channel binding is not the one chosen").into()),
         }
         if !identity.is_empty() {
-            return Err(UserError::new(sqlstate::NOT_SUPPORTED, "SCRAM authorization identities are not supported").into());
+            return Err(
+                UserError::new(sqlstate::NOT_SUPPORTED, "SCRAM authorization identities are not supported").into()
+            );
         }
         // The name comes with the connection; what stands here is not looked at, as in PostgreSQL.
         let mut parts = bare.split(',');
@@ -312,7 +314,8 @@ mod tests {
     #[test]
     fn what_is_not_the_protocol_is_refused() {
         let verifier = Verifier::of_password("x").unwrap();
-        for message in ["", "n", "n,,", "n,,n=,r=", "n,,n=", "n,,r=a", "q,,n=,r=a", "p=tls-unique,,n=,r=a", "n,,n=,r=\u{7}"]
+        for message in
+            ["", "n", "n,,", "n,,n=,r=", "n,,n=", "n,,r=a", "q,,n=,r=a", "p=tls-unique,,n=,r=a", "n,,n=,r=\u{7}"]
         {
             let refused = Exchange::begin(verifier.clone(), false, None, message.as_bytes());
             assert_eq!(refused.unwrap_err().sqlstate(), "08P01", "{message}");

@@ -1,6 +1,7 @@
 //! Keeping what was done: records wait in memory for a moment, and go to `system.audit` in groups.
 //!
-//! When the lake cannot be written, they wait longer; when [`config::AUDIT_WAITING`] of them do, statements are refused
+//! When the lake cannot be written, they wait longer; when [`config::AUDIT_WAITING`] of them do, or as many as take
+//! [`config::AUDIT_WAITING_BYTES`], statements are refused
 //! until it can be written again: nothing is done that could not be recorded. What a server that dies has not written yet,
 //! [`config::AUDIT_INTERVAL`] of it, is lost.
 
@@ -34,11 +35,18 @@ struct Chain {
     hash: String,
     /// With the hash before each, and its own.
     waiting: VecDeque<(Record, String, String)>,
+    /// Bytes of those, about.
+    bytes: usize,
+}
+
+/// The room that a record takes, about.
+fn bytes_of(record: &Record) -> usize {
+    500 + record.statement.len() + record.role.len() + record.application.len()
 }
 
 impl Audit {
     pub(crate) fn new(lake: &Arc<Lake>) -> Arc<Self> {
-        let chain = Chain { sequence: 0, hash: BEGIN.to_owned(), waiting: VecDeque::new() };
+        let chain = Chain { sequence: 0, hash: BEGIN.to_owned(), waiting: VecDeque::new(), bytes: 0 };
         Arc::new(Self {
             node: Uuid::now_v7().to_string(),
             lake: Arc::clone(lake),
@@ -52,7 +60,8 @@ impl Audit {
     /// # Errors
     /// When too many records wait to be written.
     pub(crate) fn check_room(&self) -> Result<(), UserError> {
-        if self.chain.lock().waiting.len() < config::AUDIT_WAITING {
+        let chain = self.chain.lock();
+        if chain.waiting.len() < config::AUDIT_WAITING && chain.bytes < config::AUDIT_WAITING_BYTES {
             return Ok(());
         }
         let error = UserError::new(sqlstate::IO, "statements are refused until what was done before is recorded");
@@ -66,6 +75,7 @@ impl Audit {
         let record = Record { node: self.node.clone(), sequence: chain.sequence, ..record };
         let hash = record.hash(&chain.hash);
         let previous = std::mem::replace(&mut chain.hash, hash.clone());
+        chain.bytes += bytes_of(&record);
         chain.waiting.push_back((record, previous, hash));
         if chain.waiting.len() >= config::AUDIT_GROUP {
             self.full.notify_one();
@@ -104,7 +114,9 @@ impl Audit {
     }
 
     fn written(&self, count: usize) {
-        self.chain.lock().waiting.drain(..count);
+        let mut chain = self.chain.lock();
+        let bytes: usize = chain.waiting.drain(..count).map(|(record, ..)| bytes_of(&record)).sum();
+        chain.bytes = chain.bytes.saturating_sub(bytes);
     }
 
     async fn write(&self, group: &[(Record, String, String)]) -> Result<()> {

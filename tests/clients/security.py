@@ -138,7 +138,7 @@ try:
     contains("another root", psql("SELECT 1", PGSSLMODE="verify-full", PGSSLROOTCERT=work / "other-ca.crt"),
              "certificate verify failed")
     contains("a wrong password", psql("SELECT 1", PGPASSWORD="x"), 'password authentication failed for user "root"')
-    contains("an unknown user", psql("SELECT 1", PGUSER="x"), 'password authentication failed for user "x"')
+    contains("an unknown user", psql("SELECT 1", PGUSER="x", PGSSLMODE="require"), 'password authentication failed for user "x"')
 
     with connect("root", "correct horse", sslmode="verify-full") as root:
         check("psycopg is encrypted", root.info.parameter_status("server_encoding"), "UTF8")
@@ -188,7 +188,8 @@ try:
         connect("bob", "new").close()
         psql("ALTER USER bob PASSWORD 'b'")
     contains("\\du", psql("\\du"), "bob", "Superuser")
-    contains("\\dp", psql("\\dp changes"), "bob=r/ascribe", "cart")
+    contains("\\dp", psql("\\dp changes"), "bob=r/ascribe")
+    check("the policies", psql("SELECT policyname, roles, qual FROM pg_policies"), "cart|{bob}|service_name = 'cart'")
     check("the tables that bob may read", psql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
                                                PGUSER="bob", PGPASSWORD="b"), "changes")
 

@@ -176,7 +176,12 @@ async fn passwords_are_not_shown_to_anybody() {
     let guarded = Guarded::start().await;
     let admin = guarded.connect(ADMIN).await;
     simple(&admin, "CREATE ROLE a PASSWORD 'hunter2'").await;
-    for sql in ["CREATE ROLE b PASSWORD PASSWORD 'hunter2' 'x'", "CREATE ROLE a PASSWORD 'hunter2'", "ALTER ROLE a PASWORD 'hunter2'", "ALTER ROLE a PASSWORD 'hunter2"] {
+    for sql in [
+        "CREATE ROLE b PASSWORD PASSWORD 'hunter2' 'x'",
+        "CREATE ROLE a PASSWORD 'hunter2'",
+        "ALTER ROLE a PASWORD 'hunter2'",
+        "ALTER ROLE a PASSWORD 'hunter2",
+    ] {
         let error = admin.simple_query(sql).await.unwrap_err();
         assert!(!format!("{:?}", error.as_db_error().unwrap()).contains("hunter2"), "{error:?}");
     }

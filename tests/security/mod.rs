@@ -19,7 +19,6 @@ pub(crate) const PASSWORD: &str = "correct horse";
 /// A server of a lake with one administrator.
 pub(crate) struct Guarded {
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) database: Database,
     pub(crate) server: Server,
 }
 
@@ -41,8 +40,8 @@ impl Guarded {
         change(&database, Change::CreateRole(ADMIN.to_owned(), admin)).await.unwrap();
         let login = LoginLimits { first: std::time::Duration::from_millis(300), ..options.login.clone() };
         let options = Serve { listen: vec!["127.0.0.1:0".to_owned()], login, ..options };
-        let server = serve(database.clone(), options).await.unwrap();
-        Self { folder, database, server }
+        let server = serve(database, options).await.unwrap();
+        Self { folder, server }
     }
 
     pub(crate) async fn try_connect(&self, user: &str, password: &str) -> Result<Client, tokio_postgres::Error> {

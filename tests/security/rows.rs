@@ -1,5 +1,7 @@
 //! Row policies and masks.
 
+use futures::TryStreamExt;
+
 use super::{Guarded, refused};
 use crate::pgwire::{one, simple};
 
@@ -26,15 +28,22 @@ async fn rows_of_others_are_not_there() {
         ("SELECT count(*) FROM deploys", vec![vec!["2"]]),
         ("SELECT count(*) FROM changes a CROSS JOIN changes b", vec![vec!["4"]]),
         ("SELECT change_id FROM changes WHERE change_id > 'c1' ORDER BY 1 DESC LIMIT 1", vec![vec!["c2"]]),
-        ("SELECT (SELECT count(*) FROM changes WHERE change_id = x.change_id) FROM changes x", vec![vec!["1"], vec!["1"]]),
-        ("SELECT change_id FROM recent_changes('payment', '2026-03-01 11:00:00+00', interval '2 hours')", vec![]),
+        (
+            "SELECT (SELECT count(*) FROM changes WHERE change_id = x.change_id) FROM changes x",
+            vec![vec!["1"], vec!["1"]],
+        ),
+        (
+            "SELECT change_id FROM recent_changes('cart', '2026-03-01 11:00:00+00', interval '2 hours') ORDER BY 1",
+            vec![vec!["c1"], vec!["c2"]],
+        ),
     ] {
         assert_eq!(simple(&ada, sql).await, expected, "{sql}");
     }
-    let copied: Vec<bytes::Bytes> = {
-        use futures::TryStreamExt;
-        ada.copy_out("COPY changes (change_id) TO STDOUT").await.unwrap().try_collect().await.unwrap()
-    };
+    let hidden = "SELECT * FROM recent_changes('payment', '2026-03-01 11:00:00+00', interval '2 hours')";
+    let (state, message) = refused(&ada, hidden).await;
+    assert_eq!((state.as_str(), message.as_str()), ("22023", "recent_changes: no service named payment"));
+    let rows = ada.copy_out("COPY changes (change_id) TO STDOUT").await.unwrap();
+    let copied: Vec<bytes::Bytes> = rows.try_collect().await.unwrap();
     assert_eq!(copied.concat(), b"c1\nc2\n");
     let rows = ada.query("SELECT change_id FROM changes WHERE service_name = $1", &[&"payment"]).await.unwrap();
     assert!(rows.is_empty());
@@ -60,7 +69,8 @@ async fn nothing_is_learned_of_hidden_rows_by_failing_on_them() {
     ] {
         assert_eq!(one(&ada, sql).await, "2", "{sql}");
     }
-    for sql in ["EXPLAIN SELECT * FROM changes", "EXPLAIN ANALYZE SELECT * FROM changes WHERE service_name = 'payment'"] {
+    for sql in ["EXPLAIN SELECT * FROM changes", "EXPLAIN ANALYZE SELECT * FROM changes WHERE service_name = 'payment'"]
+    {
         let plan = simple(&ada, sql).await.concat().join("\n");
         assert!(plan.contains("RestrictedExec"), "{plan}");
         for told in ["parquet", "output_rows=3", "output_rows=1,", "sha256"] {
@@ -79,7 +89,10 @@ async fn masked_values_are_pseudonyms_everywhere() {
     let by_pseudonym = format!("SELECT change_id FROM changes WHERE actor = '{}'", seen[0][0]);
     assert_eq!(one(&ada, &by_pseudonym).await, "c1");
     assert_eq!(one(&ada, "SELECT count(*) FROM changes WHERE actor LIKE 'a%n'").await, "0");
-    assert_eq!(one(&ada, "SELECT count(DISTINCT a.actor) FROM changes a JOIN changes b ON a.actor = b.actor").await, "2");
+    assert_eq!(
+        one(&ada, "SELECT count(DISTINCT a.actor) FROM changes a JOIN changes b ON a.actor = b.actor").await,
+        "2"
+    );
     assert_eq!(simple(&admin, "SELECT DISTINCT actor FROM changes ORDER BY 1").await, [["ann"], ["bob"]]);
 
     for (label, expected) in [

@@ -7,8 +7,8 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::FunctionRegistry;
 
-use super::privileges::{About, has_role, may, role_name};
 use super::objects::{self, FUNCTIONS, OWNER, OWNER_NAME, SCHEMAS};
+use super::privileges::{About, has_role, may, role_name};
 use super::rows as catalog_rows;
 use crate::catalog::{Client, settings};
 use crate::dialect::function::{self, RowFunction};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::common::{Result, ScalarValue};
 
 use super::functions::{Arguments, boolean, function, int, relation_oid, text};
-use super::objects::{self, OWNER, OWNER_NAME, RELATIONS, oid};
+use super::objects::{self, OWNER, OWNER_NAME, oid};
 use super::rows::user_oid;
 use super::table::{Cell, Row};
 use crate::catalog::Client;
@@ -168,22 +168,20 @@ pub(super) fn acl(client: &Client, schema: &str, name: &str, column: Option<&str
     if items.is_empty() { Cell::Null } else { Cell::Texts(items) }
 }
 
-/// `pg_policy`.
+/// `pg_policies`.
 pub(super) fn policies(client: &Client) -> Vec<Row> {
     let Some(state) = state(client) else { return Vec::new() };
     let rows = state.policies.iter().map(|policy| -> Row {
-        let relation =
-            RELATIONS.iter().find(|known| known.schema == policy.schema && known.name == policy.table);
-        let everybody = policy.roles.is_empty();
-        let roles = policy.roles.iter().map(|role| user_oid(role).to_string());
+        let everybody = || vec!["public".to_owned()];
+        let roles = if policy.roles.is_empty() { everybody() } else { policy.roles.iter().cloned().collect() };
         vec![
-            ("oid", oid("policy", &policy.table, &policy.name).into()),
-            ("polname", policy.name.clone().into()),
-            ("polrelid", relation.map(|relation| relation.oid).into()),
-            ("polcmd", "r".into()),
-            ("polpermissive", (!policy.restrictive).into()),
-            ("polroles", Cell::Texts(if everybody { vec!["0".to_owned()] } else { roles.collect() })),
-            ("polqual", policy.condition.clone().into()),
+            ("schemaname", policy.schema.clone().into()),
+            ("tablename", policy.table.clone().into()),
+            ("policyname", policy.name.clone().into()),
+            ("permissive", if policy.restrictive { "RESTRICTIVE" } else { "PERMISSIVE" }.into()),
+            ("roles", Cell::Texts(roles)),
+            ("cmd", "SELECT".into()),
+            ("qual", policy.condition.clone().into()),
         ]
     });
     rows.collect()

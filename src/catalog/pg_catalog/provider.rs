@@ -87,6 +87,7 @@ fn is_view(name: &str) -> bool {
             | "pg_tables"
             | "pg_views"
             | "pg_matviews"
+            | "pg_policies"
             | "pg_indexes"
             | "pg_sequences"
             | "pg_locks"

@@ -79,7 +79,7 @@ pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row>
             users.map(privileges::user_row).collect()
         }
         "pg_auth_members" => privileges::members(client),
-        "pg_policy" => privileges::policies(client),
+        "pg_policies" => privileges::policies(client),
         "pg_am" => vec![vec![("oid", 2.into()), ("amname", "delta".into()), ("amhandler", "-".into())]],
         "pg_collation" => vec![
             vec![("oid", 100.into()), ("collname", "default".into()), ("collprovider", "d".into())],
@@ -339,7 +339,7 @@ pub(super) fn always_empty(table: &str) -> bool {
         "pg_views",
         "pg_authid",
         "pg_auth_members",
-        "pg_policy",
+        "pg_policies",
     ];
     !SOME.contains(&table)
 }

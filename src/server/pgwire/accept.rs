@@ -21,8 +21,8 @@ use crate::catalog::settings::{self, Settings};
 use crate::catalog::{Client, client::Activity};
 use crate::database::Database;
 use crate::error::{Error, Result, UserError, sqlstate};
-use crate::security::{Access, Guard};
 use crate::security::audit::Record;
+use crate::security::{Access, Guard};
 use crate::server::audit::Audit;
 
 /// What all connections of a server share.
@@ -248,7 +248,9 @@ fn start(replies: &mut Replies, version: (u16, u16), parameters: Vec<(String, St
         }
     }
     if user.is_empty() {
-        return Err(UserError::new(sqlstate::UNAUTHORIZED, "no PostgreSQL user name specified in startup packet").into());
+        return Err(
+            UserError::new(sqlstate::UNAUTHORIZED, "no PostgreSQL user name specified in startup packet").into()
+        );
     }
     settings.start("session_authorization", &user);
     settings.restore(std::collections::BTreeMap::new());

@@ -15,8 +15,8 @@ use crate::catalog::client::Activity;
 use crate::clock::Clock;
 use crate::config;
 use crate::error::{Error, Result, UserError};
-use crate::security::audit::Record;
 use crate::security;
+use crate::security::audit::Record;
 use crate::server::audit::Audit;
 
 /// Messages that are read ahead of the one that is answered.

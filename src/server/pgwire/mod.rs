@@ -23,7 +23,7 @@ mod utility;
 
 use crate::dialect::encode;
 pub(super) use accept::{Shared, handle};
-pub(super) use registry::Registry;
-pub use login::LoginLimits;
 pub(super) use login::Gate;
+pub use login::LoginLimits;
+pub(super) use registry::Registry;
 pub use tls::{Tls, TlsFiles};

@@ -221,8 +221,9 @@ impl Words<'_> {
             Change::Membership { roles, members: self.names()?, revoke }.into()
         };
         if self.accept("with") {
-            return Err(unsupported("WITH GRANT OPTION and WITH ADMIN OPTION are not supported")
-                .hint("only superusers grant"));
+            return Err(
+                unsupported("WITH GRANT OPTION and WITH ADMIN OPTION are not supported").hint("only superusers grant")
+            );
         }
         if revoke {
             let _ = self.accept("cascade") || self.accept("restrict");
@@ -409,10 +410,15 @@ fn policy(create: &datafusion::sql::sqlparser::ast::CreatePolicy) -> Parsed<Poli
         return Err(UserError::new(sqlstate::SYNTAX, "a policy needs USING (condition)"));
     };
     let (schema, table) = of_name(&create.table_name)?;
-    let roles: BTreeSet<String> = create.to.iter().flatten().map(|owner| match owner {
-        Owner::Ident(name) => folded(name),
-        Owner::CurrentRole | Owner::CurrentUser | Owner::SessionUser => "current_user".to_owned(),
-    }).collect();
+    let roles: BTreeSet<String> = create
+        .to
+        .iter()
+        .flatten()
+        .map(|owner| match owner {
+            Owner::Ident(name) => folded(name),
+            Owner::CurrentRole | Owner::CurrentUser | Owner::SessionUser => "current_user".to_owned(),
+        })
+        .collect();
     Ok(Policy {
         name: folded(&create.name),
         schema,
@@ -521,9 +527,8 @@ impl Connection {
                         .hint("privileges are for functions that read the lake; the others are everybody's")
                         .into());
                 }
-                let wrong = |(privilege, column): &&(Privilege, Option<String>)| {
-                    !of_function(privilege) || column.is_some()
-                };
+                let wrong =
+                    |(privilege, column): &&(Privilege, Option<String>)| !of_function(privilege) || column.is_some();
                 ("function", privileges.iter().find(wrong))
             }
             Object::Relation { schema, name } => {

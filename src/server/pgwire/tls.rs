@@ -67,7 +67,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 /// The hash of a certificate by the algorithm that it is signed with; SHA-256 where that is weaker.
 fn end_point(certificate: &CertificateDer<'_>) -> Arc<[u8]> {
     let parsed = CapturedX509Certificate::from_der(certificate.to_vec()).ok();
-    let algorithm = parsed.and_then(|parsed| parsed.signature_algorithm()).and_then(|algorithm| algorithm.digest_algorithm());
+    let algorithm =
+        parsed.and_then(|parsed| parsed.signature_algorithm()).and_then(|algorithm| algorithm.digest_algorithm());
     match algorithm {
         Some(DigestAlgorithm::Sha384) => Sha384::digest(certificate).as_slice().into(),
         Some(DigestAlgorithm::Sha512) => Sha512::digest(certificate).as_slice().into(),
@@ -110,7 +111,11 @@ impl Tls {
     }
 
     /// Shake hands. A client that begins with TLS at once has to say what it wants to speak.
-    pub(crate) async fn accept(&self, socket: Box<dyn Socket>, direct: bool) -> std::io::Result<(Box<dyn Socket>, Channel)> {
+    pub(crate) async fn accept(
+        &self,
+        socket: Box<dyn Socket>,
+        direct: bool,
+    ) -> std::io::Result<(Box<dyn Socket>, Channel)> {
         let stream = self.acceptor.accept(socket).await?;
         let (_, connection) = stream.get_ref();
         if direct && connection.alpn_protocol() != Some(ALPN) {
