@@ -1,7 +1,5 @@
 //! What was granted.
 
-use futures::TryStreamExt;
-
 use super::{Guarded, refused};
 use crate::pgwire::{code, one, simple};
 
@@ -71,12 +69,11 @@ async fn columns_are_granted_one_by_one() {
         "SELECT change_id FROM changes ORDER BY actor",
         "SELECT max(actor) FROM changes",
         "EXPLAIN SELECT actor FROM changes",
+        "COPY changes (actor) TO STDOUT",
         "SELECT a.change_id FROM changes a JOIN changes b ON a.actor = b.actor",
     ] {
         assert_eq!(refused(&ada, sql).await.0, "42501", "{sql}");
     }
-    let rows = ada.copy_out("COPY changes (actor) TO STDOUT").await.unwrap();
-    assert_eq!(code(&rows.try_collect::<Vec<_>>().await.unwrap_err()), "42501");
     let ask =
         "SELECT has_column_privilege('changes', 'kind', 'SELECT'), has_column_privilege('changes', 'actor', 'SELECT'),
         has_any_column_privilege('changes', 'SELECT'), has_table_privilege('changes', 'SELECT')";

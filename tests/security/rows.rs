@@ -42,7 +42,7 @@ async fn rows_of_others_are_not_there() {
     let hidden = "SELECT * FROM recent_changes('payment', '2026-03-01 11:00:00+00', interval '2 hours')";
     let (state, message) = refused(&ada, hidden).await;
     assert_eq!((state.as_str(), message.as_str()), ("22023", "recent_changes: no service named payment"));
-    let rows = ada.copy_out("COPY changes (change_id) TO STDOUT").await.unwrap();
+    let rows = ada.copy_out("COPY (SELECT change_id FROM changes ORDER BY 1) TO STDOUT").await.unwrap();
     let copied: Vec<bytes::Bytes> = rows.try_collect().await.unwrap();
     assert_eq!(copied.concat(), b"c1\nc2\n");
     let rows = ada.query("SELECT change_id FROM changes WHERE service_name = $1", &[&"payment"]).await.unwrap();

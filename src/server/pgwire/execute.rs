@@ -301,10 +301,20 @@ impl Connection {
             // Clients expect the signature in the message of the first row.
             running.lead(super::copy::SIGNATURE);
         }
+        // What is refused when it is read is refused before the client waits for rows.
+        let first = watched.run(running.next()).await??;
         let response = CopyOutResponse::new(format, columns, vec![i16::from(format); width]);
         self.replies.push(&PgWireBackendMessage::CopyOutResponse(response))?;
         self.replies.raw(head.unwrap_or_default()).await?;
-        let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
+        let rows = match first {
+            Some(item) => {
+                if let Item::Chunk(chunk) = item {
+                    running.keep(chunk);
+                }
+                self.send_rows(&mut running, usize::MAX, watched).await?.0
+            }
+            None => 0,
+        };
         if binary {
             self.replies.raw(super::copy::Options::tail(running.unled().unwrap_or_default())).await?;
         }
