@@ -171,7 +171,15 @@ impl ScalarUDFImpl for OwnerOf {
 #[derive(Debug, Default)]
 pub struct BindingPlanner {
     /// The index of the version that was read last.
-    known: Mutex<Option<(Option<u64>, Restriction, Arc<OwnershipIndex>)>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// An index, of which version of the table it is, and what the role saw of it.
+#[derive(Debug)]
+struct Known {
+    version: Option<u64>,
+    seen: Restriction,
+    index: Arc<OwnershipIndex>,
 }
 
 impl BindingPlanner {
@@ -181,16 +189,16 @@ impl BindingPlanner {
         let version = lake.version(&OWNERSHIP).await.map_err(engine_error)?;
         let seen = Rights::restriction(state, SCHEMA, OWNERSHIP.name).await.map_err(engine_error)?;
         let mut known = self.known.lock().await;
-        if let Some((at, as_seen, index)) = known.as_ref()
-            && *at == version
-            && *as_seen == seen
+        if let Some(known) = known.as_ref()
+            && known.version == version
+            && known.seen == seen
         {
-            return Ok(Arc::clone(index));
+            return Ok(Arc::clone(&known.index));
         }
         // The function reads with its own rights, whoever may call it.
         let definer = Rights::definer(state);
         let index = Arc::new(owners::load(&definer, &definer.task_ctx()).await.map_err(engine_error)?);
-        *known = Some((version, seen, Arc::clone(&index)));
+        *known = Some(Known { version, seen, index: Arc::clone(&index) });
         Ok(index)
     }
 }

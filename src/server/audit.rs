@@ -148,3 +148,30 @@ impl Audit {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn what_cannot_be_recorded_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::open(&folder.path().display().to_string(), &Config::default()).unwrap();
+        let audit = Audit::new(&lake);
+        let long = "x".repeat(config::AUDIT_WAITING_BYTES / 2);
+        audit.record(Record { statement: long.clone(), ..Record::default() });
+        audit.check_room().unwrap();
+        audit.record(Record { statement: long, ..Record::default() });
+        assert_eq!(audit.check_room().unwrap_err().code, "58030");
+        audit.written(1);
+        audit.check_room().unwrap();
+        audit.written(1);
+        for _ in 0..config::AUDIT_WAITING {
+            audit.check_room().unwrap();
+            audit.record(Record::default());
+        }
+        assert_eq!(audit.check_room().unwrap_err().code, "58030");
+        assert_eq!(audit.group().unwrap().len(), config::AUDIT_GROUP);
+    }
+}

@@ -1,7 +1,12 @@
 //! What is recorded of statements.
 
+use std::process::Command;
+
 use ascribe::Database;
-use datafusion::arrow::array::AsArray;
+use ascribe::model::system::AUDIT;
+use ascribe::storage::{Commit, Replace};
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 
 use super::{ADMIN, Guarded, refused};
@@ -52,4 +57,56 @@ async fn every_statement_is_recorded_with_its_end() {
     let count = database.sql("SELECT count(DISTINCT node), max(sequence) - count(*) FROM system.audit").await.unwrap();
     let number = |at: usize| count[0].column(at).as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(0);
     assert_eq!((number(0), number(1)), (1, 0));
+}
+
+/// Put other rows in the place of all records, as somebody may who can write the lake's files.
+async fn rewrite(database: &Database, sql: &str) {
+    let mut writer = database.lake().writer(&AUDIT).await.unwrap();
+    let schema = AUDIT.schema();
+    for batch in database.sql(sql).await.unwrap() {
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| cast(batch.column_by_name(field.name()).unwrap(), field.data_type()).unwrap());
+        writer.write(RecordBatch::try_new(schema.clone(), columns.collect()).unwrap()).await.unwrap();
+    }
+    writer.commit(Commit { replace: vec![Replace::All], ..Commit::default() }).await.unwrap();
+}
+
+/// Whether the record is whole, and what is said of it.
+fn verify(folder: &tempfile::TempDir, expect: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ascribe"));
+    command.args(["audit", "verify", "--lake"]).arg(folder.path());
+    for head in expect {
+        command.args(["--expect", head]);
+    }
+    let done = command.output().unwrap();
+    (done.status.success(), String::from_utf8(done.stdout).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tampering_is_found() {
+    let (Guarded { folder, server, .. }, admin, ada) = Guarded::with_rows().await;
+    simple(&admin, "SELECT 'evidence'").await;
+    drop((admin, ada));
+    server.shutdown().await;
+    let database = Database::open(&folder.path().display().to_string()).await.unwrap();
+    let (whole, said) = verify(&folder, &[]);
+    assert!(whole && said.ends_with("7 records in 1 chains, 0 wrong\n"), "{said}");
+    let head = said.lines().next().unwrap().to_owned();
+    assert!(verify(&folder, &[&head]).0);
+
+    let changed =
+        "SELECT * REPLACE (CASE WHEN sequence = 7 THEN 'SELECT 1' ELSE statement END AS statement) FROM system.audit";
+    rewrite(&database, changed).await;
+    let (whole, said) = verify(&folder, &[]);
+    assert!(!whole && said.contains("record 7: it was changed"), "{said}");
+    rewrite(&database, "SELECT * FROM system.audit WHERE sequence <> 3").await;
+    let (whole, said) = verify(&folder, &[]);
+    assert!(!whole && said.contains("record 4: 1 records before it are missing"), "{said}");
+    rewrite(&database, "SELECT * FROM system.audit WHERE sequence < 3").await;
+    let (whole, said) = verify(&folder, &[]);
+    assert!(!whole && said.contains("record 7: it and maybe others at the end are missing"), "{said}");
+    rewrite(&database, "SELECT * FROM system.audit WHERE sequence < 0").await;
+    assert!(!verify(&folder, &[&head]).0);
 }

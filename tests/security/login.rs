@@ -62,7 +62,6 @@ async fn challenge(guarded: &Guarded, user: &str) -> String {
     answer.extend_from_slice(b"SCRAM-SHA-256\0");
     answer.extend_from_slice(&u32::try_from(first.len()).unwrap().to_be_bytes());
     answer.extend_from_slice(first);
-    drop(message);
     socket.write_all(&answer).await.unwrap();
     let mut reply = vec![0; 4096];
     let read = socket.read(&mut reply).await.unwrap();

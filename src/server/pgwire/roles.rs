@@ -32,6 +32,9 @@ enum Every {
     Function,
 }
 
+/// Objects by name, and those of whole schemas.
+type Named = (Vec<Object>, Vec<(Every, String)>);
+
 type Parsed<T> = std::result::Result<T, UserError>;
 
 impl From<Change> for Request {
@@ -281,7 +284,7 @@ impl Words<'_> {
         if self.symbol(")") { Ok(names) } else { Err(self.near()) }
     }
 
-    fn objects(&mut self) -> Parsed<(Vec<Object>, Vec<(Every, String)>)> {
+    fn objects(&mut self) -> Parsed<Named> {
         if self.accept("all") {
             let every = match self.want_name()?.as_str() {
                 "tables" => Every::Relation,
@@ -327,10 +330,7 @@ impl Words<'_> {
 
     fn label(&mut self) -> Parsed<Change> {
         if self.accept("for") {
-            let provider = match self.next() {
-                Some(Piece::Word(name) | Piece::Text(name)) => name,
-                _ => return Err(self.near()),
-            };
+            let Some(Piece::Word(provider) | Piece::Text(provider)) = self.next() else { return Err(self.near()) };
             if provider != crate::config::DATABASE {
                 let message = format!("security label provider \"{provider}\" is not loaded");
                 return Err(UserError::invalid(message).hint("SECURITY LABEL FOR ascribe ON COLUMN …"));
