@@ -19,6 +19,48 @@ pub const SCHEMA: &str = "public";
 /// Where the server listens when nobody says otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:5433";
 
+/// Rounds of hashing that a guess at a password costs (RFC 7677 asks for as many at least).
+pub const SCRAM_ITERATIONS: u32 = 4096;
+
+/// How old what is known of roles and grants may be: so long after it a change by another node holds.
+pub const ROLES_FRESH: Duration = Duration::from_secs(2);
+
+/// How long a client may take to say who it is and to prove it, each.
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Failed logins from an address, and of a user, before the next one has to wait.
+pub const LOGIN_FREE_FAILURES: u32 = 5;
+
+/// The first wait; doubled with each further failure.
+pub const LOGIN_FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// The longest wait.
+pub const LOGIN_LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// How long a failure is remembered.
+pub const LOGIN_MEMORY: Duration = Duration::from_secs(900);
+
+/// Addresses and users of failed logins that are remembered; beyond, the oldest are forgotten.
+pub const LOGIN_REMEMBERED: usize = 10_000;
+
+/// Logins that wait at a time; beyond, they are refused at once.
+pub const LOGIN_WAITING: usize = 100;
+
+/// How long records of statements wait for others before they are written.
+pub const AUDIT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Records that are written in one commit.
+pub const AUDIT_GROUP: usize = 5_000;
+
+/// Records that wait to be written; beyond, statements are refused.
+pub const AUDIT_WAITING: usize = 50_000;
+
+/// The same in bytes.
+pub const AUDIT_WAITING_BYTES: usize = 64 << 20;
+
+/// Characters of a statement that are recorded.
+pub const AUDIT_STATEMENT: usize = 10_000;
+
 /// Rows that a Parquet row group holds at most.
 pub const ROW_GROUP_ROWS: usize = 131_072;
 

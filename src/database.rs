@@ -11,6 +11,7 @@ use futures::TryStreamExt;
 use crate::catalog::Client;
 use crate::config::Config;
 use crate::error::Result;
+use crate::security::Directory;
 use crate::session;
 use crate::storage::Lake;
 
@@ -18,6 +19,7 @@ use crate::storage::Lake;
 #[derive(Clone)]
 pub struct Database {
     lake: Arc<Lake>,
+    roles: Arc<Directory>,
     runtime: Arc<RuntimeEnv>,
     config: Config,
     session: SessionContext,
@@ -54,7 +56,8 @@ impl Database {
     pub fn over(lake: Arc<Lake>, config: Config) -> Result<Self> {
         let runtime = session::runtime(&config)?;
         let session = session::new(&lake, &runtime, &config)?;
-        Ok(Self { lake, runtime, config, session })
+        let roles = Directory::new(lake.store(), Arc::clone(lake.clock()));
+        Ok(Self { lake, roles, runtime, config, session })
     }
 
     /// The answer to a statement, whole. It means what it means over the wire: whole numbers divide to whole numbers, a
@@ -88,6 +91,12 @@ impl Database {
     /// As [`Database::new_session`].
     pub fn new_session_for(&self, client: &Arc<Client>) -> Result<SessionContext> {
         session::new_for(&self.lake, &self.runtime, &self.config, client)
+    }
+
+    /// Roles, what was granted to them, row policies and masks.
+    #[must_use]
+    pub fn roles(&self) -> &Arc<Directory> {
+        &self.roles
     }
 
     /// The lake.

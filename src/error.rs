@@ -25,6 +25,14 @@ pub mod sqlstate {
     pub const UNDEFINED_COLUMN: &str = "42703";
     /// `undefined_object`: a setting or type that nobody knows.
     pub const UNDEFINED_OBJECT: &str = "42704";
+    /// `duplicate_object`.
+    pub const DUPLICATE_OBJECT: &str = "42710";
+    /// `insufficient_privilege`.
+    pub const PERMISSION: &str = "42501";
+    /// `invalid_authorization_specification`.
+    pub const UNAUTHORIZED: &str = "28000";
+    /// `invalid_password`.
+    pub const WRONG_PASSWORD: &str = "28P01";
     /// `syntax_error`.
     pub const SYNTAX: &str = "42601";
     /// `numeric_value_out_of_range`.

@@ -26,6 +26,8 @@ pub mod operators;
 
 pub mod storage;
 
+pub mod security;
+
 pub mod dialect;
 
 pub mod table_functions;

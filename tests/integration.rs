@@ -18,6 +18,7 @@ mod pgwire;
 mod pgwire_catalog;
 mod pgwire_semantics;
 mod reports;
+mod security;
 mod simulation;
 mod slt;
 mod tidy;

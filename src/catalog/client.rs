@@ -7,6 +7,7 @@ use datafusion::catalog::TableProvider;
 use parking_lot::RwLock;
 
 use super::settings::Settings;
+use crate::security::Guard;
 
 /// What `pg_stat_activity` shows of one connection.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +38,8 @@ pub struct Client {
     pub pid: i32,
     /// User name; empty in an embedding program.
     pub user: String,
+    /// What it may do; none where nobody is guarded against.
+    pub guard: Option<Arc<Guard>>,
     /// Settings.
     pub settings: Settings,
     /// All connections of the server.

@@ -12,11 +12,13 @@ use datafusion::execution::SessionState;
 
 use super::Client;
 use super::builtin_sql::View;
+use super::guarded::{self, Asking, Name};
 use super::lake_table::LakeTable;
 use super::system::SystemTable;
 use crate::error::Error;
-use crate::model::Table;
+use crate::model::{self, Table};
 use crate::operators::asof_join;
+use crate::security::Rights;
 use crate::storage::Lake;
 
 // The engine hands out its state behind this kind of lock.
@@ -24,10 +26,12 @@ type StateRef = Weak<parking_lot::RwLock<SessionState>>;
 
 /// A schema of stored tables, built-in views, computed tables, and what the session itself registers.
 pub(super) struct LakeSchema {
+    name: &'static str,
     lake: Arc<Lake>,
     tables: Vec<&'static Table>,
     views: Vec<View>,
     computed: Vec<&'static dyn SystemTable>,
+    asking: Asking,
     own: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
     client: Arc<Client>,
     state: StateRef,
@@ -40,16 +44,30 @@ impl fmt::Debug for LakeSchema {
 }
 
 impl LakeSchema {
-    pub(super) fn new(
-        lake: &Arc<Lake>,
-        tables: Vec<&'static Table>,
-        views: Vec<View>,
-        computed: Vec<&'static dyn SystemTable>,
-        client: &Arc<Client>,
-        state: StateRef,
-    ) -> Self {
-        let client = Arc::clone(client);
-        Self { lake: Arc::clone(lake), tables, views, computed, own: RwLock::default(), client, state }
+    /// Schema `public`, looked up with somebody's rights.
+    pub(super) fn public(lake: &Arc<Lake>, client: &Arc<Client>, asking: Asking, state: StateRef) -> Self {
+        Self {
+            name: "public",
+            lake: Arc::clone(lake),
+            tables: model::tables(),
+            views: super::views(),
+            computed: Vec::new(),
+            asking,
+            own: RwLock::default(),
+            client: Arc::clone(client),
+            state,
+        }
+    }
+
+    /// Schema `system`.
+    pub(super) fn system(lake: &Arc<Lake>, client: &Arc<Client>, asking: Asking, state: StateRef) -> Self {
+        Self {
+            name: "system",
+            tables: model::system_tables(),
+            views: Vec::new(),
+            computed: super::system::all(),
+            ..Self::public(lake, client, asking, state)
+        }
     }
 
     fn own(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
@@ -58,35 +76,12 @@ impl LakeSchema {
 
     async fn view(&self, view: &View) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(state) = self.state.upgrade().map(|state| state.read().clone()) else { return Ok(None) };
-        let plan = asof_join::plan(&state, view.sql).await?;
+        let plan = asof_join::plan(&Rights::definer(&state), view.sql).await?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned())))))
     }
-}
 
-/// An error of the lake in the engine's clothes.
-fn engine_error(error: Error) -> DataFusionError {
-    match error {
-        Error::Engine(inner) => inner,
-        other => DataFusionError::External(Box::new(other)),
-    }
-}
-
-#[async_trait]
-impl SchemaProvider for LakeSchema {
-    fn table_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.tables.iter().map(|table| table.name.to_owned()).collect();
-        names.extend(self.views.iter().map(|view| view.name.to_owned()));
-        names.extend(self.computed.iter().map(|table| table.name().to_owned()));
-        if let Ok(own) = self.own.read() {
-            names.extend(own.keys().cloned());
-        }
-        names
-    }
-
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(own) = self.own(name) {
-            return Ok(Some(own));
-        }
+    /// What is behind a name, whoever asks.
+    async fn found(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         if let Some(table) = self.tables.iter().find(|table| table.name == name) {
             if let Some(pinned) = self.client.pinned(table.name) {
                 return Ok(Some(pinned));
@@ -105,11 +100,54 @@ impl SchemaProvider for LakeSchema {
         Ok(None)
     }
 
-    fn register_table(&self, name: String, table: Arc<dyn TableProvider>) -> Result<Option<Arc<dyn TableProvider>>> {
-        let built_in = self.tables.iter().any(|known| known.name == name)
+    fn is_built_in(&self, name: &str) -> bool {
+        self.tables.iter().any(|known| known.name == name)
             || self.views.iter().any(|view| view.name == name)
-            || self.computed.iter().any(|known| known.name() == name);
-        if built_in || self.own(&name).is_some() {
+            || self.computed.iter().any(|known| known.name() == name)
+    }
+}
+
+/// An error of the lake in the engine's clothes.
+pub(super) fn engine_error(error: Error) -> DataFusionError {
+    match error {
+        Error::Engine(inner) => inner,
+        other => DataFusionError::External(Box::new(other)),
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for LakeSchema {
+    fn table_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.tables.iter().map(|table| table.name.to_owned()).collect();
+        names.extend(self.views.iter().map(|view| view.name.to_owned()));
+        names.extend(self.computed.iter().map(|table| table.name().to_owned()));
+        if let Some(guard) = &self.client.guard {
+            names = guarded::visible(guard, self.asking, self.name, names);
+        }
+        if let Ok(own) = self.own.read() {
+            names.extend(own.keys().cloned());
+        }
+        names
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(own) = self.own(name) {
+            return Ok(Some(own));
+        }
+        let Some(guard) = self.client.guard.as_ref().filter(|_| self.is_built_in(name)) else {
+            return self.found(name).await;
+        };
+        let full = Name { schema: self.name, name };
+        let access = guarded::admitted(guard, self.asking, full).await?;
+        let found = self.found(name).await?;
+        Ok(match (found, access) {
+            (Some(found), Some(access)) => Some(guarded::guarded(found, guard, &access, self.asking, full)),
+            (found, _) => found,
+        })
+    }
+
+    fn register_table(&self, name: String, table: Arc<dyn TableProvider>) -> Result<Option<Arc<dyn TableProvider>>> {
+        if self.is_built_in(&name) || self.own(&name).is_some() {
             return exec_err!("relation \"{name}\" already exists");
         }
         match self.own.write() {
@@ -126,6 +164,6 @@ impl SchemaProvider for LakeSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.table_names().iter().any(|known| known == name)
+        self.is_built_in(name) || self.own(name).is_some()
     }
 }

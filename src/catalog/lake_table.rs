@@ -16,7 +16,8 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
 
-use crate::error::Error;
+use crate::error::{Error, UserError, sqlstate};
+use crate::model::system::AUDIT;
 use crate::model::{self, Partition, Table};
 use crate::storage::{Commit, Lake};
 
@@ -68,6 +69,9 @@ impl TableProvider for LakeTable {
         input: Arc<dyn ExecutionPlan>,
         operation: InsertOp,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if self.table.name == AUDIT.name {
+            return Err(UserError::new(sqlstate::PERMISSION, "system.audit is written by the server alone").into());
+        }
         if operation != InsertOp::Append {
             return not_impl_err!("INSERT OVERWRITE: rows of a lake are only added");
         }

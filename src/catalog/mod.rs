@@ -2,37 +2,78 @@
 
 mod builtin_sql;
 pub mod client;
+mod guarded;
 mod lake_schema;
 mod lake_table;
 pub mod pg_catalog;
+mod restricted;
 pub mod settings;
 mod system;
 
 use std::sync::Arc;
 
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::execution::context::SessionContext;
 
+use self::guarded::Asking;
+use self::lake_schema::LakeSchema;
+use crate::config::{DATABASE, SCHEMA};
 use crate::error::Result;
-use crate::model;
+use crate::security::Rights;
 use crate::storage::Lake;
+use crate::{model, optimizer, table_functions};
 
 pub use crate::dialect::{PG_TYPE, pg_type_of};
 pub use builtin_sql::{ReportFile, View, report_files, views};
 pub use client::Client;
+pub use guarded::{check_condition, check_mask};
+
+/// The tables and views that every session has in a schema, each with whether it is a view.
+#[must_use]
+pub fn relations(schema: &str) -> Vec<(&'static str, bool)> {
+    let tables = |tables: Vec<&'static model::Table>| tables.into_iter().map(|table| (table.name, false));
+    match schema {
+        SCHEMA => tables(model::tables()).chain(views().into_iter().map(|view| (view.name, true))).collect(),
+        "system" => {
+            let computed = system::all().into_iter().map(|table| (table.name(), false));
+            tables(model::system_tables()).chain(computed).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The functions that read the lake, for which a privilege is needed.
+#[must_use]
+pub fn functions() -> Vec<&'static str> {
+    let tables = table_functions::all().into_iter().map(|function| function.signature().name);
+    tables.chain([optimizer::OWNER_OF]).collect()
+}
 
 /// Make the lake's tables, the built-in views and the system tables known to a session.
 ///
 /// # Errors
 /// When a schema cannot be registered, which is a defect of ours.
 pub fn register(context: &SessionContext, lake: &Arc<Lake>, client: &Arc<Client>) -> Result<()> {
-    let catalog = MemoryCatalogProvider::new();
     let state = context.state_weak_ref();
-    let public = lake_schema::LakeSchema::new(lake, model::tables(), views(), Vec::new(), client, state.clone());
-    catalog.register_schema("public", Arc::new(public))?;
-    let system = lake_schema::LakeSchema::new(lake, model::system_tables(), Vec::new(), system::all(), client, state);
-    catalog.register_schema("system", Arc::new(system))?;
+    let schemas = |asking: Asking| -> Result<MemoryCatalogProvider> {
+        let catalog = MemoryCatalogProvider::new();
+        let public = LakeSchema::public(lake, client, asking, state.clone());
+        catalog.register_schema("public", Arc::new(public))?;
+        let system = LakeSchema::system(lake, client, asking, state.clone());
+        catalog.register_schema("system", Arc::new(system))?;
+        Ok(catalog)
+    };
+    if let Some(guard) = &client.guard {
+        let list = |asking: Asking| -> Result<Arc<dyn CatalogProviderList>> {
+            let list = MemoryCatalogProviderList::new();
+            list.register_catalog(DATABASE.to_owned(), Arc::new(schemas(asking)?));
+            Ok(Arc::new(list))
+        };
+        let rights = Rights::new(guard, list(Asking::Definer)?, list(Asking::Owner)?);
+        context.state_ref().write().config_mut().set_extension(Arc::new(rights));
+    }
+    let catalog = schemas(Asking::Role)?;
     pg_catalog::register(context, &catalog, client, context.state_weak_ref())?;
-    context.register_catalog("ascribe", Arc::new(catalog));
+    context.register_catalog(DATABASE, Arc::new(catalog));
     Ok(())
 }

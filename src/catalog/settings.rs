@@ -87,7 +87,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("lock_timeout", "0", Kind::Millis, false, "Longest wait for a lock; nothing here locks."),
     setting("max_identifier_length", "63", Kind::Fixed, false, "Letters in a name."),
     setting("max_index_keys", "32", Kind::Fixed, false, "Columns in an index."),
-    setting("row_security", "on", Kind::Bool, false, "Whether row policies apply."),
+    setting("row_security", "on", Kind::Bool, false, "Row policies always apply."),
     setting("scram_iterations", "4096", Kind::Fixed, true, "Rounds of SCRAM."),
     setting("search_path", "\"$user\", public", Kind::Text, true, "Schemas that unqualified names are looked for in."),
     setting("server_encoding", "UTF8", Kind::Fixed, true, "The server's character set."),

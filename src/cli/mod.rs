@@ -1,12 +1,14 @@
 //! The commands, one file each.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod audit;
 mod completion;
 mod demo;
 mod format;
 mod import;
 mod prompt;
 mod report;
+mod role;
 mod serve;
 mod simulate;
 mod sql;
@@ -53,6 +55,10 @@ enum Command {
     Simulate(simulate::Simulate),
     /// List the reports, or run one
     Report(report::Report),
+    /// Check the record of what was done
+    Audit(audit::Audit),
+    /// Make, change and list the roles that may connect
+    Role(role::Role),
 }
 
 /// Run the command that the arguments name.
@@ -70,6 +76,8 @@ pub fn main() -> ExitCode {
             Command::Demo(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Report(command) => command.run().await,
+            Command::Audit(command) => command.run().await,
+            Command::Role(command) => command.run().await,
         }
     });
     match done {

@@ -1,5 +1,6 @@
 //! `ascribe serve`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ascribe::Database;
@@ -7,6 +8,7 @@ use ascribe::config::{DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP};
 use ascribe::error::Result;
 use ascribe::reports::{self, Scheduler};
 use ascribe::server::http::{self, Receive};
+use ascribe::server::pgwire::{Tls, TlsFiles};
 use ascribe::server::{self, Serve as Settings};
 use tokio::sync::watch;
 
@@ -25,6 +27,46 @@ pub(super) struct Serve {
     /// Where to receive OTLP over gRPC; `off` for nowhere
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_OTLP_GRPC)]
     otlp_grpc: String,
+    #[command(flatten)]
+    security: Security,
+}
+
+/// How clients prove who they are, and how that is kept from others.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Security {
+    /// The server's certificate in PEM, followed by those that lead to its root
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The roots of clients' certificates, which they may show instead of a password: the common name is the role
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
+    /// Refuse connections that are not encrypted
+    #[arg(long, requires = "tls_cert")]
+    tls_required: bool,
+    /// Listen beyond this machine although the lake has no roles: whoever connects may read and write everything
+    #[arg(long)]
+    trust_everyone_who_can_connect: bool,
+}
+
+impl Security {
+    pub(super) fn settings(self, listen: &str) -> Result<Settings> {
+        let tls = match (self.tls_cert, self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(Tls::load(&TlsFiles { certificate, key, client_roots: self.tls_client_ca })?)
+            }
+            _ => None,
+        };
+        Ok(Settings {
+            listen: vec![listen.to_owned()],
+            tls,
+            tls_required: self.tls_required,
+            allow_unauthenticated_remote: self.trust_everyone_who_can_connect,
+            ..Settings::default()
+        })
+    }
 }
 
 impl Serve {
@@ -32,13 +74,13 @@ impl Serve {
         let database = Database::open(&self.lake.url()).await?;
         let address = |given: String| (given != "off").then_some(given);
         let (http, grpc) = (address(self.otlp_http), address(self.otlp_grpc));
-        serve(database, &self.listen, Receive { http, grpc, ..Receive::default() }).await
+        let settings = self.security.settings(&self.listen)?;
+        serve(database, settings, Receive { http, grpc, ..Receive::default() }).await
     }
 }
 
 /// Serve until told to stop, then land what was received and let running queries end.
-pub(super) async fn serve(database: Database, listen: &str, receive: Receive) -> Ended {
-    let settings = Settings { listen: vec![listen.to_owned()], ..Settings::default() };
+pub(super) async fn serve(database: Database, settings: Settings, receive: Receive) -> Ended {
     let server = server::serve(database.clone(), settings).await?;
     let receiving = http::receive(&database, receive).await?;
     let (stop, stopped) = watch::channel(false);

@@ -149,7 +149,7 @@ pub fn tables() -> Vec<&'static Table> {
 /// The tables of schema `system` that are stored in the lake.
 #[must_use]
 pub fn system_tables() -> Vec<&'static Table> {
-    vec![&system::INGESTS, &system::REPORT_RUNS]
+    vec![&system::INGESTS, &system::REPORT_RUNS, &system::AUDIT]
 }
 
 /// The canonical table of that name, in either schema.

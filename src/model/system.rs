@@ -63,3 +63,37 @@ canonical_table! {
     /// The parameters of the run as JSON.
     parameters: Text,
 }
+
+canonical_table! {
+    /// Every statement of every connection, and every login. Rows are only added; each has the hash of the one before it,
+    /// and `ascribe audit verify` finds what was changed, removed or moved.
+    "audit", AUDIT, AuditRow, AuditBuilder;
+    partition Partition::Day("at"), |row| row.at.map(day_of);
+    key ["node", "sequence"];
+    cluster ["node", "sequence"];
+    bloom [];
+    /// The run of a server that the chain of records belongs to.
+    node: Text,
+    /// Number in the chain, from one.
+    sequence: Int,
+    /// When the statement began.
+    at: Time,
+    /// The role, or who the client said it was.
+    role: Text,
+    /// Address of the client.
+    address: Text,
+    /// application_name of the connection.
+    application: Text,
+    /// The statement, without passwords; CONNECT for a login.
+    statement: Text,
+    /// Rows that were sent or written; null if it failed or has none.
+    rows: Int,
+    /// 00000, or the SQLSTATE of the error.
+    sqlstate: Text,
+    /// How long it took, microseconds.
+    duration_micros: Int,
+    /// The hash of the record before it in the chain; empty for the first.
+    previous_hash: Text,
+    /// SHA-256 of the record and the hash before it, lowercase hex.
+    hash: Text,
+}

@@ -25,14 +25,17 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use tokio::sync::Mutex;
 
 use crate::attribution::owners::{OwnerSet, OwnershipIndex};
+use crate::config::SCHEMA;
 use crate::error::{Error, UserError, sqlstate};
 use crate::model::ownership::OWNERSHIP;
 use crate::operators::asof_join::PlanAsofJoins;
+use crate::security::{Restriction, Rights};
 use crate::storage::Lake;
 use crate::table_functions::owners;
 
 /// SQL name of the function.
-const NAME: &str = "owner_of";
+/// The name of the function.
+pub const NAME: &str = "owner_of";
 
 /// The function as statements name it.
 #[must_use]
@@ -168,7 +171,15 @@ impl ScalarUDFImpl for OwnerOf {
 #[derive(Debug, Default)]
 pub struct BindingPlanner {
     /// The index of the version that was read last.
-    known: Mutex<Option<(Option<u64>, Arc<OwnershipIndex>)>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// An index, of which version of the table it is, and what the role saw of it.
+#[derive(Debug)]
+struct Known {
+    version: Option<u64>,
+    seen: Restriction,
+    index: Arc<OwnershipIndex>,
 }
 
 impl BindingPlanner {
@@ -176,14 +187,18 @@ impl BindingPlanner {
         let lake = state.config().get_extension::<Lake>();
         let lake = lake.ok_or_else(|| UserError::new(sqlstate::INTERNAL, "the session has no lake"))?;
         let version = lake.version(&OWNERSHIP).await.map_err(engine_error)?;
+        let seen = Rights::restriction(state, SCHEMA, OWNERSHIP.name).await.map_err(engine_error)?;
         let mut known = self.known.lock().await;
-        if let Some((at, index)) = known.as_ref()
-            && *at == version
+        if let Some(known) = known.as_ref()
+            && known.version == version
+            && known.seen == seen
         {
-            return Ok(Arc::clone(index));
+            return Ok(Arc::clone(&known.index));
         }
-        let index = Arc::new(owners::load(state, &state.task_ctx()).await.map_err(engine_error)?);
-        *known = Some((version, Arc::clone(&index)));
+        // The function reads with its own rights, whoever may call it.
+        let definer = Rights::definer(state);
+        let index = Arc::new(owners::load(&definer, &definer.task_ctx()).await.map_err(engine_error)?);
+        *known = Some(Known { version, seen, index: Arc::clone(&index) });
         Ok(index)
     }
 }
@@ -206,6 +221,7 @@ impl QueryPlanner for BindingPlanner {
         let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
             return internal_err!("owner_of runs in a session of its own kind only");
         };
+        Rights::check_function(state, NAME).await.map_err(engine_error)?;
         let bound = Arc::new(ScalarUDF::from(OwnerOf::new(Some(self.index(state).await?))));
         let plan = plan.clone().transform_down_with_subqueries(|node| {
             node.map_expressions(|expression| expression.transform_up(|part| Ok(bind(part, &bound))))

@@ -1,5 +1,6 @@
 //! Serving a database to clients over the network.
 
+mod audit;
 pub mod http;
 pub mod pgwire;
 
@@ -11,7 +12,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use self::pgwire::{Authenticate, Registry, Shared, Trust};
+use self::audit::Audit;
+use self::pgwire::{Gate, LoginLimits, Registry, Shared, Tls};
 use crate::config;
 use crate::database::Database;
 use crate::error::{Result, UserError, sqlstate};
@@ -23,10 +25,16 @@ pub struct Serve {
     pub listen: Vec<String>,
     /// Connections at a time.
     pub max_connections: usize,
-    /// How clients prove who they are.
-    pub authentication: Box<dyn Authenticate>,
-    /// Listen beyond this machine although clients prove nothing.
+    /// Listen beyond this machine although the lake has no roles, so that clients prove nothing.
     pub allow_unauthenticated_remote: bool,
+    /// TLS, where clients may ask for it.
+    pub tls: Option<Tls>,
+    /// Whether they have to.
+    pub tls_required: bool,
+    /// When failed logins have to wait.
+    pub login: LoginLimits,
+    /// Whether every statement is recorded in `system.audit`.
+    pub audit: bool,
     /// How long connections may take to end when the server does.
     pub grace: Duration,
 }
@@ -36,8 +44,11 @@ impl Default for Serve {
         Self {
             listen: vec![config::DEFAULT_LISTEN.to_owned()],
             max_connections: 1000,
-            authentication: Box::new(Trust),
             allow_unauthenticated_remote: false,
+            tls: None,
+            tls_required: false,
+            login: LoginLimits::default(),
+            audit: true,
             grace: Duration::from_secs(5),
         }
     }
@@ -50,6 +61,9 @@ pub struct Server {
     stop: watch::Sender<bool>,
     accepting: Vec<JoinHandle<()>>,
     registry: Arc<Registry>,
+    recording: Option<JoinHandle<()>>,
+    end_audit: watch::Sender<bool>,
+    grace: Duration,
     #[expect(dead_code, reason = "its threads end when it is dropped")]
     cpu: Computing,
 }
@@ -71,19 +85,32 @@ impl Drop for Computing {
 /// # Errors
 /// When an address cannot be listened at, or is reachable from beyond this machine and clients prove nothing.
 pub async fn serve(database: Database, options: Serve) -> Result<Server> {
+    if options.tls_required && options.tls.is_none() {
+        return Err(UserError::invalid("TLS is required, but the server has no certificate").into());
+    }
+    let directory = database.roles();
+    let has_roles = !directory.current().await?.roles.is_empty();
+    let mut trust = true;
     let mut listeners = Vec::new();
     for address in &options.listen {
         let listener = TcpListener::bind(address.as_str())
             .await
             .map_err(|error| UserError::new(sqlstate::IO, format!("cannot listen at {address}: {error}")))?;
         let local = listener.local_addr()?;
-        if !local.ip().is_loopback() && !options.authentication.protects() && !options.allow_unauthenticated_remote {
-            return Err(UserError::new(
-                "28000",
-                format!("refusing to listen at {local}: clients would not have to prove who they are"),
-            )
-            .hint("listen at 127.0.0.1, or say explicitly that anybody who reaches this address may read everything")
-            .into());
+        if !local.ip().is_loopback() && !options.allow_unauthenticated_remote {
+            if !has_roles {
+                return Err(UserError::new(
+                    sqlstate::UNAUTHORIZED,
+                    format!("refusing to listen at {local}: clients would not have to prove who they are"),
+                )
+                .detail("the lake has no roles")
+                .hint(
+                    "make the first one: ascribe role create NAME --superuser --password-stdin; or listen at 127.0.0.1; \
+                     or say --trust-everyone-who-can-connect",
+                )
+                .into());
+            }
+            trust = false;
         }
         listeners.push((listener, local));
     }
@@ -93,15 +120,21 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
         .thread_name("ascribe-compute")
         .enable_all()
         .build()?;
-    let registry = Registry::new(options.max_connections, options.authentication);
-    let shared = Shared { database, registry: Arc::clone(&registry), cpu: runtime.handle().clone() };
+    let registry = Registry::new(options.max_connections);
+    let directory = Arc::clone(database.roles());
+    let gate = Arc::new(Gate::new(directory, trust, options.tls, options.tls_required, options.login));
     let (stop, stopped) = watch::channel(false);
+    let (end_audit, audit_ends) = watch::channel(false);
+    let audit = options.audit.then(|| Audit::new(database.lake()));
+    let recording = audit.clone().map(|audit| tokio::spawn(audit.run(audit_ends)));
+    let shared = Shared { database, registry: Arc::clone(&registry), gate, audit, cpu: runtime.handle().clone() };
     let addresses = listeners.iter().map(|(_, local)| *local).collect();
     let accepting = listeners
         .into_iter()
         .map(|(listener, _)| tokio::spawn(accept(listener, shared.clone(), stopped.clone(), options.grace)))
         .collect();
-    Ok(Server { addresses, stop, accepting, registry, cpu: Computing(Some(runtime)) })
+    let cpu = Computing(Some(runtime));
+    Ok(Server { addresses, stop, accepting, registry, recording, end_audit, grace: options.grace, cpu })
 }
 
 impl Server {
@@ -125,6 +158,11 @@ impl Server {
         for task in self.accepting.drain(..) {
             let _ = task.await.is_ok();
         }
+        // Only now, when nothing is done any more that is to be recorded.
+        let _ = self.end_audit.send(true).is_ok();
+        if let Some(recording) = self.recording.take() {
+            let _ = tokio::time::timeout(self.grace, recording).await.is_ok();
+        }
         // Dropping the rest ends the threads that compute.
     }
 }
@@ -134,6 +172,9 @@ impl Drop for Server {
         self.registry.close();
         for task in &self.accepting {
             task.abort();
+        }
+        if let Some(recording) = &self.recording {
+            recording.abort();
         }
     }
 }
@@ -147,7 +188,7 @@ async fn accept(listener: TcpListener, shared: Shared, mut stopped: watch::Recei
                 Ok((socket, address)) => {
                     // Without it small answers wait for an acknowledgement; a socket that cannot do it works all the same.
                     let _ = socket.set_nodelay(true).is_ok();
-                    connections.spawn(pgwire::handle(shared.clone(), Box::new(socket), Some(address.ip().to_string())));
+                    connections.spawn(pgwire::handle(shared.clone(), socket, Some(address.ip().to_string())));
                 }
                 // Out of file descriptors, most likely: those who are served already will give some back.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

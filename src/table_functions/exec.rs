@@ -18,6 +18,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{Call, TableFunction};
 use crate::error::Error;
+use crate::security::Rights;
 
 /// A call with constant arguments, as the query engine sees it.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ impl TableProvider for CallTable {
         let Some(state) = state.as_any().downcast_ref::<SessionState>() else {
             return internal_err!("a table function runs in a session of its own kind only");
         };
+        Rights::check_function(state, self.function.signature().name).await.map_err(engine_error)?;
         let schema = match projection {
             Some(columns) => Arc::new(self.schema().project(columns)?),
             None => self.schema(),
@@ -59,7 +61,8 @@ impl TableProvider for CallTable {
         Ok(Arc::new(CallExec {
             function: self.function,
             arguments: self.arguments.clone(),
-            state: state.clone(),
+            // What it asks itself, it asks with its own rights.
+            state: Rights::definer(state),
             projection: projection.cloned(),
             properties: Arc::new(properties),
         }))

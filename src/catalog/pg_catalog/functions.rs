@@ -8,12 +8,13 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::FunctionRegistry;
 
 use super::objects::{self, FUNCTIONS, OWNER, OWNER_NAME, SCHEMAS};
+use super::privileges::{About, has_role, may, role_name};
 use super::rows as catalog_rows;
 use crate::catalog::{Client, settings};
 use crate::dialect::function::{self, RowFunction};
 use crate::error::{UserError, sqlstate};
 
-type Arguments<'a> = &'a [ScalarValue];
+pub(super) type Arguments<'a> = &'a [ScalarValue];
 type Body = fn(&Client, Arguments<'_>) -> Result<ScalarValue>;
 
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +67,7 @@ impl Returns {
     }
 }
 
-fn int(arguments: Arguments<'_>, at: usize) -> Option<i64> {
+pub(super) fn int(arguments: Arguments<'_>, at: usize) -> Option<i64> {
     match arguments.get(at)? {
         ScalarValue::Utf8(Some(text)) => text.trim().parse().ok(),
         other => match other.cast_to(&DataType::Int64).ok()? {
@@ -76,7 +77,7 @@ fn int(arguments: Arguments<'_>, at: usize) -> Option<i64> {
     }
 }
 
-fn text(arguments: Arguments<'_>, at: usize) -> Option<String> {
+pub(super) fn text(arguments: Arguments<'_>, at: usize) -> Option<String> {
     match arguments.get(at)?.cast_to(&DataType::Utf8).ok()? {
         ScalarValue::Utf8(text) => text,
         _ => None,
@@ -99,7 +100,7 @@ fn string(value: impl Into<Option<String>>) -> Result<ScalarValue> {
     Ok(ScalarValue::Utf8(value.into()))
 }
 
-fn boolean(value: bool) -> Result<ScalarValue> {
+pub(super) fn boolean(value: bool) -> Result<ScalarValue> {
     Ok(ScalarValue::Boolean(Some(value)))
 }
 
@@ -118,7 +119,7 @@ fn undefined(name: &str) -> UserError {
 }
 
 /// A name or a number that stands for a relation.
-fn relation_oid(name: &str) -> Option<i64> {
+pub(super) fn relation_oid(name: &str) -> Option<i64> {
     name.trim().parse().ok().or_else(|| objects::relation_by_name(name).map(|relation| relation.oid))
 }
 
@@ -131,7 +132,7 @@ fn relation_name(oid: i64) -> String {
     }
 }
 
-fn function(oid: Option<i64>) -> Option<&'static objects::Function> {
+pub(super) fn function(oid: Option<i64>) -> Option<&'static objects::Function> {
     let oid = oid?;
     FUNCTIONS.iter().find(|function| function.oid == oid)
 }
@@ -269,19 +270,8 @@ fn user_by_id(client: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> 
     string(int(arguments, 0).map(|oid| match oid {
         OWNER => OWNER_NAME.to_owned(),
         other if other == catalog_rows::user_oid(client.user()) => client.user().to_owned(),
-        other => format!("unknown (OID={other})"),
+        other => role_name(client, other).unwrap_or_else(|| format!("unknown (OID={other})")),
     }))
-}
-
-/// Whether privileges are of a kind that everybody has: reading.
-fn may(arguments: Arguments<'_>) -> Result<ScalarValue> {
-    let privilege =
-        arguments.last().and_then(|_| text(arguments, arguments.len() - 1)).unwrap_or_default().to_uppercase();
-    boolean(
-        ["SELECT", "USAGE", "CONNECT", "EXECUTE", "TEMP", "TEMPORARY", "MEMBER", "INSERT"]
-            .iter()
-            .any(|known| privilege.contains(known)),
-    )
 }
 
 const fn nothing(_: &Client, _: Arguments<'_>) -> Result<ScalarValue> {
@@ -374,14 +364,14 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("array_to_string", Returns::Text, array_to_string),
     ("quote_ident", Returns::Text, |_, a| string(text(a, 0).map(|name| quote(&name)))),
     ("quote_literal", Returns::Text, |_, a| string(text(a, 0).map(|text| format!("'{}'", text.replace('\'', "''"))))),
-    ("has_table_privilege", Returns::Bool, |_, a| may(a)),
-    ("has_any_column_privilege", Returns::Bool, |_, a| may(a)),
-    ("has_column_privilege", Returns::Bool, |_, a| may(a)),
-    ("has_schema_privilege", Returns::Bool, |_, a| may(a)),
-    ("has_database_privilege", Returns::Bool, |_, a| may(a)),
-    ("has_function_privilege", Returns::Bool, |_, a| may(a)),
+    ("has_table_privilege", Returns::Bool, |client, a| may(client, a, About::Table)),
+    ("has_any_column_privilege", Returns::Bool, |client, a| may(client, a, About::AnyColumn)),
+    ("has_column_privilege", Returns::Bool, |client, a| may(client, a, About::Column)),
+    ("has_schema_privilege", Returns::Bool, |client, a| may(client, a, About::Other)),
+    ("has_database_privilege", Returns::Bool, |client, a| may(client, a, About::Other)),
+    ("has_function_privilege", Returns::Bool, |client, a| may(client, a, About::Function)),
     ("has_tablespace_privilege", Returns::Bool, |_, _| boolean(false)),
-    ("pg_has_role", Returns::Bool, |_, _| boolean(true)),
+    ("pg_has_role", Returns::Bool, has_role),
     ("to_regclass", Returns::Text, |_, a| string(text(a, 0).and_then(|name| relation_oid(&name)).map(relation_name))),
     ("to_regtype", Returns::Text, |_, a| {
         string(text(a, 0).and_then(|name| objects::type_by_name(&name)).map(|oid| objects::format_type(oid, -1)))

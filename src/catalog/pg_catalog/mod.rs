@@ -3,6 +3,7 @@
 mod compatible;
 mod functions;
 mod objects;
+mod privileges;
 mod provider;
 mod rows;
 mod table;

@@ -12,6 +12,7 @@ use super::objects::{RELATIONS, oid};
 use super::rows::{Seen, columns_of, relkind, rows};
 use super::tables;
 use crate::catalog::Client;
+use crate::security::Rights;
 
 type StateRef = Weak<parking_lot::RwLock<SessionState>>;
 
@@ -35,6 +36,8 @@ impl PgCatalog {
     /// Every relation that the session sees.
     async fn relations(&self) -> Vec<Seen> {
         let state = self.state.upgrade().map(|state| state.read().clone());
+        // What a view is made of is told to those too who may not read it, as in PostgreSQL.
+        let definer = state.as_ref().map(Rights::definer);
         let mut seen = Vec::new();
         for relation in RELATIONS.iter() {
             let columns = match &relation.columns {
@@ -45,7 +48,7 @@ impl PgCatalog {
                         .collect();
                     columns_of(&Arc::new(datafusion::arrow::datatypes::Schema::new(fields)))
                 }
-                None => match (tables::find(relation.name), relation.view, &state) {
+                None => match (tables::find(relation.name), relation.view, &definer) {
                     (Some(table), None, _) => columns_of(&table.schema()),
                     (_, Some(sql), Some(state)) => match state.create_logical_plan(sql).await {
                         Ok(plan) => columns_of(plan.schema().inner()),
@@ -84,6 +87,7 @@ fn is_view(name: &str) -> bool {
             | "pg_tables"
             | "pg_views"
             | "pg_matviews"
+            | "pg_policies"
             | "pg_indexes"
             | "pg_sequences"
             | "pg_locks"

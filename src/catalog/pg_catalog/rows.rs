@@ -8,9 +8,11 @@ use datafusion::logical_expr::TableType;
 use super::objects::{
     DATABASE, FUNCTIONS, OWNER, OWNER_NAME, PUBLIC, RELATIONS, SCHEMAS, SYSTEM, TYPES, oid, type_modifier, type_oid,
 };
+use super::privileges;
 use super::table::{Cell, Row};
 use crate::catalog::Client;
 use crate::catalog::settings::SETTINGS;
+use crate::security::Access;
 
 /// A relation with its columns, whoever made it.
 #[derive(Debug, Clone)]
@@ -56,8 +58,8 @@ pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row>
         "pg_namespace" => {
             SCHEMAS.iter().map(|(name, oid, _)| vec![("oid", (*oid).into()), ("nspname", (*name).into())]).collect()
         }
-        "pg_class" => relations.iter().map(class).collect(),
-        "pg_attribute" => relations.iter().flat_map(attributes).collect(),
+        "pg_class" => relations.iter().map(|relation| class(client, relation)).collect(),
+        "pg_attribute" => relations.iter().flat_map(|relation| attributes(client, relation)).collect(),
         "pg_type" => types(),
         "pg_proc" => functions(),
         "pg_description" => descriptions(relations),
@@ -71,23 +73,13 @@ pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row>
             vec![("oid", 1663.into()), ("spcname", "pg_default".into())],
             vec![("oid", 1664.into()), ("spcname", "pg_global".into())],
         ],
-        "pg_roles" | "pg_authid" => roles(client)
-            .into_iter()
-            .map(|(oid, name, superuser)| {
-                vec![
-                    ("oid", oid.into()),
-                    ("rolname", name.into()),
-                    ("rolsuper", superuser.into()),
-                    ("rolpassword", "********".into()),
-                ]
-            })
-            .collect(),
-        "pg_user" => roles(client)
-            .into_iter()
-            .map(|(oid, name, superuser)| {
-                vec![("usesysid", oid.into()), ("usename", name.into()), ("usesuper", superuser.into())]
-            })
-            .collect(),
+        "pg_roles" | "pg_authid" => privileges::roles(client).into_iter().map(privileges::role_row).collect(),
+        "pg_user" => {
+            let users = privileges::roles(client).into_iter().filter(|(_, _, role)| role.login);
+            users.map(privileges::user_row).collect()
+        }
+        "pg_auth_members" => privileges::members(client),
+        "pg_policies" => privileges::policies(client),
         "pg_am" => vec![vec![("oid", 2.into()), ("amname", "delta".into()), ("amhandler", "-".into())]],
         "pg_collation" => vec![
             vec![("oid", 100.into()), ("collname", "default".into()), ("collprovider", "d".into())],
@@ -124,7 +116,7 @@ pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row>
     }
 }
 
-fn class(relation: &Seen) -> Row {
+fn class(client: &Client, relation: &Seen) -> Row {
     let count = i64::try_from(relation.columns.len()).unwrap_or(0);
     let table = relation.kind == "r";
     vec![
@@ -137,10 +129,11 @@ fn class(relation: &Seen) -> Row {
         ("relhasrules", (relation.kind == "v").into()),
         ("relpersistence", if relation.temporary { "t" } else { "p" }.into()),
         ("relreplident", if table { "d" } else { "n" }.into()),
+        ("relacl", privileges::acl(client, &relation.schema, &relation.name, None)),
     ]
 }
 
-fn attributes(relation: &Seen) -> Vec<Row> {
+fn attributes(client: &Client, relation: &Seen) -> Vec<Row> {
     let row = |(at, column): (usize, &SeenColumn)| -> Row {
         let known = TYPES.iter().find(|known| known.oid == column.type_oid);
         let length = known.map_or(-1, |known| known.length);
@@ -153,6 +146,7 @@ fn attributes(relation: &Seen) -> Vec<Row> {
             ("atttypmod", column.modifier.into()),
             ("attndims", Cell::Int(i64::from(known.is_none()))),
             ("attbyval", (1..=8).contains(&length).into()),
+            ("attacl", privileges::acl(client, &relation.schema, &relation.name, Some(&column.name))),
             ("attstorage", if length > 0 { "p" } else { "x" }.into()),
             ("attcollation", Cell::Int(if matches!(column.type_oid, 25 | 1009) { 100 } else { 0 })),
         ]
@@ -255,14 +249,6 @@ fn descriptions(relations: &[Seen]) -> Vec<Row> {
     rows
 }
 
-fn roles(client: &Client) -> Vec<(i64, String, bool)> {
-    let mut roles = vec![(OWNER, OWNER_NAME.to_owned(), true)];
-    if client.user() != OWNER_NAME {
-        roles.push((user_oid(client.user()), client.user().to_owned(), false));
-    }
-    roles
-}
-
 /// The OID of a user.
 pub(super) fn user_oid(name: &str) -> i64 {
     if name == OWNER_NAME { OWNER } else { oid("role", "", name) }
@@ -294,6 +280,16 @@ fn settings(client: &Client) -> Vec<Row> {
 
 fn activity(client: &Client) -> Vec<Row> {
     let connections = client.connections.read();
+    let known = client.guard.as_ref().map(|guard| guard.known());
+    // What others ask is theirs, as in PostgreSQL.
+    let shown = |activity: &crate::catalog::client::Activity| {
+        let own = activity.user == client.user();
+        if own || known.as_ref().is_none_or(Access::everything) {
+            activity.query.clone()
+        } else {
+            "<insufficient privilege>".to_owned()
+        }
+    };
     let row = |(pid, activity): (&i32, &crate::catalog::client::Activity)| -> Row {
         vec![
             ("pid", i64::from(*pid).into()),
@@ -305,7 +301,7 @@ fn activity(client: &Client) -> Vec<Row> {
             ("query_start", activity.query_at.into()),
             ("state_change", activity.query_at.into()),
             ("state", activity.state.into()),
-            ("query", activity.query.clone().into()),
+            ("query", shown(activity).into()),
         ]
     };
     connections.iter().map(row).collect()
@@ -323,7 +319,7 @@ pub(super) fn visible(schema: &str) -> bool {
 
 /// Whether a table never has rows.
 pub(super) fn always_empty(table: &str) -> bool {
-    const SOME: [&str; 18] = [
+    const SOME: [&str; 20] = [
         "pg_namespace",
         "pg_class",
         "pg_attribute",
@@ -342,6 +338,8 @@ pub(super) fn always_empty(table: &str) -> bool {
         "pg_tables",
         "pg_views",
         "pg_authid",
+        "pg_auth_members",
+        "pg_policies",
     ];
     !SOME.contains(&table)
 }

@@ -275,6 +275,14 @@ static TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "pg_policies",
+        columns: &[
+            ("schemaname", Name, Null), ("tablename", Name, Null), ("policyname", Name, Null),
+            ("permissive", Text, Null), ("roles", Texts, Null), ("cmd", Text, Null), ("qual", Text, Null),
+            ("with_check", Text, Null),
+        ],
+    },
+    Table {
         name: "pg_publication",
         columns: &[
             ("oid", Oid, Null), ("pubname", Name, Null), ("pubowner", Oid, Null), ("puballtables", Bool, Null),

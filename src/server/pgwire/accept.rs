@@ -1,53 +1,46 @@
 //! The beginning of a connection: what it is for, who it is, what it starts with.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, SecretKey};
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 use super::connection::{Connection, Socket};
 use super::frame::{self, Opening, Violation};
+use super::login::{Gate, Login};
 use super::registry::Registry;
 use super::reply::Replies;
 use super::session::Session;
 use super::stop::Reason;
+use super::tls::Channel;
 use crate::catalog::settings::{self, Settings};
 use crate::catalog::{Client, client::Activity};
 use crate::database::Database;
-use crate::error::{Error, Result, UserError};
-
-/// A client that has not said who it is after this time is not waited for.
-const STARTUP_TIME: Duration = Duration::from_secs(15);
-
-/// Who a client says it is.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// User name.
-    pub user: String,
-    /// Address of the client.
-    pub address: Option<String>,
-    /// Whether the connection is encrypted.
-    pub encrypted: bool,
-}
+use crate::error::{Error, Result, UserError, sqlstate};
+use crate::security::audit::Record;
+use crate::security::{Access, Guard};
+use crate::server::audit::Audit;
 
 /// What all connections of a server share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) database: Database,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) audit: Option<Arc<Audit>>,
     pub(crate) cpu: Handle,
 }
 
 /// Talk with one client to the end.
-pub(crate) async fn handle(shared: Shared, socket: Box<dyn Socket>, address: Option<String>) {
-    match tokio::time::timeout(STARTUP_TIME, open(socket)).await {
-        Ok(Ok(Some((socket, major, minor, parameters)))) => {
+pub(crate) async fn handle(shared: Shared, socket: TcpStream, address: Option<String>) {
+    match tokio::time::timeout(shared.gate.limits.timeout, open(socket, &shared.gate)).await {
+        Ok(Ok(Some(opened))) => {
             // What goes wrong from here on, the client was told, or is not there to be.
-            let _ = converse(shared, socket, address, (major, minor), parameters).await.is_ok();
+            let _ = converse(shared, opened, address).await.is_ok();
         }
         Ok(Ok(None)) | Err(_) => {}
         Ok(Err(Refused::Cancel { pid, secret })) => shared.registry.cancel(pid, &secret),
@@ -60,13 +53,39 @@ enum Refused {
     Silently,
 }
 
-type Opened = (Box<dyn Socket>, u16, u16, Vec<(String, String)>);
+/// A connection whose client has said what it wants.
+struct Opened {
+    socket: Box<dyn Socket>,
+    channel: Option<Channel>,
+    version: (u16, u16),
+    parameters: Vec<(String, String)>,
+}
 
 /// Negotiate encryption, then read who the client is.
-async fn open(mut socket: Box<dyn Socket>) -> std::result::Result<Option<Opened>, Refused> {
+async fn open(stream: TcpStream, gate: &Gate) -> std::result::Result<Option<Opened>, Refused> {
+    let mut first = [0];
+    let mut channel = None;
+    let begins_with_tls = match &gate.tls {
+        // The first byte of a handshake (RFC 8446, section 5.1), which no other packet begins with.
+        Some(tls) if stream.peek(&mut first).await.is_ok() && first == [0x16] => Some(tls),
+        _ => None,
+    };
+    let mut socket: Box<dyn Socket> = Box::new(stream);
+    if let Some(tls) = begins_with_tls {
+        let (secured, known) = tls.accept(socket, true).await.map_err(|_| Refused::Silently)?;
+        (socket, channel) = (secured, Some(known));
+    }
     // A client may ask for each kind of encryption once.
     for _ in 0..3 {
         match frame::read_opening(&mut socket).await {
+            Ok(Opening::Ssl) if channel.is_none() && gate.tls.is_some() => {
+                let Some(tls) = &gate.tls else { continue };
+                if socket.write_all(b"S").await.is_err() || socket.flush().await.is_err() {
+                    return Err(Refused::Silently);
+                }
+                let (secured, known) = tls.accept(socket, false).await.map_err(|_| Refused::Silently)?;
+                (socket, channel) = (secured, Some(known));
+            }
             Ok(Opening::Ssl | Opening::GssEnc) => {
                 let refused = socket.write_all(b"N").await;
                 if refused.is_err() || socket.flush().await.is_err() {
@@ -74,7 +93,9 @@ async fn open(mut socket: Box<dyn Socket>) -> std::result::Result<Option<Opened>
                 }
             }
             Ok(Opening::Cancel { pid, secret }) => return Err(Refused::Cancel { pid, secret }),
-            Ok(Opening::Startup { major, minor, parameters }) => return Ok(Some((socket, major, minor, parameters))),
+            Ok(Opening::Startup { major, minor, parameters }) => {
+                return Ok(Some(Opened { socket, channel, version: (major, minor), parameters }));
+            }
             Err(Violation::Gone) => return Err(Refused::Silently),
             Err(Violation::Malformed(what)) => {
                 let (_, write) = tokio::io::split(socket);
@@ -91,14 +112,9 @@ async fn fatal(replies: &mut Replies, error: &UserError) {
     let _ = replies.error("FATAL", error, None).is_ok() && replies.flush().await.is_ok();
 }
 
-async fn converse(
-    shared: Shared,
-    socket: Box<dyn Socket>,
-    address: Option<String>,
-    version: (u16, u16),
-    parameters: Vec<(String, String)>,
-) -> std::io::Result<()> {
-    let (read, write) = tokio::io::split(socket);
+async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> std::io::Result<()> {
+    let Opened { socket, channel, version, parameters } = opened;
+    let (mut read, write) = tokio::io::split(socket);
     let mut replies = Replies::new(Box::new(write));
     let parameters = match start(&mut replies, version, parameters) {
         Ok(parameters) => parameters,
@@ -114,13 +130,35 @@ async fn converse(
             return Ok(());
         }
     };
-    let login = Login { user: parameters.user.clone(), address, encrypted: false };
-    if let Err(error) = shared.registry.authentication.authenticate(&login).await {
-        fatal(&mut replies, &error).await;
+    let login = Login { user: parameters.user.clone(), address };
+    let admitted = shared.gate.admit(&login, channel.as_ref(), &mut read, &mut replies).await;
+    let admitted = admitted.and_then(|()| room(&shared, &login.user).map_err(Some));
+    if let Some(audit) = &shared.audit {
+        audit.record(Record {
+            at: shared.database.lake().clock().now_micros(),
+            role: login.user.clone(),
+            address: login.address.clone(),
+            application: parameters.settings.get("application_name").unwrap_or_default(),
+            statement: "CONNECT".to_owned(),
+            sqlstate: match &admitted {
+                Ok(()) => "00000",
+                Err(refused) => refused.as_ref().map_or("08006", |error| error.code),
+            }
+            .to_owned(),
+            ..Record::default()
+        });
+    }
+    if let Err(refused) = admitted {
+        if let Some(error) = refused {
+            fatal(&mut replies, &error).await;
+        }
         return Ok(());
     }
+    let everything = Access::of(shared.gate.directory.known(), &login.user).everything();
+    parameters.settings.start("is_superuser", if everything { "on" } else { "off" });
     let client = Arc::new(Client {
         pid: place.pid,
+        guard: Some(Arc::new(Guard::new(&shared.gate.directory, &parameters.user))),
         user: parameters.user,
         settings: parameters.settings,
         connections: Arc::clone(&shared.registry.connections),
@@ -149,13 +187,25 @@ async fn converse(
     let key = BackendKeyData::new(place.pid, SecretKey::I32(place.secret));
     let session = Session::new(context, client, shared.cpu);
     session.apply_settings();
-    let mut connection = Connection::new(session, replies, Arc::clone(&place.stops), clock);
+    let mut connection = Connection::new(session, replies, Arc::clone(&place.stops), clock, shared.audit);
     connection.report_all().map_err(std::io::Error::other)?;
     connection.replies.push(&PgWireBackendMessage::BackendKeyData(key))?;
     if shared.registry.closing() {
         place.stops.stop(Reason::Terminated);
     }
     connection.serve(read).await
+}
+
+/// Whether a role may have one more connection.
+fn room(shared: &Shared, user: &str) -> std::result::Result<(), UserError> {
+    let Some(most) = shared.gate.directory.known().roles.get(user).and_then(|role| role.connections) else {
+        return Ok(());
+    };
+    let own = shared.registry.connections.read().values().filter(|activity| activity.user == user).count();
+    if own >= usize::try_from(most).unwrap_or(usize::MAX) {
+        return Err(UserError::new("53300", format!("too many connections for role \"{user}\"")));
+    }
+    Ok(())
 }
 
 struct Start {
@@ -198,7 +248,9 @@ fn start(replies: &mut Replies, version: (u16, u16), parameters: Vec<(String, St
         }
     }
     if user.is_empty() {
-        return Err(UserError::new("28000", "no PostgreSQL user name specified in startup packet").into());
+        return Err(
+            UserError::new(sqlstate::UNAUTHORIZED, "no PostgreSQL user name specified in startup packet").into()
+        );
     }
     settings.start("session_authorization", &user);
     settings.restore(std::collections::BTreeMap::new());

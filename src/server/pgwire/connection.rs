@@ -1,6 +1,7 @@
 //! One connection: what the client sends, in order, each answered before the next is looked at.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pgwire::messages::response::TransactionStatus;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,7 +13,11 @@ use super::session::Session;
 use super::stop::{Reason, Stops, Watched};
 use crate::catalog::client::Activity;
 use crate::clock::Clock;
+use crate::config;
 use crate::error::{Error, Result, UserError};
+use crate::security;
+use crate::security::audit::Record;
+use crate::server::audit::Audit;
 
 /// Messages that are read ahead of the one that is answered.
 const READ_AHEAD: usize = 64;
@@ -26,6 +31,7 @@ pub(super) struct Connection {
     pub(super) replies: Replies,
     pub(super) stops: Arc<Stops>,
     pub(super) clock: Arc<dyn Clock>,
+    audit: Option<Arc<Audit>>,
     /// The text that is worked on, for the place of errors.
     pub(super) text: String,
     /// Characters of it before the statement.
@@ -39,9 +45,15 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(session: Session, replies: Replies, stops: Arc<Stops>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        session: Session,
+        replies: Replies,
+        stops: Arc<Stops>,
+        clock: Arc<dyn Clock>,
+        audit: Option<Arc<Audit>>,
+    ) -> Self {
         let text = String::new();
-        Self { session, replies, stops, clock, text, offset: 0, position: None, skipping: false, incoming: None }
+        Self { session, replies, stops, clock, audit, text, offset: 0, position: None, skipping: false, incoming: None }
     }
 
     /// Answer until the client goes or the connection is ended.
@@ -122,7 +134,7 @@ impl Connection {
             }
             Message::Flush => self.replies.flush().await,
             Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => Ok(()),
-            Message::Password | Message::Terminate => {
+            Message::Password(_) | Message::Terminate => {
                 self.report(&UserError::new("08P01", "unexpected message").into())
             }
             extended => {
@@ -159,7 +171,9 @@ impl Connection {
         self.begin_activity(sql);
         self.session.portals.remove("");
         self.session.statements.remove("");
-        let statements = self.parse(sql)?;
+        let begun = Instant::now();
+        let parsed = self.parse(sql);
+        let statements = self.recorded(sql, begun, parsed)?;
         if statements.is_empty() {
             self.replies.empty()?;
         }
@@ -167,7 +181,13 @@ impl Connection {
         for (at, statement) in statements.into_iter().enumerate() {
             self.offset = statement.offset;
             let watched = self.watch();
-            self.run_simple(statement.kind, at + 1 == count, &watched).await?;
+            let begun = Instant::now();
+            let ran = match self.check_recordable() {
+                Ok(()) => self.run_simple(statement.kind, at + 1 == count, &watched).await,
+                refused => refused,
+            };
+            self.record(&statement.text, begun, ran.as_ref().err());
+            ran?;
         }
         Ok(())
     }
@@ -180,13 +200,18 @@ impl Connection {
                 if name.is_empty() {
                     self.session.statements.remove("");
                 }
-                let prepared = self.prepare(&query, &kinds, &watched).await?;
+                let begun = Instant::now();
+                let prepared = self.prepare(&query, &kinds, &watched).await;
+                let prepared = self.recorded(&query, begun, prepared)?;
                 self.session.keep_statement(name, prepared)?;
                 self.replies.parse_complete()?;
             }
             Message::Bind(bind) => {
                 let watched = self.watch();
-                self.bind(bind, &watched).await?;
+                let begun = Instant::now();
+                let bound = self.bind(bind, &watched).await;
+                let text = self.text.clone();
+                self.recorded(&text, begun, bound)?;
                 self.replies.bind_complete()?;
             }
             Message::Describe { portal: true, name } => self.describe_portal(&name)?,
@@ -197,7 +222,15 @@ impl Connection {
                 self.begin_activity(text.as_deref().unwrap_or_default());
                 let watched = self.watch();
                 let most = usize::try_from(max_rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
-                self.run_portal(&portal, most, &watched).await?;
+                let begun = Instant::now();
+                let ran = match self.check_recordable() {
+                    Ok(()) => self.run_portal(&portal, most, &watched).await,
+                    refused => refused,
+                };
+                if let Some(text) = text {
+                    self.record(&text, begun, ran.as_ref().err());
+                }
+                ran?;
             }
             Message::Close { portal: true, name } => {
                 if self.session.portals.remove(&name).is_none() {
@@ -214,15 +247,48 @@ impl Connection {
         Ok(())
     }
 
+    fn check_recordable(&self) -> Result<()> {
+        match &self.audit {
+            Some(audit) => Ok(audit.check_room()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Record a failure before the statement ran; what it does then is recorded when it ran.
+    fn recorded<T>(&mut self, sql: &str, begun: Instant, done: Result<T>) -> Result<T> {
+        if let Err(error) = &done {
+            self.record(sql, begun, Some(error));
+        }
+        done
+    }
+
+    fn record(&mut self, sql: &str, begun: Instant, error: Option<&Error>) {
+        let rows = self.replies.take_rows().filter(|_| error.is_none());
+        let Some(audit) = &self.audit else { return };
+        let client = &self.session.client;
+        let took = begun.elapsed().as_micros().try_into().unwrap_or(i64::MAX);
+        audit.record(Record {
+            at: self.clock.now_micros().saturating_sub(took),
+            role: client.user().to_owned(),
+            address: client.connections.read().get(&client.pid).and_then(|activity| activity.address.clone()),
+            application: client.settings.get("application_name").unwrap_or_default(),
+            statement: security::redact(sql).chars().take(config::AUDIT_STATEMENT).collect(),
+            rows,
+            sqlstate: error.map_or("00000", Error::sqlstate).to_owned(),
+            duration: took,
+            ..Record::default()
+        });
+    }
+
     fn report(&mut self, error: &Error) -> std::io::Result<()> {
         self.session.fail_transaction();
-        let described = error.describe();
+        let described = security::without_secrets(error.describe(), &self.text);
         let position = self.position.take().or_else(|| place(&self.text, self.offset, &described));
         self.replies.error("ERROR", &described, position)
     }
 
     fn begin_activity(&mut self, sql: &str) {
-        let (now, query) = (self.clock.now_micros(), sql.chars().take(1024).collect());
+        let (now, query) = (self.clock.now_micros(), security::redact(sql).chars().take(1024).collect());
         self.activity(|activity| {
             activity.state = "active";
             activity.query = query;

@@ -49,6 +49,10 @@ impl Connection {
         let context = self.session.context.clone();
         Running::start(&self.session.cpu, shape, async move {
             let state = context.state();
+            if let LogicalPlan::Explain(explained) = &plan {
+                // The engine would show what is wrong with a plan as a row of it.
+                state.create_physical_plan(&explained.plan).await?;
+            }
             let physical = state.create_physical_plan(&plan).await?;
             let stream = execute_stream(physical, context.task_ctx())?;
             Ok(if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
@@ -117,6 +121,7 @@ impl Connection {
             }
             Kind::View(ast) => self.view(&ast, watched).await?,
             Kind::Copy(copy) => self.copy(copy, watched).await?,
+            Kind::Roles(request) => self.administer(request).await?,
         }
         Ok(())
     }
@@ -167,6 +172,7 @@ impl Connection {
             }
             Kind::View(ast) => self.view(&ast, watched).await?,
             Kind::Copy(copy) => self.copy(copy, watched).await?,
+            Kind::Roles(request) => self.administer(request).await?,
         }
         Ok(())
     }
@@ -236,7 +242,7 @@ impl Connection {
     }
 
     async fn insert(&mut self, plan: LogicalPlan, watched: &Watched) -> Result<()> {
-        self.session.check_may_write()?;
+        self.session.check_may_write("INSERT")?;
         let rows = self.write(plan, watched).await?;
         self.replies.complete(format!("INSERT 0 {rows}"))?;
         Ok(())
@@ -295,10 +301,20 @@ impl Connection {
             // Clients expect the signature in the message of the first row.
             running.lead(super::copy::SIGNATURE);
         }
+        // What is refused when it is read is refused before the client waits for rows.
+        let first = watched.run(running.next()).await??;
         let response = CopyOutResponse::new(format, columns, vec![i16::from(format); width]);
         self.replies.push(&PgWireBackendMessage::CopyOutResponse(response))?;
         self.replies.raw(head.unwrap_or_default()).await?;
-        let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
+        let rows = match first {
+            Some(item) => {
+                if let Item::Chunk(chunk) = item {
+                    running.keep(chunk);
+                }
+                self.send_rows(&mut running, usize::MAX, watched).await?.0
+            }
+            None => 0,
+        };
         if binary {
             self.replies.raw(super::copy::Options::tail(running.unled().unwrap_or_default())).await?;
         }
@@ -309,7 +325,7 @@ impl Connection {
 
     /// Rows that the client sends, all of them in one commit.
     async fn copy_in(&mut self, copy: super::statement::Copy, watched: &Watched) -> Result<()> {
-        self.session.check_may_write()?;
+        self.session.check_may_write("COPY FROM")?;
         let Some((table, columns)) = copy.into else { return Ok(()) };
         let planned = self.plan(&copy.query, &[], watched).await?;
         let (schema, width) = (Arc::clone(&planned.schema), planned.schema.fields().len());

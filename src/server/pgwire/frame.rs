@@ -58,8 +58,8 @@ pub(super) enum Message {
     Sync,
     Flush,
     Terminate,
-    /// A part of an authentication exchange, which nobody has asked for.
-    Password,
+    /// A part of an authentication exchange.
+    Password(Bytes),
     CopyData(Bytes),
     CopyDone,
     /// Why the client gave up.
@@ -150,12 +150,18 @@ fn decode(kind: u8, mut body: Fields) -> Result<Message, Violation> {
         b'S' => Message::Sync,
         b'H' => Message::Flush,
         b'X' => Message::Terminate,
-        b'p' => Message::Password,
+        b'p' => Message::Password(body.0),
         b'd' => Message::CopyData(body.0),
         b'c' => Message::CopyDone,
         b'f' => Message::CopyFail(body.text()?),
         other => return Err(Violation::Malformed(format!("message type {other} is not supported"))),
     })
+}
+
+/// The mechanism that a client chose for authentication, and what it says first.
+pub(super) fn sasl_initial(message: Bytes) -> Result<(String, Bytes), Violation> {
+    let mut body = Fields(message);
+    Ok((body.text()?, body.value()?.unwrap_or_default()))
 }
 
 /// The fields of a message, none of them read beyond its end.

@@ -1,51 +1,20 @@
-//! Every connection of a server: how many there may be, how they are stopped, how they prove who they are.
+//! Every connection of a server: how many there may be, and how they are stopped.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::accept::Login;
 use super::stop::{Reason, Stops};
 use crate::catalog::client::Connections;
 use crate::error::UserError;
-
-/// Decides whether a client is who it says it is.
-#[async_trait]
-pub trait Authenticate: std::fmt::Debug + Send + Sync {
-    /// Let the client in or not.
-    ///
-    /// # Errors
-    /// When it is not let in, with what it is told.
-    async fn authenticate(&self, login: &Login) -> Result<(), UserError>;
-
-    /// Whether clients have to prove anything; only then may the server listen beyond the machine.
-    fn protects(&self) -> bool;
-}
-
-/// Everybody is who they say they are.
-#[derive(Debug)]
-pub struct Trust;
-
-#[async_trait]
-impl Authenticate for Trust {
-    async fn authenticate(&self, _: &Login) -> Result<(), UserError> {
-        Ok(())
-    }
-
-    fn protects(&self) -> bool {
-        false
-    }
-}
 
 /// Every connection of a server.
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) connections: Arc<Connections>,
-    pub(crate) authentication: Box<dyn Authenticate>,
     stops: Mutex<HashMap<i32, (i32, Arc<Stops>)>>,
     next: AtomicI32,
     most: usize,
@@ -68,10 +37,9 @@ impl Drop for Place {
 }
 
 impl Registry {
-    pub(crate) fn new(most: usize, authentication: Box<dyn Authenticate>) -> Arc<Self> {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             connections: Arc::default(),
-            authentication,
             stops: Mutex::default(),
             next: AtomicI32::new(1),
             most,

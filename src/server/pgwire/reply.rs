@@ -21,11 +21,13 @@ const FLUSH_BYTES: usize = 32 << 10;
 pub(super) struct Replies {
     socket: Box<dyn AsyncWrite + Send + Sync + Unpin>,
     buffer: BytesMut,
+    /// The tag of the newest statement that ended, until it is taken.
+    tag: Option<String>,
 }
 
 impl Replies {
     pub(super) fn new(socket: Box<dyn AsyncWrite + Send + Sync + Unpin>) -> Self {
-        Self { socket, buffer: BytesMut::new() }
+        Self { socket, buffer: BytesMut::new(), tag: None }
     }
 
     /// Say something; it is written with the next flush.
@@ -79,7 +81,14 @@ impl Replies {
     }
 
     pub(super) fn complete(&mut self, tag: impl Into<String>) -> std::io::Result<()> {
-        self.push(&PgWireBackendMessage::CommandComplete(CommandComplete::new(tag.into())))
+        let tag = tag.into();
+        self.tag = Some(tag.clone());
+        self.push(&PgWireBackendMessage::CommandComplete(CommandComplete::new(tag)))
+    }
+
+    /// The rows that the statement which ended last says it has.
+    pub(super) fn take_rows(&mut self) -> Option<i64> {
+        self.tag.take()?.rsplit(' ').next()?.parse().ok()
     }
 
     pub(super) fn ready(&mut self, status: TransactionStatus) -> std::io::Result<()> {

@@ -229,12 +229,14 @@ impl Session {
         }
     }
 
-    pub(super) fn check_may_write(&self) -> Result<()> {
+    /// `tag` is that of the statement.
+    pub(super) fn check_may_write(&self, tag: &str) -> Result<()> {
         let read_only = ["default_transaction_read_only", "transaction_read_only"]
             .iter()
             .any(|name| self.client.settings.get(name).is_ok_and(|value| value == "on"));
         if read_only {
-            return Err(UserError::new("25006", "cannot execute INSERT in a read-only transaction").into());
+            let message = format!("cannot execute {tag} in a read-only transaction");
+            return Err(UserError::new("25006", message).into());
         }
         if self.transaction.is_some() {
             let message = "writing inside of a transaction block is not supported";

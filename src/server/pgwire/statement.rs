@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use super::roles::{self, Request};
 use super::utility::{self, Utility};
 use crate::error::{UserError, sqlstate};
 use crate::operators::asof_join;
@@ -36,6 +37,8 @@ pub(super) enum Kind {
     /// It is about the session.
     Utility(Utility),
     Copy(Copy),
+    /// It is about roles and what they may do.
+    Roles(Request),
 }
 
 /// `COPY (query) TO STDOUT`.
@@ -91,8 +94,14 @@ fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
     {
         return found.map(Kind::Utility);
     }
+    if let Some(found) = roles::parse(&pieces) {
+        return found.map(Kind::Roles).map_err(|error| (error, None));
+    }
     let refuse = |error: UserError| Err((error, None));
     let ast = parse_one(sql, tokens)?;
+    if let Some(found) = roles::of_ast(&ast) {
+        return found.map(Kind::Roles).map_err(|error| (error, None));
+    }
     match &ast {
         Ast::Query(query) if query.locks.is_empty() => {
             if writes(query) {

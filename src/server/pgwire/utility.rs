@@ -181,35 +181,36 @@ fn folded(name: &datafusion::sql::sqlparser::ast::Ident) -> String {
     if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }
 
-struct Words<'a> {
-    pieces: &'a [Piece],
-    at: usize,
+/// Pieces that are read one after the other.
+pub(super) struct Words<'a> {
+    pub(super) pieces: &'a [Piece],
+    pub(super) at: usize,
 }
 
 impl Words<'_> {
-    fn peek(&self) -> Option<&Piece> {
+    pub(super) fn peek(&self) -> Option<&Piece> {
         self.pieces.get(self.at)
     }
 
-    fn next(&mut self) -> Option<Piece> {
+    pub(super) fn next(&mut self) -> Option<Piece> {
         let piece = self.pieces.get(self.at).cloned();
         self.at += 1;
         piece
     }
 
-    fn accept(&mut self, word: &str) -> bool {
+    pub(super) fn accept(&mut self, word: &str) -> bool {
         let found = self.peek().and_then(Piece::word) == Some(word);
         self.at += usize::from(found);
         found
     }
 
-    fn symbol(&mut self, symbol: &str) -> bool {
+    pub(super) fn symbol(&mut self, symbol: &str) -> bool {
         let found = matches!(self.peek(), Some(Piece::Symbol(text)) if text == symbol);
         self.at += usize::from(found);
         found
     }
 
-    fn name(&mut self) -> Option<String> {
+    pub(super) fn name(&mut self) -> Option<String> {
         match self.next()? {
             Piece::Word(name) => Some(name),
             _ => None,
@@ -249,8 +250,12 @@ impl Words<'_> {
                 return Some(Utility::SetTransaction { modes: self.modes()?, session: true });
             }
             if self.accept("authorization") {
-                self.at = self.pieces.len();
-                return Some(Utility::Nothing("SET"));
+                if self.accept("default") {
+                    return Some(Utility::Nothing("SET"));
+                }
+                // Nobody becomes somebody else: the setting refuses another value.
+                let value = self.values()?;
+                return Some(Utility::Set { name: "session_authorization".to_owned(), value, local });
             }
         }
         if self.accept("transaction") {

@@ -16,6 +16,7 @@ use crate::attribution::visits::{self, NONE};
 use crate::config;
 use crate::error::Result;
 use crate::model;
+use crate::security::Rights;
 use crate::table_functions::Call;
 
 /// Version of the method: part of every attribution's id.
@@ -153,6 +154,11 @@ async fn answer_id(call: &Call, question: &Question, signal: Signal, subject: &s
         if let Some(table) = model::table(table) {
             let version = lake.version(table).await?;
             name.push_str(&format!("/{}@{}", table.name, version.map_or(-1, u64::cast_signed)));
+            let seen = Rights::restriction(call.state(), config::SCHEMA, table.name).await?;
+            if !seen.is_none() {
+                // Who sees other rows gets another answer.
+                name.push_str(&format!("({:?} {:?})", seen.condition, seen.masks));
+            }
         }
     }
     Ok(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
