@@ -21,4 +21,5 @@ mod reports;
 mod simulation;
 mod slt;
 mod tidy;
+mod upkeep;
 mod wrong_calls;

@@ -5,6 +5,7 @@ pub mod client;
 mod lake_schema;
 mod lake_table;
 pub mod pg_catalog;
+mod reading;
 pub mod settings;
 mod system;
 

@@ -1,10 +1,12 @@
 //! The commands, one file each.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod check;
 mod completion;
 mod demo;
 mod format;
 mod import;
+mod maintain;
 mod prompt;
 mod report;
 mod serve;
@@ -53,6 +55,10 @@ enum Command {
     Simulate(simulate::Simulate),
     /// List the reports, or run one
     Report(report::Report),
+    /// Read everything in the lake, and name what does not fit
+    Check(check::Check),
+    /// Merge small files, let old rows expire, delete what nobody needs
+    Maintain(maintain::Maintain),
 }
 
 /// Run the command that the arguments name.
@@ -70,6 +76,8 @@ pub fn main() -> ExitCode {
             Command::Demo(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Report(command) => command.run().await,
+            Command::Check(command) => command.run().await,
+            Command::Maintain(command) => command.run().await,
         }
     });
     match done {

@@ -14,11 +14,11 @@ use super::client::{PROTOBUF, Sender, encoded};
 use super::rows;
 
 /// Kills of a normal run; `ASCRIBE_TEST_KILLS` asks for more.
-const KILLS: u64 = 20;
+pub const KILLS: u64 = 20;
 const SENDERS: u64 = 8;
 const SPANS: u64 = 25;
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
