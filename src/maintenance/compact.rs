@@ -85,9 +85,9 @@ pub(super) fn groups(
         let all: Vec<DataFile> = small.into_iter().chain(large).collect();
         bins(chosen, settings.input_bytes).into_iter().filter_map(move |files| {
             let others: Vec<DataFile> = all.iter().filter(|file| !files.contains(file)).cloned().collect();
-            // One file alone has only to be looked through once for rows that are in others, too.
-            let lonely = files.len() == 1 && (files.iter().any(|file| file.compacted) || others.is_empty());
-            let lonely = lonely || (files.len() == 1 && same(table).is_none());
+            // One file alone has only to be looked through once for rows that are there more than once.
+            let looked = files.iter().all(|file| file.compacted) || same(table).is_none();
+            let lonely = files.len() == 1 && looked;
             (!files.is_empty() && !lonely).then_some(Group { partition, files, others })
         })
     });
@@ -211,6 +211,7 @@ async fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::cost::COSTS;
     use crate::model::telemetry::SPANS;
 
     fn file(name: &str, size: i64, compacted: bool) -> DataFile {
@@ -243,11 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn one_new_file_is_looked_through_beside_others_only() {
-        let fresh = vec![file("a", 10, false)];
-        assert!(groups(&SPANS, fresh.clone(), &settings(), Eagerness::All, 2000).is_empty());
-        let beside = [fresh, vec![file("big", 200, true)]].concat();
-        assert_eq!(names(&groups(&SPANS, beside, &settings(), Eagerness::All, 2000)), [["a"]]);
+    fn one_file_alone_is_looked_through_once() {
+        let all = |files: Vec<DataFile>| groups(&SPANS, files, &settings(), Eagerness::All, 2000);
+        assert_eq!(names(&all(vec![file("a", 10, false)])), [["a"]]);
+        assert!(all(vec![file("a", 10, true)]).is_empty());
+        let beside = all(vec![file("a", 10, false), file("big", 200, true)]);
+        assert_eq!((names(&beside), beside[0].others.len()), (vec![vec!["a"]], 1));
+        assert!(groups(&COSTS, vec![file("a", 10, false)], &settings(), Eagerness::All, 2000).is_empty());
     }
 
     #[test]

@@ -112,12 +112,12 @@ impl Repeated {
     async fn ask(session: &SessionContext, same: Same, name: &str) -> Result<HashMap<Hash, Repeat>> {
         // Rows of one arrival come first; what stays elsewhere counts before what came first.
         let arrivals = format!(
-            "SELECT hash, arrival, count(*) AS n, bool_or(elsewhere) AS elsewhere FROM {name} GROUP BY hash, arrival"
+            "SELECT hash, arrival, count(*) AS together, bool_or(elsewhere) AS elsewhere FROM {name} GROUP BY hash, arrival"
         );
-        let having = if same == Same::Row { "count(*) > 1" } else { "sum(n) > 1" };
+        let having = if same == Same::Row { "count(*) > 1" } else { "sum(together) > 1" };
         let sql = format!(
             "SELECT hash, min(arrival) AS first, min(CASE WHEN elsewhere THEN arrival END) AS kept, \
-             CAST(sum(n) AS bigint) AS n, CAST(first_value(n ORDER BY NOT elsewhere, arrival) AS bigint) AS stay \
+             CAST(sum(together) AS bigint) AS all_rows, CAST(first_value(together ORDER BY NOT elsewhere, arrival) AS bigint) AS stay \
              FROM ({arrivals}) GROUP BY hash HAVING {having} LIMIT {}",
             config::REPEATED_ROWS
         );

@@ -172,11 +172,11 @@ impl Lake {
 
     async fn refresh(&self, table: &'static Table, known: &mut Option<DeltaTable>) -> Result<()> {
         if let Some(delta) = known {
+            let Err(error) = delta.update_state().await else { return Ok(()) };
             // The log that leads on from what is known may be cleaned up: then the table is read anew.
-            if delta.update_state().await.is_ok() {
-                return Ok(());
-            }
-            *known = None;
+            let Ok(fresh) = self.builder(self.table_url(table)?)?.load().await else { return Err(error.into()) };
+            *known = Some(fresh);
+            return Ok(());
         }
         let log = Path::from(format!("tables/{}/_delta_log", table.name));
         if self.store.list(Some(&log)).next().await.transpose()?.is_none() {

