@@ -8,7 +8,7 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
 use super::repeated::{Repeated, same};
-use super::rows::{Files, align, common_schema, ways};
+use super::rows::{Files, align, common_schema};
 use crate::config::Maintenance;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::Table;
@@ -174,7 +174,8 @@ async fn write(
     let expected: Option<usize> = files.iter().map(|file| file.rows).sum();
     let files = files.iter().map(|file| (file.path.clone(), file.size)).collect();
     let rows = Files { lake: Arc::clone(lake), table, files, columns: None, schema: Arc::clone(&schema), shape };
-    let frame = rows.frame(session, ways())?;
+    // One sorter that spills; several would have to be merged by one that does not.
+    let frame = rows.frame(session, 1)?;
     let by = table.cluster.iter().chain(&["ingested_at"]).map(|name| -> SortExpr { col(*name).sort(true, true) });
     let mut sorted = frame.sort(by.collect())?.execute_stream().await?;
     let mut written: Vec<NewFile> = Vec::new();

@@ -74,7 +74,8 @@ impl Maintainer {
     /// # Errors
     /// When the spill directory cannot be made.
     pub fn new(lake: &Arc<Lake>, settings: Maintenance) -> Result<Self> {
-        let database = Database::over(Arc::clone(lake), Config { memory_limit: settings.memory, ..Config::default() })?;
+        let config = Config { memory_limit: settings.memory, target_partitions: 1, ..Config::default() };
+        let database = Database::over(Arc::clone(lake), config)?;
         Ok(Self { lake: Arc::clone(lake), database, settings, seen: expire::Seen::default() })
     }
 
