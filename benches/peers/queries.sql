@@ -107,7 +107,7 @@ select i.actor, count(distinct i.session_name) sessions, count(*) n, count(*) fi
 from spans s join sessions i on s.principal = i.principal and s.start_ns >= i.begin_ns and s.start_ns < i.end_ns
 group by 1 order by 1
 -- for duckdb bucketed
-with i as (select *, unnest(range(begin_ns {div} 3600000000000, end_ns {div} 3600000000000 + 1)) hour from sessions)
+with i as (select *, unnest(range(begin_ns {div} 3600000000000, end_ns {div} 3600000000000 + 1)) as hour from sessions)
 select i.actor, count(distinct i.session_name) sessions, count(*) n, count(*) filter (where s.status_code = 'ERROR') errors
 from spans s join i on s.principal = i.principal and s.start_ns {div} 3600000000000 = i.hour
 and s.start_ns >= i.begin_ns and s.start_ns < i.end_ns group by 1 order by 1

@@ -19,9 +19,9 @@ use super::{Ended, LakeArgument, prompt};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Sql {
-    /// Statements to run
+    /// Statements to run; may be given several times
     #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file")]
-    command: Option<String>,
+    commands: Vec<String>,
     /// File of statements to run; - is standard input
     #[arg(short = 'f', long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -36,14 +36,17 @@ impl Sql {
     pub(super) async fn run(self) -> Ended {
         let database = Database::open(&self.lake.url()).await?;
         let session = database.new_session()?;
-        let text = match (&self.command, &self.file) {
-            (Some(command), _) => command.clone(),
-            (None, Some(file)) if file.as_os_str() == "-" => stdin()?,
-            (None, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
+        for command in &self.commands {
+            run_all(&session, command, self.format).await?;
+        }
+        let text = match &self.file {
+            Some(file) if file.as_os_str() == "-" => stdin()?,
+            Some(file) => std::fs::read_to_string(file).map_err(|error| {
                 UserError::new(sqlstate::IO, format!("cannot read {}", file.display())).detail(error.to_string())
             })?,
-            (None, None) if std::io::stdin().is_terminal() => return prompt::run(&session, self.format).await,
-            (None, None) => stdin()?,
+            None if !self.commands.is_empty() => return Ok(ExitCode::SUCCESS),
+            None if std::io::stdin().is_terminal() => return prompt::run(&session, self.format).await,
+            None => stdin()?,
         };
         run_all(&session, &text, self.format).await?;
         Ok(ExitCode::SUCCESS)

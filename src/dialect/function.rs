@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use datafusion::arrow::array::new_empty_array;
+use datafusion::arrow::array::{ArrayRef, new_empty_array};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::config::ConfigOptions;
@@ -41,13 +41,18 @@ pub enum Returns {
     Of(fn(&ReturnFieldArgs<'_>) -> Result<Kind>),
 }
 
-/// A function that is computed row by row.
+/// Whole columns at once, where that is possible for the arguments; none where it has to go row by row. The result is of
+/// the type that is given.
+pub type Columns = fn(Call, &[ColumnarValue], &DataType) -> Result<Option<ArrayRef>>;
+
+/// A function that is computed row by row, or column by column where it knows how.
 pub struct RowFunction {
     name: &'static str,
     returns: Returns,
     /// Null if any argument is null.
     strict: bool,
     body: Body,
+    columns: Option<Columns>,
     signature: Signature,
 }
 
@@ -59,8 +64,29 @@ impl RowFunction {
         strict: bool,
         body: impl Fn(Call, &[ScalarValue]) -> Result<ScalarValue> + Send + Sync + 'static,
     ) -> ScalarUDF {
+        ScalarUDF::new_from_impl(Self::new(name, returns, strict, None, body))
+    }
+
+    /// The same with a way to compute whole columns, which has to give what the rows would.
+    pub fn with_columns(
+        name: &'static str,
+        returns: Returns,
+        strict: bool,
+        columns: Columns,
+        body: impl Fn(Call, &[ScalarValue]) -> Result<ScalarValue> + Send + Sync + 'static,
+    ) -> ScalarUDF {
+        ScalarUDF::new_from_impl(Self::new(name, returns, strict, Some(columns), body))
+    }
+
+    fn new(
+        name: &'static str,
+        returns: Returns,
+        strict: bool,
+        columns: Option<Columns>,
+        body: impl Fn(Call, &[ScalarValue]) -> Result<ScalarValue> + Send + Sync + 'static,
+    ) -> Self {
         let signature = Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable);
-        ScalarUDF::new_from_impl(Self { name, returns, strict, body: Arc::new(body), signature })
+        Self { name, returns, strict, body: Arc::new(body), columns, signature }
     }
 }
 
@@ -118,6 +144,11 @@ impl ScalarUDFImpl for RowFunction {
         let call = Call { zone: session_zone(&args.config_options) };
         let target = args.return_field.data_type().clone();
         let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        if let (Some(columns), false) = (self.columns, constant)
+            && let Some(column) = columns(call, &args.args, &target)?
+        {
+            return Ok(ColumnarValue::Array(column));
+        }
         let rows = if constant { 1 } else { args.number_rows };
         let mut values = Vec::with_capacity(rows);
         for row in 0..rows {
@@ -177,5 +208,106 @@ pub fn float(arguments: &[ScalarValue], at: usize) -> Option<f64> {
     match arguments.get(at)?.cast_to(&DataType::Float64).ok()? {
         ScalarValue::Float64(value) => value,
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray};
+
+    use super::*;
+
+    /// What a function gives for columns, at once and for each row alone.
+    fn both(function: &ScalarUDF, arguments: &[ColumnarValue], rows: usize, zone: &str) -> [Vec<ScalarValue>; 2] {
+        let mut options = ConfigOptions::new();
+        options.execution.time_zone = Some(zone.to_owned());
+        let options = Arc::new(options);
+        let fields: Vec<FieldRef> =
+            arguments.iter().map(|argument| Arc::new(Field::new("a", argument.data_type(), true))).collect();
+        let constants: Vec<Option<&ScalarValue>> = arguments
+            .iter()
+            .map(|argument| match argument {
+                ColumnarValue::Scalar(value) => Some(value),
+                ColumnarValue::Array(_) => None,
+            })
+            .collect();
+        let return_field = function
+            .return_field_from_args(ReturnFieldArgs { arg_fields: &fields, scalar_arguments: &constants })
+            .unwrap();
+        let call = |args: Vec<ColumnarValue>, number_rows| {
+            let (arg_fields, return_field) = (fields.clone(), Arc::clone(&return_field));
+            let config_options = Arc::clone(&options);
+            let args = ScalarFunctionArgs { args, arg_fields, number_rows, return_field, config_options };
+            function.invoke_with_args(args).unwrap().into_array(number_rows).unwrap()
+        };
+        let whole = call(arguments.to_vec(), rows);
+        let alone = |row: usize| {
+            let arguments = arguments.iter().map(|argument| match argument {
+                ColumnarValue::Array(array) => ColumnarValue::Scalar(ScalarValue::try_from_array(array, row).unwrap()),
+                constant @ ColumnarValue::Scalar(_) => constant.clone(),
+            });
+            ScalarValue::try_from_array(&call(arguments.collect(), 1), 0).unwrap()
+        };
+        let at = |row: usize| ScalarValue::try_from_array(&whole, row).unwrap();
+        [(0..rows).map(at).collect(), (0..rows).map(alone).collect()]
+    }
+
+    #[test]
+    fn columns_give_what_their_rows_give() {
+        let functions: Vec<ScalarUDF> =
+            [super::super::numbers::functions(), super::super::sets::functions(), super::super::temporal::functions()]
+                .concat();
+        let find = |name: &str| functions.iter().find(|function| function.name() == name).unwrap();
+        let day = 86_400_000_000_i64;
+        // Both changes of the clocks of 2024 in Berlin, a leap day, years before Christ, infinities.
+        let moments = vec![
+            Some(0),
+            None,
+            Some(1_711_846_799_999_999),
+            Some(1_711_846_800_000_001),
+            Some(1_729_983_599_000_000),
+            Some(1_729_990_800_000_123),
+            Some(1_709_210_096_789_000),
+            Some(-62_200_000_000_000_000),
+            Some(-day * 3 - 1),
+            Some(i64::MAX),
+            Some(i64::MIN),
+        ];
+        let rows = moments.len();
+        let wall = TimestampMicrosecondArray::from(moments);
+        let zoned = wall.clone().with_timezone("UTC");
+        let text = |text: &str| ColumnarValue::Scalar(ScalarValue::from(text));
+        for times in [Arc::new(wall) as ArrayRef, Arc::new(zoned) as ArrayRef] {
+            for name in ["pg_date_trunc", "pg_extract", "pg_date_part"] {
+                for unit in
+                    ["second", "hours", "day", "week", "month", "quarter", "year", "century", "dow", "epoch", "isoyear"]
+                {
+                    if name == "pg_date_trunc" && matches!(unit, "dow" | "epoch" | "isoyear") {
+                        continue;
+                    }
+                    for zone in ["UTC", "Europe/Berlin", "Asia/Kathmandu"] {
+                        let arguments = [text(unit), ColumnarValue::Array(Arc::clone(&times))];
+                        let [whole, alone] = both(find(name), &arguments, rows, zone);
+                        assert_eq!(whole, alone, "{name} {unit} {zone} {}", times.data_type());
+                    }
+                }
+            }
+        }
+        let floats: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(2.5), Some(-2.5), None, Some(1e300), Some(0.125)]));
+        let exact = Decimal128Array::from(vec![Some(25), Some(-25), None, Some(1_234_567), Some(5)]);
+        let exact: ArrayRef = Arc::new(exact.with_precision_and_scale(20, 2).unwrap());
+        let whole: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(i64::MAX), None, Some(i64::MIN), Some(0)]));
+        for name in ["pg_round", "pg_trunc", "pg_sum_of", "pg_mean_of"] {
+            for values in [&floats, &exact, &whole] {
+                let digits = if name.ends_with("of") { vec![None] } else { vec![None, Some(0_i64), Some(1), Some(-2)] };
+                for digits in digits {
+                    let mut arguments = vec![ColumnarValue::Array(Arc::clone(values))];
+                    arguments.extend(digits.map(|digits| ColumnarValue::Scalar(ScalarValue::from(digits))));
+                    let [whole, alone] = both(find(name), &arguments, 5, "UTC");
+                    assert_eq!(whole, alone, "{name} {digits:?} {}", values.data_type());
+                }
+            }
+        }
     }
 }

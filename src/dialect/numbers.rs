@@ -1,8 +1,11 @@
 //! Functions of numbers where the engine's differ: exact ones stay exact, halves are rounded as PostgreSQL rounds them.
 
-use datafusion::arrow::datatypes::{DataType, i256};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{ReturnFieldArgs, ScalarUDF};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, i256};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarUDF};
 
 use super::function::{Call, Kind, Returns, RowFunction, float, int};
 use crate::error::{UserError, sqlstate};
@@ -74,20 +77,56 @@ fn too_large() -> UserError {
     UserError::new(sqlstate::OUT_OF_RANGE, "numeric field overflow")
 }
 
+/// A float at another number of digits behind the point, or whole.
+fn float_at_digits(number: f64, digits: Option<i64>, round: bool) -> f64 {
+    let factor = digits.map_or(1.0, |digits| 10_f64.powi(i32::try_from(digits.clamp(-300, 300)).unwrap_or(0)));
+    let rest = number * factor;
+    let whole = match (round, digits) {
+        (true, None) => rest.round_ties_even(),
+        (true, Some(_)) => rest.round(),
+        (false, _) => rest.trunc(),
+    };
+    whole / factor
+}
+
+/// A column of floats or of exact numbers at a constant number of digits.
+fn columns_at_digits(arguments: &[ColumnarValue], target: &DataType, round: bool) -> Result<Option<ArrayRef>> {
+    let (values, digits) = match arguments {
+        [ColumnarValue::Array(values)] => (values, None),
+        [ColumnarValue::Array(values), ColumnarValue::Scalar(digits)] => match int(&[digits.clone()], 0) {
+            Some(digits) => (values, Some(digits)),
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    if let (DataType::Float64, DataType::Float64) = (values.data_type(), target) {
+        let numbers = values.as_primitive::<Float64Type>();
+        let rounded: Float64Array = numbers.unary(|number| float_at_digits(number, digits, round));
+        return Ok(Some(Arc::new(rounded)));
+    }
+    if let (DataType::Decimal128(_, scale), DataType::Decimal128(precision, target_scale)) =
+        (values.data_type(), target)
+    {
+        let numbers = values.as_primitive::<Decimal128Type>();
+        let rounded = numbers.try_unary::<_, Decimal128Type, DataFusionError>(|unscaled| {
+            let value = ScalarValue::Decimal128(Some(unscaled), 38, *scale);
+            match at_digits(&value, digits.unwrap_or(0), round) {
+                Some(ScalarValue::Decimal128(Some(kept), _, scale)) if scale == *target_scale => Ok(kept),
+                _ => Err(too_large().into()),
+            }
+        })?;
+        return Ok(Some(Arc::new(rounded.with_precision_and_scale(*precision, *target_scale)?)));
+    }
+    Ok(None)
+}
+
 fn rounded(arguments: &[ScalarValue], round: bool) -> Result<ScalarValue> {
     let Some(value) = arguments.first() else { return Ok(ScalarValue::Null) };
     let alone = arguments.len() == 1;
     if is_float(value) || (alone && value.data_type().is_integer()) {
         let Some(number) = float(arguments, 0) else { return Ok(ScalarValue::Float64(None)) };
-        let digits = int(arguments, 1).unwrap_or(0);
-        let factor = 10_f64.powi(i32::try_from(digits.clamp(-300, 300)).unwrap_or(0));
-        let rest = number * factor;
-        let whole = match (round, alone) {
-            (true, true) => rest.round_ties_even(),
-            (true, false) => rest.round(),
-            (false, _) => rest.trunc(),
-        };
-        return Ok(ScalarValue::Float64(Some(if alone { whole } else { whole / factor })));
+        let digits = (!alone).then(|| int(arguments, 1).unwrap_or(0));
+        return Ok(ScalarValue::Float64(Some(float_at_digits(number, digits, round))));
     }
     let digits = int(arguments, 1).unwrap_or(0);
     Ok(at_digits(value, digits, round).ok_or_else(too_large)?)
@@ -175,8 +214,20 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         _ => Ok(ScalarValue::Float64(None)),
     };
     vec![
-        RowFunction::udf("pg_round", Returns::Of(like_argument), true, |_, arguments| rounded(arguments, true)),
-        RowFunction::udf("pg_trunc", Returns::Of(like_argument), true, |_, arguments| rounded(arguments, false)),
+        RowFunction::with_columns(
+            "pg_round",
+            Returns::Of(like_argument),
+            true,
+            |_, arguments, target| columns_at_digits(arguments, target, true),
+            |_, arguments| rounded(arguments, true),
+        ),
+        RowFunction::with_columns(
+            "pg_trunc",
+            Returns::Of(like_argument),
+            true,
+            |_, arguments, target| columns_at_digits(arguments, target, false),
+            |_, arguments| rounded(arguments, false),
+        ),
         RowFunction::udf("pg_ceil", Returns::Of(like_argument), true, |_, arguments| stepped(arguments, 1)),
         RowFunction::udf("pg_floor", Returns::Of(like_argument), true, |_, arguments| stepped(arguments, -1)),
         RowFunction::udf("sign", Returns::Of(same_or_float), true, |_, arguments| sign(arguments)),

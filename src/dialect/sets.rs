@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, ReturnFieldArgs, ScalarUDF, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, ColumnarValue, ReturnFieldArgs, ScalarUDF, Signature, Volatility,
+};
 
 use super::encode::{array_of, of_data_type, oid};
 use super::function::{Call, Kind, Returns, RowFunction, int, text};
@@ -116,6 +119,12 @@ fn exact(args: &ReturnFieldArgs<'_>, mean: bool) -> Result<Kind> {
     ))
 }
 
+/// The first argument as it is, in the type with more room.
+fn widened(_: Call, arguments: &[ColumnarValue], target: &DataType) -> Result<Option<ArrayRef>> {
+    let [ColumnarValue::Array(values)] = arguments else { return Ok(None) };
+    Ok(Some(if values.data_type() == target { Arc::clone(values) } else { cast(values, target)? }))
+}
+
 fn same_list(args: &ReturnFieldArgs<'_>) -> Result<Kind> {
     Ok((args.arg_fields.first().map_or(DataType::Null, |field| field.data_type().clone()), None))
 }
@@ -158,8 +167,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         }),
         RowFunction::udf("pg_all_row", flag(), false, |call, arguments| quantified(call, arguments, true, Some(true))),
         RowFunction::udf("pg_only", Returns::Of(element), false, |_, arguments| only(arguments)),
-        RowFunction::udf("pg_sum_of", Returns::Of(|args| exact(args, false)), false, first),
-        RowFunction::udf("pg_mean_of", Returns::Of(|args| exact(args, true)), false, first),
+        RowFunction::with_columns("pg_sum_of", Returns::Of(|args| exact(args, false)), false, widened, first),
+        RowFunction::with_columns("pg_mean_of", Returns::Of(|args| exact(args, true)), false, widened, first),
         RowFunction::udf("pg_array_or_empty", Returns::Of(same_list), false, |_, arguments| {
             let Some(value) = arguments.first() else { return Ok(ScalarValue::Null) };
             Ok(if value.is_null() { list(Vec::new(), &item_type(value)) } else { value.clone() })

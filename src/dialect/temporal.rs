@@ -1,8 +1,13 @@
 //! Functions of dates, times and intervals: parts, truncation, zones, ages.
 
-use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, TimestampMicrosecondArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{ReturnFieldArgs, ScalarUDF};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarUDF};
 
 use super::encode::{of_data_type, type_name};
 use super::function::{Call, Kind, Returns, RowFunction, float, int, text};
@@ -69,11 +74,7 @@ pub(super) fn moment(call: Call, value: &ScalarValue) -> Option<Moment> {
         DataType::Timestamp(_, zone) => {
             let value = value.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, zone.clone())).ok()?;
             let ScalarValue::TimestampMicrosecond(Some(micros), _) = value else { return None };
-            if zone.is_none() || micros == i64::MAX || micros == i64::MIN {
-                return Some(Moment::Wall(micros, zone.map(|_| 0)));
-            }
-            let wall = moment::to_wall(call.zone, micros)?;
-            Some(Moment::Wall(wall, Some(wall - micros)))
+            wall(call, micros, zone.is_some())
         }
         DataType::Interval(_) | DataType::Duration(_) => span(value).map(Moment::Span),
         DataType::Utf8 => {
@@ -85,6 +86,15 @@ pub(super) fn moment(call: Call, value: &ScalarValue) -> Option<Moment> {
         }
         _ => None,
     }
+}
+
+/// A time as the session's clocks show it if it has a zone, and as it is otherwise.
+fn wall(call: Call, micros: i64, zoned: bool) -> Option<Moment> {
+    if !zoned || call.zone == Tz::UTC || micros == i64::MAX || micros == i64::MIN {
+        return Some(Moment::Wall(micros, zoned.then_some(0)));
+    }
+    let wall = moment::to_wall(call.zone, micros)?;
+    Some(Moment::Wall(wall, Some(wall - micros)))
 }
 
 /// ISO 8601: year and week of a day.
@@ -154,6 +164,14 @@ fn part(call: Call, field: &str, value: &ScalarValue) -> Result<Option<i128>> {
         }
         return Err(UserError::new("22007", format!("no date or time: {value}")).into());
     };
+    match part_of(moment, field) {
+        Some(part) => Ok(Some(part)),
+        None => Err(unknown(field, value, FIELDS.contains(&field)).into()),
+    }
+}
+
+/// The same of what is a moment; none for a field that it does not have.
+fn part_of(moment: Moment, field: &str) -> Option<i128> {
     let whole = |value: i64| Some(i128::from(value) * 1_000_000);
     let of_time = |time: i64| match field {
         "microsecond" => whole(time % 60_000_000),
@@ -184,7 +202,7 @@ fn part(call: Call, field: &str, value: &ScalarValue) -> Result<Option<i128>> {
             _ => None,
         }
     };
-    let found = match moment {
+    match moment {
         Moment::Date(days) if field == "epoch" => whole(days * 86_400),
         Moment::Date(days) => of_date(days),
         Moment::Time(time) if field == "epoch" => Some(i128::from(time)),
@@ -216,8 +234,42 @@ fn part(call: Call, field: &str, value: &ScalarValue) -> Result<Option<i128>> {
             }
             _ => of_time(span.micros),
         },
-    };
-    found.map_or_else(|| Err(unknown(field, value, FIELDS.contains(&field)).into()), |found| Ok(Some(found)))
+    }
+}
+
+/// A column of times as microseconds, and whether they have a zone; none for other columns.
+fn times(argument: &ColumnarValue) -> Result<Option<(TimestampMicrosecondArray, bool)>> {
+    let ColumnarValue::Array(values) = argument else { return Ok(None) };
+    let DataType::Timestamp(_, zone) = values.data_type() else { return Ok(None) };
+    let values = cast(values, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
+    Ok(Some((values.as_primitive::<TimestampMicrosecondType>().clone(), zone.is_some())))
+}
+
+/// The field that a constant first argument names.
+fn constant_unit(argument: Option<&ColumnarValue>) -> Option<String> {
+    match argument? {
+        ColumnarValue::Scalar(value) => value.try_as_str().flatten().map(unit),
+        ColumnarValue::Array(_) => None,
+    }
+}
+
+/// `extract` and `date_part` of a column of times.
+fn columns_of_parts(call: Call, arguments: &[ColumnarValue], target: &DataType) -> Result<Option<ArrayRef>> {
+    let (Some(field), Some(argument)) = (constant_unit(arguments.first()), arguments.get(1)) else { return Ok(None) };
+    let Some((times, zoned)) = times(argument)? else { return Ok(None) };
+    // A field that a time does not have is told row by row.
+    if part_of(Moment::Wall(0, zoned.then_some(0)), &field).is_none() {
+        return Ok(None);
+    }
+    let part = |micros: Option<i64>| micros.and_then(|micros| part_of(wall(call, micros, zoned)?, &field));
+    if let DataType::Decimal128(precision, scale) = target {
+        let divisor = 10_i128.pow(u32::try_from(6 - scale).unwrap_or(0));
+        let parts: Decimal128Array = times.iter().map(|micros| part(micros).map(|part| part / divisor)).collect();
+        return Ok(Some(Arc::new(parts.with_precision_and_scale(*precision, *scale)?)));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a float is what date_part returns")]
+    let parts: Float64Array = times.iter().map(|micros| part(micros).map(|part| part as f64 / 1e6)).collect();
+    Ok(Some(Arc::new(parts)))
 }
 
 fn extract_scale(field: &str, from: Option<&DataType>) -> i8 {
@@ -283,6 +335,38 @@ fn truncated(field: &str, wall: i64) -> Option<i64> {
     })
 }
 
+/// The beginning of the unit that a moment is in, which a clock in the zone shows.
+fn beginning(field: &str, zone: Tz, wall: i64, ahead: Option<i64>) -> Option<i64> {
+    if wall == i64::MIN || wall == i64::MAX {
+        return Some(wall);
+    }
+    let begin = truncated(field, wall)?;
+    // Inside of a day the offset of the moment stays, so that an hour that comes twice is two.
+    match ahead {
+        None => Some(begin),
+        Some(ahead) if matches!(field, "microsecond" | "millisecond" | "second" | "minute" | "hour") => {
+            Some(begin - ahead)
+        }
+        Some(_) if zone == Tz::UTC => Some(begin),
+        Some(_) => moment::to_utc(zone, begin),
+    }
+}
+
+/// `date_trunc` of a column of times.
+fn columns_of_beginnings(call: Call, arguments: &[ColumnarValue], _: &DataType) -> Result<Option<ArrayRef>> {
+    let [_, argument] = arguments else { return Ok(None) };
+    let Some(field) = constant_unit(arguments.first()).filter(|field| truncated(field, 0).is_some()) else {
+        return Ok(None);
+    };
+    let Some((times, zoned)) = times(argument)? else { return Ok(None) };
+    let begin = |micros: i64| match wall(call, micros, zoned)? {
+        Moment::Wall(wall, ahead) => beginning(&field, call.zone, wall, ahead),
+        _ => None,
+    };
+    let begins: TimestampMicrosecondArray = times.iter().map(|micros| micros.and_then(begin)).collect();
+    Ok(Some(Arc::new(begins.with_timezone_opt(zoned.then_some("UTC")))))
+}
+
 fn truncated_type(args: &ReturnFieldArgs<'_>) -> Result<Kind> {
     Ok((
         match args.arg_fields.get(1).map(|field| field.data_type()) {
@@ -324,18 +408,9 @@ fn date_trunc(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
     let bad = || unknown(&field, value, FIELDS.contains(&field.as_str()));
     // A date is midnight of it in the zone.
     Ok(match moment(Call { zone }, value) {
-        Some(Moment::Wall(micros @ (i64::MIN | i64::MAX), ahead)) => {
-            ScalarValue::TimestampMicrosecond(Some(micros), ahead.map(|_| "UTC".into()))
-        }
-        Some(Moment::Wall(wall, None)) => {
-            ScalarValue::TimestampMicrosecond(Some(truncated(&field, wall).ok_or_else(bad)?), None)
-        }
-        Some(Moment::Wall(wall, Some(ahead))) => {
-            let begin = truncated(&field, wall).ok_or_else(bad)?;
-            // Inside of a day the offset of the moment stays, so that an hour that comes twice is two.
-            let short = matches!(field.as_str(), "microsecond" | "millisecond" | "second" | "minute" | "hour");
-            let utc = if short { Some(begin - ahead) } else { moment::to_utc(zone, begin) };
-            ScalarValue::TimestampMicrosecond(utc, Some("UTC".into()))
+        Some(Moment::Wall(wall, ahead)) => {
+            truncated(&field, 0).ok_or_else(bad)?;
+            ScalarValue::TimestampMicrosecond(beginning(&field, zone, wall, ahead), ahead.map(|_| "UTC".into()))
         }
         Some(Moment::Date(days)) => {
             let begin = truncated(&field, days * DAY).ok_or_else(bad)?;
@@ -533,9 +608,21 @@ fn to_date(arguments: &[ScalarValue]) -> Result<ScalarValue> {
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let spans = || Returns::Always(INTERVAL, None);
     vec![
-        RowFunction::udf("pg_extract", Returns::Of(extracted), true, extract),
-        RowFunction::udf("pg_date_part", Returns::Always(DataType::Float64, None), true, date_part),
-        RowFunction::udf("pg_date_trunc", Returns::Of(truncated_type), true, date_trunc),
+        RowFunction::with_columns("pg_extract", Returns::Of(extracted), true, columns_of_parts, extract),
+        RowFunction::with_columns(
+            "pg_date_part",
+            Returns::Always(DataType::Float64, None),
+            true,
+            columns_of_parts,
+            date_part,
+        ),
+        RowFunction::with_columns(
+            "pg_date_trunc",
+            Returns::Of(truncated_type),
+            true,
+            columns_of_beginnings,
+            date_trunc,
+        ),
         RowFunction::udf("timezone", Returns::Of(timezone_type), true, timezone),
         RowFunction::udf("justify_hours", spans(), true, |_, arguments| justify(arguments, true, false)),
         RowFunction::udf("justify_days", spans(), true, |_, arguments| justify(arguments, false, true)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, JoinSide, JoinType, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{ChildFilterDescription, FilterDescription};
@@ -21,6 +22,7 @@ use datafusion::physical_plan::{
 use futures::future::BoxFuture;
 use futures::{Stream, TryStreamExt, stream};
 
+use super::build::Once;
 use super::output::Output;
 use crate::config::BROADCAST_ROWS;
 
@@ -57,6 +59,50 @@ impl Mode {
             Mode::Broadcast => 0,
             Mode::Partitioned => partition,
         }
+    }
+
+    /// The build side that `start` makes: of all partitions together, or of each its own.
+    pub(super) fn build<B, F>(self, shared: &Once<B>, start: impl FnOnce() -> Result<F>) -> Result<Build<B>>
+    where
+        B: Send + Sync + 'static,
+        F: Future<Output = Result<B>> + Send + 'static,
+    {
+        match self {
+            Mode::Broadcast => shared.get(start),
+            Mode::Partitioned => Once::default().get(start),
+        }
+    }
+}
+
+/// A build side that is being made.
+pub(super) type Build<B> = BoxFuture<'static, Result<Arc<B>>>;
+
+/// One partition of the probe side, and what it is joined by.
+pub(super) struct Probe<P> {
+    pub(super) input: SendableRecordBatchStream,
+    pub(super) parts: Arc<P>,
+    pub(super) output: Arc<Output>,
+    pub(super) batch_size: usize,
+    pub(super) metrics: JoinMetrics,
+}
+
+impl<P> Probe<P> {
+    /// Of a partition of a side.
+    pub(super) fn new(
+        side: &Arc<dyn ExecutionPlan>,
+        partition: usize,
+        context: &Arc<TaskContext>,
+        parts: &Arc<P>,
+        output: &Arc<Output>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Self> {
+        Ok(Self {
+            input: side.execute(partition, Arc::clone(context))?,
+            parts: Arc::clone(parts),
+            output: Arc::clone(output),
+            batch_size: context.session_config().batch_size().max(1),
+            metrics: JoinMetrics::new(metrics, partition),
+        })
     }
 }
 
@@ -171,7 +217,7 @@ pub(super) trait Running: Send + 'static {
 
 /// The batches of one partition, which starts once the build side is there.
 pub(super) fn batches<B, R>(
-    build: BoxFuture<'static, Result<Arc<B>>>,
+    build: Build<B>,
     start: impl FnOnce(Arc<B>) -> R + Send + 'static,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send
 where

@@ -60,18 +60,30 @@ def reachable(port, seconds=60):
 
 @contextlib.contextmanager
 def background(command, **options):
-    """Something that runs meanwhile and is ended by its id."""
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
+    """Something that runs meanwhile and is ended with what it started, as a group of its own."""
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True, **options}
     process = subprocess.Popen(command, **options)
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        for wish, seconds in ((signal.SIGTERM, 30), (signal.SIGKILL, 10)):
+            if ended(process, wish, seconds):
+                break
+
+
+def ended(process, wish, seconds):
+    """Whether nothing of the group is left within the time."""
+    deadline = time.monotonic() + seconds
+    try:
+        os.killpg(process.pid, wish)
+        while time.monotonic() < deadline:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+    except ProcessLookupError:
+        process.wait()
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -41,6 +41,12 @@ fn row(span: &Span, ids: &Ids, output: &mut Output<'_>) -> std::result::Result<(
     let mut sorted = tags(span);
     let error = span.tags.get("error").filter(|error| !error.eq_ignore_ascii_case("false"));
     let mut hoisted = sorted.take_span(&resource);
+    let mut attributes = sorted.into_rest();
+    let remote = present(&span.remote_endpoint.service_name);
+    if let Some(tag) = hoisted.peer_service.take_if(|tag| remote.as_ref().is_some_and(|remote| *remote != **tag)) {
+        // Both say who was called, and the endpoint is the one that the tracer measured.
+        attributes.push((Cow::Borrowed("peer.service"), tag));
+    }
     let row = SpanRow {
         trace_id: Some(Cow::Borrowed(ids.trace.as_str())),
         span_id: Some(Cow::Borrowed(ids.span.as_str())),
@@ -52,9 +58,9 @@ fn row(span: &Span, ids: &Ids, output: &mut Output<'_>) -> std::result::Result<(
         start_time: Some(micros(start)),
         start_unix_nano: Some(start),
         duration_nano: duration.transpose()?,
-        peer_service: present(&span.remote_endpoint.service_name).or_else(|| hoisted.peer_service.take()),
+        peer_service: remote.or_else(|| hoisted.peer_service.take()),
         resource_attributes: resource.rest().into_iter().filter(|(key, _)| key != "service.name").collect(),
-        attributes: sorted.into_rest(),
+        attributes,
         events: span.annotations.iter().take(MAX_EVENTS).map(event).collect(),
         ..hoisted
     };

@@ -12,7 +12,7 @@ fn columns_are_filled() {
     let text = br#"[{"traceId":"978883983d506fa5","id":"2","parentId":"1","kind":"CLIENT","name":"get",
         "timestamp":1570523661059232,"duration":127115,"localEndpoint":{"serviceName":"a","ipv4":"10.0.0.1"},
         "remoteEndpoint":{"serviceName":"b","port":80},"annotations":[{"timestamp":1570523661059233,"value":"sent"}],
-        "tags":{"http.status_code":"500","error":"boom","x":"y"}},{"traceId":"1"}]"#;
+        "tags":{"http.status_code":"500","error":"boom","x":"y","peer.service":"c"}},{"traceId":"1"}]"#;
     let landed = decode_bytes(&Zipkin, text);
     assert_eq!((landed.rows("spans"), landed.rejections()), (1, 1));
     for (column, value) in [
@@ -27,7 +27,7 @@ fn columns_are_filled() {
         ("duration_nano", "127115000"),
         ("peer_service", "b"),
         ("http_response_status_code", "500"),
-        ("attributes", "x=y|network.peer.port=80"),
+        ("attributes", "x=y|network.peer.port=80|peer.service=c"),
         ("resource_attributes", "host.ip=10.0.0.1"),
         ("events", "[{time_unix_nano: 1570523661059233000, name: sent, attributes: {}}]"),
     ] {

@@ -20,10 +20,10 @@ use datafusion::physical_plan::{
 };
 
 use super::index::BuildSide;
-use super::stream::Probe;
+use super::stream;
 use crate::operators::bounds::Bound;
 use crate::operators::build::{BuildMetrics, Collected, Once};
-use crate::operators::join::{JoinMetrics, Mode, composed, described, filters_through, properties, show};
+use crate::operators::join::{Mode, Probe, composed, described, filters_through, properties, show};
 use crate::operators::output::Output;
 
 /// What an ASOF join does, apart from its inputs.
@@ -139,19 +139,9 @@ impl ExecutionPlan for AsofJoinExec {
             let (parts, metrics) = (Arc::clone(&self.parts), BuildMetrics::new(&self.metrics, part));
             Ok(async move { BuildSide::build(Collected::read(rows, reservation, metrics).await?, &parts) })
         };
-        let build = match self.parts.mode {
-            Mode::Broadcast => self.build.get(start)?,
-            // Each partition has a build side of its own.
-            Mode::Partitioned => Once::default().get(start)?,
-        };
-        let probe = Probe {
-            input: self.left.execute(partition, Arc::clone(&context))?,
-            parts: Arc::clone(&self.parts),
-            output: Arc::clone(&self.output),
-            batch_size: context.session_config().batch_size().max(1),
-            metrics: JoinMetrics::new(&self.metrics, partition),
-        };
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), probe.run(build))))
+        let build = self.parts.mode.build(&self.build, start)?;
+        let probe = Probe::new(&self.left, partition, &context, &self.parts, &self.output, &self.metrics)?;
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream::run(probe, build))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

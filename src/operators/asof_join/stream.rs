@@ -4,42 +4,26 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::{JoinType, Result, internal_err};
-use datafusion::execution::SendableRecordBatchStream;
-use futures::future::BoxFuture;
 use futures::{Stream, TryStreamExt};
 
 use super::exec::Parts;
 use super::index::BuildSide;
 use crate::operators::build::evaluate;
-use crate::operators::join::{JoinMetrics, Running, batches};
+use crate::operators::join::{Build, Probe, Running, batches};
 use crate::operators::keys::NO_GROUP;
 use crate::operators::order::ordered;
-use crate::operators::output::{Output, Part, Rows, holds};
+use crate::operators::output::{Part, Rows, holds};
 
-/// Of one partition of the left side.
-pub(super) struct Probe {
-    pub(super) input: SendableRecordBatchStream,
-    pub(super) parts: Arc<Parts>,
-    pub(super) output: Arc<Output>,
-    pub(super) batch_size: usize,
-    pub(super) metrics: JoinMetrics,
-}
-
-impl Probe {
-    /// The batches of the join.
-    pub(super) fn run(
-        self,
-        build: BoxFuture<'static, Result<Arc<BuildSide>>>,
-    ) -> impl Stream<Item = Result<RecordBatch>> {
-        batches(build, |build| {
-            let hints = vec![0; build.groups.keys.groups()];
-            Partition { probe: self, build, hints, waiting: None }
-        })
-    }
+/// The batches of the join for one partition of the left side.
+pub(super) fn run(probe: Probe<Parts>, build: Build<BuildSide>) -> impl Stream<Item = Result<RecordBatch>> {
+    batches(build, |build| {
+        let hints = vec![0; build.groups.keys.groups()];
+        Partition { probe, build, hints, waiting: None }
+    })
 }
 
 struct Partition {
-    probe: Probe,
+    probe: Probe<Parts>,
     build: Arc<BuildSide>,
     /// By group where the last search ended.
     hints: Vec<u32>,
@@ -191,7 +175,12 @@ fn within(build: &BuildSide, (from, to): (usize, usize), limit: i64, strict: boo
 }
 
 /// What the join returns of a batch and its matches.
-fn joined(probe: &Probe, build: &RecordBatch, batch: &RecordBatch, found: Vec<Option<u32>>) -> Result<RecordBatch> {
+fn joined(
+    probe: &Probe<Parts>,
+    build: &RecordBatch,
+    batch: &RecordBatch,
+    found: Vec<Option<u32>>,
+) -> Result<RecordBatch> {
     if probe.parts.join_type == JoinType::Left || found.iter().all(Option::is_some) {
         let found = UInt32Array::from(found);
         let right = Part { batch: build, rows: Rows::These(&found) };

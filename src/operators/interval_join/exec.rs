@@ -24,9 +24,9 @@ use datafusion::physical_plan::{
 };
 
 use super::recognise::Interval;
-use super::stream::{BuildSide, Probe, build};
+use super::stream::{self, BuildSide, build};
 use crate::operators::build::{BuildMetrics, Collected, Once};
-use crate::operators::join::{JoinMetrics, Mode, composed, described, filters_through, properties, show};
+use crate::operators::join::{Mode, Probe, composed, described, filters_through, properties, show};
 use crate::operators::output::Output;
 
 /// What an interval join does, apart from its inputs.
@@ -155,20 +155,12 @@ impl ExecutionPlan for IntervalJoinExec {
                 async move { build(Collected::read(rows, reservation, metrics).await?, &parts, probers, dynamic.as_ref()) },
             )
         };
-        let build = match self.parts.mode {
-            Mode::Broadcast => self.build.get(start)?,
-            // Each partition has a build side of its own.
-            Mode::Partitioned => Once::default().get(start)?,
-        };
-        let probe = Probe {
-            input: self.right.execute(partition, Arc::clone(&context))?,
-            parts: Arc::clone(&self.parts),
-            output: Arc::clone(&self.output),
-            batch_size: context.session_config().batch_size().max(1),
-            metrics: JoinMetrics::new(&self.metrics, partition),
-            may_drop: self.may_drop_probe_rows(),
-        };
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), probe.run(build))))
+        let build = self.parts.mode.build(&self.build, start)?;
+        let probe = Probe::new(&self.right, partition, &context, &self.parts, &self.output, &self.metrics)?;
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream::run(probe, build, self.may_drop_probe_rows()),
+        )))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

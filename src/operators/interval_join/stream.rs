@@ -5,21 +5,19 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use datafusion::common::{JoinType, Result, ScalarValue};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, DynamicFilterPhysicalExpr, lit};
 use datafusion::physical_expr::{PhysicalExpr, conjunction};
-use futures::future::BoxFuture;
 use futures::{Stream, TryStreamExt};
 
 use super::exec::Parts;
 use super::index::{Bounds, INDEX_BYTES, IntervalIndex, Limit};
 use crate::operators::bounds::Bound;
 use crate::operators::build::{Collected, evaluate};
-use crate::operators::join::{JoinMetrics, Running, batches};
+use crate::operators::join::{Build, Probe, Running, batches};
 use crate::operators::keys::NO_GROUP;
 use crate::operators::order::{Ordered, ordered};
-use crate::operators::output::{Output, Part, Rows, holds};
+use crate::operators::output::{Part, Rows, holds};
 
 /// The collected side of a join.
 #[derive(Debug)]
@@ -122,37 +120,26 @@ fn possible(parts: &Parts, bounds: &Bounds, starts: &ArrayRef, ends: &ArrayRef) 
     Ok(if nothing { lit(false) } else { conjunction(conditions) })
 }
 
-/// Of one partition of the probe side.
-pub(super) struct Probe {
-    pub(super) input: SendableRecordBatchStream,
-    pub(super) parts: Arc<Parts>,
-    pub(super) output: Arc<Output>,
-    pub(super) batch_size: usize,
-    pub(super) metrics: JoinMetrics,
-    /// Rows of the probe side that match nothing need not be looked at.
-    pub(super) may_drop: bool,
-}
-
-impl Probe {
-    /// The batches of the join.
-    pub(super) fn run(
-        self,
-        build: BoxFuture<'static, Result<Arc<BuildSide>>>,
-    ) -> impl Stream<Item = Result<RecordBatch>> {
-        batches(build, |build| {
-            let hints = vec![0; build.index.groups.keys.groups()];
-            let nothing = self.may_drop && build.index.groups.rows.is_empty();
-            let mut partition = Partition { probe: self, build, hints, current: None, probing: true, unmatched: None };
-            if nothing {
-                partition.end_of_probe();
-            }
-            partition
-        })
-    }
+/// The batches of the join for one partition of the probe side. If it `may_drop` them, rows of the probe side that match
+/// nothing need not be looked at.
+pub(super) fn run(
+    probe: Probe<Parts>,
+    build: Build<BuildSide>,
+    may_drop: bool,
+) -> impl Stream<Item = Result<RecordBatch>> {
+    batches(build, move |build| {
+        let hints = vec![0; build.index.groups.keys.groups()];
+        let nothing = may_drop && build.index.groups.rows.is_empty();
+        let mut partition = Partition { probe, build, hints, current: None, probing: true, unmatched: None };
+        if nothing {
+            partition.end_of_probe();
+        }
+        partition
+    })
 }
 
 struct Partition {
-    probe: Probe,
+    probe: Probe<Parts>,
     build: Arc<BuildSide>,
     /// By group where the last search ended.
     hints: Vec<u32>,
@@ -265,7 +252,7 @@ impl Current {
     }
 
     /// Look up to a batch of pairs, or a batch of rows if they have fewer; what the join returns of them.
-    fn advance(&mut self, probe: &Probe, build: &BuildSide, hints: &mut [u32]) -> Result<Option<RecordBatch>> {
+    fn advance(&mut self, probe: &Probe<Parts>, build: &BuildSide, hints: &mut [u32]) -> Result<Option<RecordBatch>> {
         let parts = probe.parts.as_ref();
         let (mut found, mut rows) = (Vec::new(), Vec::new());
         let begun_at = self.row;
@@ -330,7 +317,7 @@ impl Current {
 
     fn output(
         &mut self,
-        probe: &Probe,
+        probe: &Probe<Parts>,
         build: &BuildSide,
         mut found: Vec<u32>,
         mut rows: Vec<u32>,
@@ -375,7 +362,7 @@ impl Current {
     }
 
     /// What the join type returns of the rows of the probe side as such, once all their matches are known.
-    fn probe_rows(&self, probe: &Probe, build: &BuildSide) -> Result<Option<RecordBatch>> {
+    fn probe_rows(&self, probe: &Probe<Parts>, build: &BuildSide) -> Result<Option<RecordBatch>> {
         let wanted: fn(&bool) -> bool = match probe.parts.join_type {
             JoinType::RightSemi => |matched| *matched,
             JoinType::Right | JoinType::Full | JoinType::RightAnti => |matched| !matched,
