@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 
 use super::client::{PROTOBUF, Sender, encoded};
-use super::kill::{KILLS, free_port};
+use super::kill::{KILLS, free_port, serve};
 use super::rows;
 
 const SENDERS: u64 = 6;
@@ -27,15 +27,7 @@ const RULES: &str = "rules: [{table: spans, where: \"span_name = 'operation 6'\"
 const EAGER: [&str; 8] = ["--lease", "2s", "--retention", "8s", "--orphans", "20s", "--log-retention", "5s"];
 
 fn node(lake: &Path, port: u16) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_ascribe"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--otlp-grpc", "off", "--maintain", "1s", "--lake"])
-        .arg(lake)
-        .args(["--otlp-http", &format!("127.0.0.1:{port}")])
-        .args(EAGER)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    serve(lake, port, &[&["--maintain", "1s"], &EAGER[..]].concat())
 }
 
 fn maintain(lake: &Path) -> Child {
