@@ -82,6 +82,85 @@ pub const IMPORT_GROUP_FILES: usize = 1000;
 /// Commits that are retried when other writers were faster.
 pub const COMMIT_RETRIES: usize = 100;
 
+/// Attempts at one version of a table when the object store does not say whether it took the commit.
+pub const COMMIT_ATTEMPTS_WITHOUT_ANSWER: u32 = 5;
+
+/// Wait before a commit is tried again, multiplied by how often it was tried.
+pub const COMMIT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Bytes that an upload gathers before it sends a part.
+pub const UPLOAD_PART_BYTES: usize = 10 << 20;
+
+/// How hard files are compressed that are written once and read for long; what arrives is compressed at level 1.
+pub const COMPACTED_ZSTD_LEVEL: i32 = 6;
+
+/// Bytes at the end of a data file that are read at once for its footer.
+pub const FOOTER_BYTES: usize = 64 << 10;
+
+/// Rows of a batch when files are read to be checked or merged.
+pub const UPKEEP_BATCH_ROWS: usize = 8192;
+
+/// Requests to the object store at a time when the log of a table is read whole, and files are deleted.
+pub const UPKEEP_REQUESTS: usize = 16;
+
+/// Rows that are there more than once and that one compaction of a partition takes away; the rest is the next one's.
+pub const REPEATED_ROWS: usize = 2_000_000;
+
+/// How often a table is checked that seems damaged and was written to meanwhile.
+pub const CHECK_ATTEMPTS: u32 = 5;
+
+/// The file of a lake that says how long rows are kept.
+pub const RETENTION_FILE: &str = "retention.yaml";
+
+/// How a lake is looked after.
+#[derive(Debug, Clone)]
+pub struct Maintenance {
+    /// Time between two rounds in the background.
+    pub interval: Duration,
+    /// Files below this size are merged.
+    pub small_bytes: u64,
+    /// Size of a merged file, about.
+    pub target_bytes: u64,
+    /// Bytes that are merged at a time.
+    pub input_bytes: u64,
+    /// Small files that a partition gathers before they are merged in the background.
+    pub min_files: usize,
+    /// Age of the newest small file of a partition at which fewer are merged as well.
+    pub settled: Duration,
+    /// Memory for sorting and for finding repeated rows, bytes; what is beyond is spilled to disk.
+    pub memory: usize,
+    /// How long files that are no longer part of a table stay, for those who read an older version.
+    pub retention: Duration,
+    /// Age of files that never were part of a table at which nobody can be about to commit them any more.
+    pub orphans: Duration,
+    /// How long log entries before a checkpoint stay.
+    pub log_retention: Duration,
+    /// Commits after which a checkpoint is written.
+    pub checkpoint_commits: u64,
+    /// How long a node stays the one that looks after the lake without saying so again.
+    pub lease: Duration,
+}
+
+impl Default for Maintenance {
+    fn default() -> Self {
+        const DAY: u64 = 86_400;
+        Self {
+            interval: Duration::from_secs(60),
+            small_bytes: 128 << 20,
+            target_bytes: 256 << 20,
+            input_bytes: 2 << 30,
+            min_files: 8,
+            settled: Duration::from_secs(600),
+            memory: 1 << 30,
+            retention: Duration::from_secs(7 * DAY),
+            orphans: Duration::from_secs(7 * DAY),
+            log_retention: Duration::from_secs(DAY),
+            checkpoint_commits: 20,
+            lease: Duration::from_secs(60),
+        }
+    }
+}
+
 /// Memory that all queries of one process share, bytes, when nobody says otherwise.
 pub const DEFAULT_MEMORY_LIMIT: usize = 4 << 30;
 

@@ -46,6 +46,8 @@ pub mod server;
 
 mod database;
 
+pub mod maintenance;
+
 pub mod reports;
 
 pub use database::Database;

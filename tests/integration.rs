@@ -22,4 +22,5 @@ mod security;
 mod simulation;
 mod slt;
 mod tidy;
+mod upkeep;
 mod wrong_calls;

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["attribution", "dialect", "operators", "security", "storage"],
     &["optimizer", "table_functions", "catalog", "ingest", "simulate"],
     &["session", "database"],
-    &["reports"],
+    &["maintenance", "reports"],
     &["server"],
 ];
 

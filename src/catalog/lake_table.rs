@@ -16,10 +16,11 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
 
+use super::reading::ReadingExec;
 use crate::error::{Error, UserError, sqlstate};
 use crate::model::system::AUDIT;
 use crate::model::{self, Partition, Table};
-use crate::storage::{Commit, Lake};
+use crate::storage::{Commit, Lake, Pin};
 
 /// A stored table at one version.
 #[derive(Debug)]
@@ -27,11 +28,13 @@ pub(super) struct LakeTable {
     lake: Arc<Lake>,
     table: &'static Table,
     rows: Arc<dyn TableProvider>,
+    pin: Option<Arc<Pin>>,
 }
 
 impl LakeTable {
     pub(super) async fn open(lake: &Arc<Lake>, table: &'static Table) -> Result<Self, Error> {
-        Ok(Self { lake: Arc::clone(lake), table, rows: lake.provider(table).await? })
+        let (rows, pin) = lake.provider(table).await?;
+        Ok(Self { lake: Arc::clone(lake), table, rows, pin })
     }
 }
 
@@ -52,7 +55,11 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.rows.scan(state, projection, filters, limit).await
+        let rows = self.rows.scan(state, projection, filters, limit).await?;
+        Ok(match &self.pin {
+            Some(pin) => Arc::new(ReadingExec::new(rows, pin)),
+            None => rows,
+        })
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

@@ -6,6 +6,7 @@ mod guarded;
 mod lake_schema;
 mod lake_table;
 pub mod pg_catalog;
+mod reading;
 mod restricted;
 pub mod settings;
 mod system;

@@ -58,7 +58,7 @@ impl Demo {
             return Ok(ExitCode::SUCCESS);
         }
         let nothing = Receive { http: None, grpc: None, ..Receive::default() };
-        super::serve::serve(database, super::serve::Security::default().settings(&self.listen)?, nothing).await
+        super::serve::serve(database, super::serve::Security::default().settings(&self.listen)?, nothing, None).await
     }
 }
 

@@ -2,10 +2,12 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod audit;
+mod check;
 mod completion;
 mod demo;
 mod format;
 mod import;
+mod maintain;
 mod prompt;
 mod report;
 mod role;
@@ -59,6 +61,10 @@ enum Command {
     Audit(audit::Audit),
     /// Make, change and list the roles that may connect
     Role(role::Role),
+    /// Read everything in the lake, and name what does not fit
+    Check(check::Check),
+    /// Merge small files, let old rows expire, delete what nobody needs
+    Maintain(maintain::Maintain),
 }
 
 /// Run the command that the arguments name.
@@ -78,6 +84,8 @@ pub fn main() -> ExitCode {
             Command::Report(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Role(command) => command.run().await,
+            Command::Check(command) => command.run().await,
+            Command::Maintain(command) => command.run().await,
         }
     });
     match done {

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ascribe::Database;
-use ascribe::config::{DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP};
+use ascribe::config::{DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP, Maintenance};
 use ascribe::error::Result;
+use ascribe::maintenance::{Maintainer, duration};
 use ascribe::reports::{self, Scheduler};
 use ascribe::server::http::{self, Receive};
 use ascribe::server::pgwire::{Tls, TlsFiles};
 use ascribe::server::{self, Serve as Settings};
 use tokio::sync::watch;
 
+use super::maintain::Upkeep;
 use super::{Ended, LakeArgument};
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,11 @@ pub(super) struct Serve {
     /// Where to receive OTLP over gRPC; `off` for nowhere
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_OTLP_GRPC)]
     otlp_grpc: String,
+    /// Time between two rounds of looking after the lake, such as 60s; `off` for never
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    maintain: String,
+    #[command(flatten)]
+    maintenance: Upkeep,
     #[command(flatten)]
     security: Security,
 }
@@ -75,15 +82,28 @@ impl Serve {
         let address = |given: String| (given != "off").then_some(given);
         let (http, grpc) = (address(self.otlp_http), address(self.otlp_grpc));
         let settings = self.security.settings(&self.listen)?;
-        serve(database, settings, Receive { http, grpc, ..Receive::default() }).await
+        let maintainer = match address(self.maintain) {
+            Some(interval) => {
+                let settings = Maintenance { interval: duration(&interval)?, ..self.maintenance.resolve()? };
+                Some(Maintainer::new(database.lake(), settings)?)
+            }
+            None => None,
+        };
+        serve(database, settings, Receive { http, grpc, ..Receive::default() }, maintainer).await
     }
 }
 
 /// Serve until told to stop, then land what was received and let running queries end.
-pub(super) async fn serve(database: Database, settings: Settings, receive: Receive) -> Ended {
+pub(super) async fn serve(
+    database: Database,
+    settings: Settings,
+    receive: Receive,
+    maintainer: Option<Maintainer>,
+) -> Ended {
     let server = server::serve(database.clone(), settings).await?;
     let receiving = http::receive(&database, receive).await?;
     let (stop, stopped) = watch::channel(false);
+    let maintenance = maintainer.map(|maintainer| tokio::spawn(maintainer.run(stopped.clone())));
     let scheduler = tokio::spawn(Scheduler::new(database, reports::all()?).run(stopped));
     let at = server.local_addr();
     println!("\nListening. Connect with:\n\n  psql -h {} -p {} -U ascribe ascribe\n", at.ip(), at.port());
@@ -98,11 +118,14 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
     let received = receiving.shutdown().await;
     server.shutdown().await;
     scheduler.await.ok();
+    if let Some(maintenance) = maintenance {
+        maintenance.await.ok();
+    }
     received?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn told_to_stop() -> Result<()> {
+pub(super) async fn told_to_stop() -> Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         pressed = tokio::signal::ctrl_c() => pressed?,

@@ -2,9 +2,14 @@
 //!
 //! A table is made by its first write. A write is one Delta commit: all of its rows are there, or none.
 
+mod commit;
+mod file;
 mod location;
+mod log;
 mod notes;
+mod readers;
 mod stats;
+mod upkeep;
 mod write;
 
 use std::collections::HashMap;
@@ -28,7 +33,13 @@ use crate::config::Config;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::{self, Table};
 
+pub use commit::{RowChange, Swap};
+pub use file::{FileWriter, NewFile, read_file};
+pub use log::{LoggedFile, Problem, Removed, State, TableLog, object_of};
 pub use notes::Notes;
+pub use readers::Pin;
+pub use stats::Statistics;
+pub use upkeep::Upkeep;
 pub use write::{Commit, DataFile, Outcome, Replace, TableWriter};
 
 /// The object store of a URL, and the path inside it. Credentials are read from the provider's own variables.
@@ -48,6 +59,18 @@ pub fn open_store(url: &Url) -> Result<(Arc<dyn ObjectStore>, Path)> {
     Ok((store, path))
 }
 
+fn over(
+    url: Url,
+    options: &HashMap<String, String>,
+    backend: Option<&Arc<dyn ObjectStore>>,
+) -> Result<DeltaTableBuilder> {
+    let builder = DeltaTableBuilder::from_url(url.clone())?.with_storage_options(options.clone());
+    Ok(match backend {
+        Some(store) => builder.with_storage_backend(Arc::clone(store), url),
+        None => builder,
+    })
+}
+
 /// A lake, opened. Cheap to share; every method sees the newest committed state.
 #[derive(Debug)]
 pub struct Lake {
@@ -55,6 +78,8 @@ pub struct Lake {
     options: HashMap<String, String>,
     tables: HashMap<&'static str, Mutex<Option<DeltaTable>>>,
     store: Arc<dyn ObjectStore>,
+    backend: Option<Arc<dyn ObjectStore>>,
+    readers: readers::Readers,
     clock: Arc<dyn Clock>,
 }
 
@@ -74,15 +99,41 @@ impl Lake {
     pub fn open_with_clock(url: &str, config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
         location::register_stores();
         let root = location::parse(url)?;
+        Self::build(root, config, None, clock)
+    }
+
+    /// The same over an object store of the caller's, which holds the lake at the path of the URL.
+    ///
+    /// # Errors
+    /// When the URL cannot be understood.
+    pub fn open_over(
+        url: &str,
+        backend: Arc<dyn ObjectStore>,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>> {
+        location::register_stores();
+        Self::build(location::parse(url)?, config, Some(backend), clock)
+    }
+
+    fn build(
+        root: Url,
+        config: &Config,
+        backend: Option<Arc<dyn ObjectStore>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>> {
         let options = config.storage_options.clone();
-        let store = DeltaTableBuilder::from_url(root.clone())?
-            .with_storage_options(options.clone())
+        let store = over(root.clone(), &options, backend.as_ref())?
             .build_storage()
-            .map_err(|error| location::unreachable(url, &error))?
+            .map_err(|error| location::unreachable(root.as_str(), &error))?
             .object_store(None);
         let all = model::tables().into_iter().chain(model::system_tables());
         let tables = all.map(|table| (table.name, Mutex::new(None))).collect();
-        Ok(Arc::new(Self { root, options, tables, store, clock }))
+        Ok(Arc::new(Self { root, options, tables, store, backend, readers: readers::Readers::default(), clock }))
+    }
+
+    fn builder(&self, url: Url) -> Result<DeltaTableBuilder> {
+        over(url, &self.options, self.backend.as_ref())
     }
 
     /// The URL of the lake, with a slash at its end.
@@ -121,15 +172,17 @@ impl Lake {
 
     async fn refresh(&self, table: &'static Table, known: &mut Option<DeltaTable>) -> Result<()> {
         if let Some(delta) = known {
-            delta.update_state().await?;
+            let Err(error) = delta.update_state().await else { return Ok(()) };
+            // The log that leads on from what is known may be cleaned up: then the table is read anew.
+            let Ok(fresh) = self.builder(self.table_url(table)?)?.load().await else { return Err(error.into()) };
+            *known = Some(fresh);
             return Ok(());
         }
         let log = Path::from(format!("tables/{}/_delta_log", table.name));
         if self.store.list(Some(&log)).next().await.transpose()?.is_none() {
             return Ok(());
         }
-        let builder = DeltaTableBuilder::from_url(self.table_url(table)?)?.with_storage_options(self.options.clone());
-        *known = Some(builder.load().await?);
+        *known = Some(self.builder(self.table_url(table)?)?.load().await?);
         Ok(())
     }
 
@@ -138,16 +191,17 @@ impl Lake {
         self.root.join(&path).map_err(|error| UserError::invalid(format!("lake URL {}: {error}", self.root)).into())
     }
 
-    /// A provider of the rows of the newest committed state.
+    /// A provider of the rows of the newest committed state, and what keeps its files while it is read.
     ///
     /// # Errors
     /// When the object store cannot be read.
-    pub async fn provider(&self, table: &'static Table) -> Result<Arc<dyn TableProvider>> {
+    pub async fn provider(&self, table: &'static Table) -> Result<(Arc<dyn TableProvider>, Option<Arc<Pin>>)> {
         let Some(delta) = self.snapshot(table).await? else {
-            return Ok(Arc::new(EmptyTable::new(table.schema())));
+            return Ok((Arc::new(EmptyTable::new(table.schema())), None));
         };
+        let pin = delta.version().map(|version| self.pin(table, version));
         let scan = delta.table_provider().build().await?;
-        Ok(Arc::new(scan))
+        Ok((Arc::new(scan), pin))
     }
 
     /// The version of a table's newest state; none before its first write.
@@ -214,7 +268,7 @@ impl Lake {
         if let Ok(folder) = url.to_file_path() {
             std::fs::create_dir_all(folder)?;
         }
-        let delta = DeltaTableBuilder::from_url(url)?.with_storage_options(self.options.clone()).build()?;
+        let delta = self.builder(url)?.build()?;
         let schema: StructType =
             deltalake::kernel::engine::arrow_conversion::TryIntoKernel::try_into_kernel(table.schema().as_ref())?;
         let created = delta
@@ -229,8 +283,7 @@ impl Lake {
             Ok(delta) => Ok(delta),
             // Another writer created it between our look and our commit.
             Err(DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::Transaction { .. }) => {
-                let builder = DeltaTableBuilder::from_url(self.table_url(table)?)?;
-                Ok(builder.with_storage_options(self.options.clone()).load().await?)
+                Ok(self.builder(self.table_url(table)?)?.load().await?)
             }
             Err(error) => Err(error.into()),
         }

@@ -4,22 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{
-    SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
-};
+use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
 use datafusion::arrow::datatypes::Date32Type;
-use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use datafusion::parquet::basic::{Compression, Encoding, ZstdLevel};
-use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Add, LogicalFileView, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::commit::{Attempt, Entry, REWRITE_MARK, outrun_every_time, pause};
+use super::file::{self, encode};
 use super::stats::{self, Bounds};
 use super::{Lake, notes};
 use crate::config;
@@ -71,6 +68,29 @@ pub struct DataFile {
     pub stats: Option<String>,
     /// Values of the partition columns, as text.
     pub partition_values: HashMap<String, Option<String>>,
+    /// When it was added, milliseconds since the epoch.
+    pub modified_ms: i64,
+    /// Whether compaction made it.
+    pub compacted: bool,
+}
+
+impl DataFile {
+    /// Least and greatest value of a column of times, microseconds since the epoch, where the statistics say.
+    #[must_use]
+    pub fn times(&self, column: &str) -> Option<(i64, i64)> {
+        let stats: serde_json::Value = serde_json::from_str(self.stats.as_deref()?).ok()?;
+        let bound = |side: &str| {
+            let text = stats.get(side)?.get(column)?.as_str()?;
+            Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
+        };
+        Some((bound("minValues")?, bound("maxValues")?))
+    }
+
+    /// The partition, days since the epoch; none where rows have no time.
+    #[must_use]
+    pub fn partition(&self, table: &Table) -> Option<i32> {
+        partition_day(table, &self.partition_values)
+    }
 }
 
 /// How a commit ended.
@@ -99,6 +119,7 @@ pub struct TableWriter {
     gathered: BTreeMap<Option<i32>, Gathered>,
     files: Vec<Add>,
     rows: u64,
+    attempt: Option<Attempt>,
 }
 
 impl std::fmt::Debug for TableWriter {
@@ -109,7 +130,7 @@ impl std::fmt::Debug for TableWriter {
 
 impl TableWriter {
     pub(super) fn new(lake: Arc<Lake>, table: &'static Table, store: Arc<dyn ObjectStore>) -> Self {
-        Self { lake, table, store, gathered: BTreeMap::new(), files: Vec::new(), rows: 0 }
+        Self { lake, table, store, gathered: BTreeMap::new(), files: Vec::new(), rows: 0, attempt: None }
     }
 
     /// Rows written so far.
@@ -156,12 +177,8 @@ impl TableWriter {
         let encoded = tokio::task::spawn_blocking(move || encode(table, &gathered.batches)).await;
         let (bytes, stats) = encoded.map_err(|error| UserError::new(sqlstate::INTERNAL, error.to_string()))??;
         let (folder, values) = folder_of(table, partition);
-        let path = format!("{folder}part-{}.parquet", Uuid::now_v7());
-        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        self.store.put(&Path::from(path.clone()), PutPayload::from(bytes)).await?;
-        let modification_time = self.lake.clock().now_micros() / 1000;
-        let stats = Some(stats);
-        self.files.push(Add { path, partition_values: values, size, modification_time, stats, ..empty_add() });
+        let add = self.put(&folder, values, bytes, stats).await?;
+        self.files.push(add);
         Ok(())
     }
 
@@ -175,14 +192,13 @@ impl TableWriter {
         for partition in partitions {
             self.upload(partition).await?;
         }
-        for _ in 0..config::COMMIT_RETRIES {
+        for round in 0..config::COMMIT_RETRIES {
             if let Some(outcome) = self.try_commit(&commit).await? {
                 return Ok(outcome);
             }
+            tokio::time::sleep(pause(round)).await;
         }
-        Err(UserError::new(sqlstate::CONFLICT, format!("other writers of {} were faster every time", self.table.name))
-            .hint("try again")
-            .into())
+        Err(outrun_every_time(self.table).into())
     }
 
     async fn try_commit(&mut self, commit: &Commit) -> Result<Option<Outcome>> {
@@ -192,6 +208,12 @@ impl TableWriter {
         let Some(delta) = slot.as_mut() else {
             return Err(UserError::new(sqlstate::IO, format!("table {} was removed", self.table.name)).into());
         };
+        // An earlier attempt whose answer was lost may have taken effect.
+        if let Some(attempt) = &self.attempt
+            && let Some(version) = attempt.landed(delta).await?
+        {
+            return Ok(Some(Outcome::Committed(version)));
+        }
         if commit.after.is_some_and(|after| after != delta.version()) {
             return Ok(Some(Outcome::Superseded));
         }
@@ -218,29 +240,14 @@ impl TableWriter {
         marks.extend(commit.latest.iter().map(|(id, number)| mark(id, *number)));
         if !commit.replace.is_empty() {
             // Two writers that replace rows of one table must not both add theirs: a shared id makes them conflict.
-            marks.push(mark("replace", 1));
+            marks.push(mark(REWRITE_MARK, 1));
         }
-        let note = commit.note.iter().map(|note| (notes::KEY.to_owned(), note.clone().into()));
-        let properties = CommitProperties::default()
-            .with_max_retries(config::COMMIT_RETRIES)
-            .with_application_transactions(marks)
-            .with_metadata(note);
         let partition_by = self.table.partition.column().map(|column| vec![column.to_owned()]);
         let operation = DeltaOperation::Write { mode, partition_by, predicate: None };
-        let state = delta.snapshot()?.clone();
-        let committed = CommitBuilder::from(properties)
-            .with_actions(actions)
-            .build(Some(&state), delta.log_store(), operation)
-            .await;
-        match committed {
-            Ok(done) => {
-                let version = done.version();
-                delta.update_state().await?;
-                Ok(Some(Outcome::Committed(version)))
-            }
-            Err(DeltaTableError::Transaction { source: TransactionError::CommitConflict(_) }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let information = commit.note.iter().map(|note| (notes::KEY.to_owned(), note.clone().into())).collect();
+        let attempt = self.attempt.get_or_insert_with(Attempt::default);
+        let entry = Entry { actions, marks, information, operation };
+        Ok(attempt.make(delta, entry).await?.map(Outcome::Committed))
     }
 
     /// The actions that take the replaced rows away: whole files, or a file anew without its replaced rows.
@@ -289,12 +296,23 @@ impl TableWriter {
         }
         let (bytes, stats) = encode(self.table, &kept)?;
         let folder = file.path.rfind('/').map_or("", |slash| &file.path[..=slash]);
+        Ok(Some(self.put(folder, file.partition_values.clone(), bytes, stats).await?))
+    }
+
+    async fn put(
+        &self,
+        folder: &str,
+        partition_values: HashMap<String, Option<String>>,
+        bytes: Vec<u8>,
+        stats: String,
+    ) -> Result<Add> {
         let path = format!("{folder}part-{}.parquet", Uuid::now_v7());
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        let tags = Some(file::tags(&Sha256::digest(&bytes)));
         self.store.put(&Path::from(path.clone()), PutPayload::from(bytes)).await?;
         let modification_time = self.lake.clock().now_micros() / 1000;
-        let partition_values = file.partition_values.clone();
-        Ok(Some(Add { path, partition_values, size, modification_time, stats: Some(stats), ..empty_add() }))
+        let stats = Some(stats);
+        Ok(Add { path, partition_values, size, modification_time, stats, tags, ..empty_add() })
     }
 }
 
@@ -317,7 +335,7 @@ fn remaining(batch: &RecordBatch, replace: &[Replace]) -> BooleanArray {
     stays.into()
 }
 
-fn empty_add() -> Add {
+pub(super) fn empty_add() -> Add {
     Add {
         path: String::new(),
         partition_values: HashMap::new(),
@@ -333,14 +351,22 @@ fn empty_add() -> Add {
     }
 }
 
-fn data_file(view: &LogicalFileView) -> DataFile {
+pub(super) fn data_file(view: &LogicalFileView) -> DataFile {
     DataFile {
         path: view.path().into_owned(),
         size: view.size(),
         rows: view.num_records(),
         stats: view.stats(),
         partition_values: view.partition_values_map(),
+        modified_ms: view.modification_time(),
+        compacted: is_compacted(view),
     }
+}
+
+fn is_compacted(view: &LogicalFileView) -> bool {
+    #[expect(deprecated, reason = "the only way to the tags of a file")]
+    let add = view.add_action();
+    add.tags.is_some_and(|tags| tags.contains_key(file::COMPACTED_TAG))
 }
 
 /// The files of a table's state.
@@ -348,13 +374,13 @@ pub(super) fn active_files(delta: &DeltaTable) -> Result<Vec<DataFile>> {
     Ok(delta.snapshot()?.log_data().iter().map(|view| data_file(&view)).collect())
 }
 
-fn partition_day(table: &Table, values: &HashMap<String, Option<String>>) -> Option<i32> {
+pub(super) fn partition_day(table: &Table, values: &HashMap<String, Option<String>>) -> Option<i32> {
     let text = values.get(table.partition.column()?)?.as_deref()?;
     let date: chrono::NaiveDate = text.parse().ok()?;
     Date32Type::from_naive_date(date).into()
 }
 
-fn folder_of(table: &Table, partition: Option<i32>) -> (String, HashMap<String, Option<String>>) {
+pub(super) fn folder_of(table: &Table, partition: Option<i32>) -> (String, HashMap<String, Option<String>>) {
     let Some(column) = table.partition.column() else { return Default::default() };
     let date = partition.and_then(Date32Type::to_naive_date_opt).map(|date| date.to_string());
     let folder = date.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__");
@@ -362,7 +388,7 @@ fn folder_of(table: &Table, partition: Option<i32>) -> (String, HashMap<String, 
 }
 
 /// The rows of each partition, without the partition column.
-fn split(table: &Table, batch: &RecordBatch) -> Result<Vec<(Option<i32>, RecordBatch)>> {
+pub(super) fn split(table: &Table, batch: &RecordBatch) -> Result<Vec<(Option<i32>, RecordBatch)>> {
     let Some(column) = table.partition.column() else { return Ok(vec![(None, batch.clone())]) };
     let at = batch.schema().index_of(column)?;
     let days = batch.column(at).as_primitive::<Date32Type>().clone();
@@ -378,42 +404,4 @@ fn split(table: &Table, batch: &RecordBatch) -> Result<Vec<(Option<i32>, RecordB
     let parts =
         by_day.into_iter().map(|(day, picked)| Ok((day, take_record_batch(&rows, &UInt32Array::from(picked))?)));
     parts.collect()
-}
-
-/// One Parquet file of sorted rows, and its statistics.
-fn encode(table: &Table, batches: &[RecordBatch]) -> Result<(Vec<u8>, String)> {
-    let Some(first) = batches.first() else {
-        return Err(UserError::new(sqlstate::INTERNAL, "a file without rows").into());
-    };
-    let rows = concat_batches(&first.schema(), batches)?;
-    let sort: Vec<SortColumn> = table
-        .cluster
-        .iter()
-        .filter_map(|name| rows.column_by_name(name))
-        .map(|column| SortColumn { values: Arc::clone(column), options: None })
-        .collect();
-    let rows = if sort.is_empty() { rows } else { take_record_batch(&rows, &lexsort_to_indices(&sort, None)?)? };
-    let mut bytes = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties(table))).map_err(DeltaTableError::from)?;
-    writer.write(&rows).map_err(DeltaTableError::from)?;
-    writer.close().map_err(DeltaTableError::from)?;
-    Ok((bytes, stats::of(&rows)))
-}
-
-fn properties(table: &Table) -> WriterProperties {
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(config::ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_created_by(concat!("ascribe ", env!("CARGO_PKG_VERSION")).to_owned());
-    for name in table.bloom {
-        properties = properties.set_column_bloom_filter_enabled((*name).into(), true);
-    }
-    for column in table.columns.iter().filter(|column| column.name.ends_with("_nano")) {
-        properties = properties
-            .set_column_dictionary_enabled(column.name.into(), false)
-            .set_column_encoding(column.name.into(), Encoding::DELTA_BINARY_PACKED);
-    }
-    properties.build()
 }

@@ -57,6 +57,15 @@ def in_a_bucket():
         listed = client.list_objects_v2(Bucket="ascribe-lake", Prefix="company/reports/monthly_chargeback/")
         names = [item["Key"].rsplit("/", 1)[1] for item in listed["Contents"]]
         assert "report.html" in names and "by_owner.csv" in names, names
+        # GitHub tells of the start of a deployment twice: as a deployment, and as a status of it.
+        counts = [f"SELECT count(*) FROM {table}" for table in TABLES if table != "changes"]
+        counts.append("SELECT count(*) FROM (SELECT DISTINCT change_id, status, source FROM changes)")
+        before = [rows(lake, count, **variables) for count in counts]
+        told = ascribe("maintain", "--once", "--retention", "0s", "--orphans", "0s", "--lake", lake, **variables)
+        assert "spans: " in told and "unneeded files deleted" in told, told
+        assert before == [rows(lake, count, **variables) for count in counts]
+        sound = json.loads(ascribe("check", "--format", "json", "--lake", lake, **variables))
+        assert sound["sound"] and sound["findings"] == [], sound
     print("ok  a lake in an S3 bucket holds the same as one in a directory")
 
 

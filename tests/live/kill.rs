@@ -14,19 +14,21 @@ use super::client::{PROTOBUF, Sender, encoded};
 use super::rows;
 
 /// Kills of a normal run; `ASCRIBE_TEST_KILLS` asks for more.
-const KILLS: u64 = 20;
+pub const KILLS: u64 = 20;
 const SENDERS: u64 = 8;
 const SPANS: u64 = 25;
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn serve(lake: &std::path::Path, port: u16) -> Child {
+/// A node that receives at a port, with further arguments.
+pub fn serve(lake: &std::path::Path, port: u16, more: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_ascribe"))
         .args(["serve", "--listen", "127.0.0.1:0", "--otlp-grpc", "off", "--lake"])
         .arg(lake)
         .args(["--otlp-http", &format!("127.0.0.1:{port}")])
+        .args(more)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -69,14 +71,14 @@ async fn killed_while_it_receives_it_loses_and_doubles_nothing() {
     let mut senders = JoinSet::new();
     (0..SENDERS).for_each(|sender| drop(senders.spawn(keep_sending(sender, at, Arc::clone(&stop)))));
     for seed in 0..kills {
-        let mut child = serve(folder.path(), port);
+        let mut child = serve(folder.path(), port, &["--maintain", "off"]);
         // Commits take some tens of milliseconds once a second: the instants cover them from begin to end.
         let wait = rand_chacha::ChaCha8Rng::seed_from_u64(seed).random_range(500..2500);
         tokio::time::sleep(Duration::from_millis(wait)).await;
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let mut child = serve(folder.path(), port);
+    let mut child = serve(folder.path(), port, &["--maintain", "off"]);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     stop.store(true, Ordering::Relaxed);
     let requests: u64 = senders.join_all().await.into_iter().sum();

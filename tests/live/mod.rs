@@ -3,6 +3,7 @@
 mod client;
 mod kill;
 mod otlp;
+mod upkeep;
 mod webhooks;
 
 use std::time::Duration;

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
-use serde_json::Value;
 
 use super::{SystemTable, own_columns};
 use crate::canonical_table;
+use crate::config::Maintenance;
 use crate::error::Result;
 use crate::model::cell::{Int, Text, Time};
 use crate::model::{self, Partition, RowBuilder, Table};
@@ -34,6 +34,18 @@ canonical_table! {
     newest: Time,
     /// Delta version; null before the first write.
     version: Int,
+    /// Bytes of the smallest data file.
+    smallest_file: Int,
+    /// Bytes of the median data file: half of the files are no larger.
+    median_file: Int,
+    /// Bytes of the largest data file.
+    largest_file: Int,
+    /// When the newest version was committed.
+    last_commit: Time,
+    /// Commits since the newest checkpoint; all of them where there is none.
+    commits_since_checkpoint: Int,
+    /// Small data files that maintenance has not merged yet.
+    uncompacted_files: Int,
 }
 
 /// `system.tables`.
@@ -51,15 +63,26 @@ impl SystemTable for Tables {
         for table in model::tables().into_iter().chain(model::system_tables()) {
             let files = lake.files(table).await?;
             let version = lake.version(table).await?;
+            let checkpoint = if version.is_some() { lake.checkpoint_version(table).await? } else { None };
+            let since = version.map(|version| checkpoint.map_or(version + 1, |at| version.saturating_sub(at)));
+            let mut sizes: Vec<i64> = files.iter().map(|file| file.size).collect();
+            sizes.sort_unstable();
+            let times = |file: &DataFile| file.times(time_of(table)?);
             builder.append(&TableRow {
                 table_name: Some(table.name.into()),
                 description: Some(table.comment().into()),
-                rows: Some(files.iter().filter_map(|file| file.rows).sum::<usize>().try_into().unwrap_or(i64::MAX)),
-                bytes: Some(files.iter().map(|file| file.size).sum()),
-                files: Some(files.len().try_into().unwrap_or(i64::MAX)),
-                oldest: files.iter().filter_map(|file| bound(table, file, "minValues")).min(),
-                newest: files.iter().filter_map(|file| bound(table, file, "maxValues")).max(),
-                version: version.and_then(|version| version.try_into().ok()),
+                rows: Some(number(files.iter().filter_map(|file| file.rows).sum::<usize>())),
+                bytes: Some(sizes.iter().sum()),
+                files: Some(number(files.len())),
+                oldest: files.iter().filter_map(times).map(|(oldest, _)| oldest).min(),
+                newest: files.iter().filter_map(times).map(|(_, newest)| newest).max(),
+                version: version.map(number),
+                smallest_file: sizes.first().copied(),
+                median_file: sizes.get(sizes.len().saturating_sub(1) / 2).copied(),
+                largest_file: sizes.last().copied(),
+                last_commit: lake.committed_at(table).await?,
+                commits_since_checkpoint: since.map(number),
+                uncompacted_files: Some(number(files.iter().filter(|file| uncompacted(file)).count())),
                 ..TableRow::default()
             });
         }
@@ -67,12 +90,17 @@ impl SystemTable for Tables {
     }
 }
 
-fn bound(table: &Table, file: &DataFile, side: &str) -> Option<i64> {
-    let column = match table.partition {
-        Partition::Day(column) | Partition::Month(column) => column,
-        Partition::None => return None,
-    };
-    let stats: Value = serde_json::from_str(file.stats.as_deref()?).ok()?;
-    let text = stats.get(side)?.get(column)?.as_str()?;
-    Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
+fn number(of: impl TryInto<i64>) -> i64 {
+    of.try_into().unwrap_or(i64::MAX)
+}
+
+fn uncompacted(file: &DataFile) -> bool {
+    !file.compacted && u64::try_from(file.size).is_ok_and(|size| size < Maintenance::default().small_bytes)
+}
+
+fn time_of(table: &Table) -> Option<&'static str> {
+    match table.partition {
+        Partition::Day(column) | Partition::Month(column) => Some(column),
+        Partition::None => None,
+    }
 }
