@@ -142,12 +142,9 @@ impl State {
     pub fn apply(&mut self, version: u64, entry: &[u8], problems: &mut Vec<Problem>) {
         let mut added: BTreeSet<String> = BTreeSet::new();
         for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-            let action = match serde_json::from_slice::<Value>(line) {
-                Ok(Value::Object(action)) => action,
-                _ => {
-                    problems.push(Problem { version, what: "a line is not a JSON object".to_owned() });
-                    continue;
-                }
+            let Ok(Value::Object(action)) = serde_json::from_slice::<Value>(line) else {
+                problems.push(Problem { version, what: "a line is not a JSON object".to_owned() });
+                continue;
             };
             for (kind, body) in &action {
                 match kind.as_str() {
