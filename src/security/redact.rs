@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn an_error_does_not_repeat_a_password() {
         let error = UserError::new("42601", "syntax error at or near \"hunter2\"");
-        let told = without_secrets(error, "create role a password password 'hunter2' 'x'");
+        let told = without_secrets(error, "create role a password password 'hunter2' 'moon'");
         assert_eq!(told.message, "syntax error at or near \"<hidden>\"");
     }
 }
