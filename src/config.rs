@@ -19,6 +19,13 @@ pub const SCHEMA: &str = "public";
 /// Where the server listens when nobody says otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:5433";
 
+/// Bytes of stack of the program's threads, since plans are walked as deep as statements are nested; only what is used
+/// takes memory.
+pub const STACK_BYTES: usize = 256 << 20;
+
+/// Operators, words such as AND and UNION included, that one text of statements may have: each may nest the next.
+pub const MOST_OPERATORS: usize = 10_000;
+
 /// Rounds of hashing that a guess at a password costs (RFC 7677 asks for as many at least).
 pub const SCRAM_ITERATIONS: u32 = 4096;
 

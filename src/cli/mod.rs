@@ -70,7 +70,18 @@ enum Command {
 /// Run the command that the arguments name.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // The first thread has the stack that it was given from outside.
+    let thread = std::thread::Builder::new().stack_size(config::STACK_BYTES).spawn(|| run(arguments));
+    match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        Ok(Err(_)) => ExitCode::FAILURE,
+        Err(error) => fail(&error.into()),
+    }
+}
+
+fn run(arguments: Arguments) -> ExitCode {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match threads.thread_stack_size(config::STACK_BYTES).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };

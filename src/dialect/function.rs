@@ -23,7 +23,7 @@ pub struct Call {
 }
 
 /// The zone of a session.
-pub(super) fn session_zone(options: &ConfigOptions) -> Tz {
+pub(crate) fn session_zone(options: &ConfigOptions) -> Tz {
     options.execution.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
 }
 

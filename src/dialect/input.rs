@@ -61,6 +61,12 @@ fn invalid(kind: u32, text: &str) -> UserError {
     UserError::new(code, format!("invalid input syntax for type {name}: \"{text}\""))
 }
 
+/// The moment at which the clocks of a zone show a time, both in microseconds; none if there is none that can be said.
+#[must_use]
+pub fn shown_at(wall: i64, zone: Tz) -> Option<i64> {
+    moment::to_utc(zone, wall)
+}
+
 /// A value of a type (by its OID) from its text. A `timestamptz` without a zone is in `zone`.
 ///
 /// # Errors

@@ -32,6 +32,7 @@ use datafusion::sql::sqlparser::ast::DataType as SqlType;
 use crate::error::Result;
 
 pub use cast::Target;
+pub(crate) use function::session_zone;
 pub use names::{Names, column_names, shown};
 pub use operators::Operators;
 pub use rewrite::{oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};

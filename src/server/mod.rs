@@ -118,6 +118,7 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("ascribe-compute")
+        .thread_stack_size(config::STACK_BYTES)
         .enable_all()
         .build()?;
     let registry = Registry::new(options.max_connections);

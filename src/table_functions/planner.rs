@@ -6,7 +6,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field};
+use chrono_tz::Tz;
+use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
@@ -22,6 +23,9 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::exec::CallTable;
 use super::{ArgumentType, Signature, TableFunction};
+use crate::dialect::encode::oid;
+use crate::dialect::input;
+use crate::dialect::session_zone;
 use crate::error::{UserError, sqlstate};
 
 /// Plans calls of our table functions in FROM.
@@ -131,8 +135,14 @@ pub(super) fn called_as(signature: &Signature) -> String {
 }
 
 /// The value as the type of its argument. What PostgreSQL would not convert in a call is not converted here either: a
-/// number is no time, and a list no text.
-fn converted(signature: &Signature, name: &str, value: &ScalarValue, kind: ArgumentType) -> Result<ScalarValue> {
+/// number is no time, and a list no text. Times without a zone are those that the clocks of the session's show.
+fn converted(
+    signature: &Signature,
+    name: &str,
+    value: &ScalarValue,
+    kind: ArgumentType,
+    zone: Tz,
+) -> Result<ScalarValue> {
     let given = value.data_type();
     let text = matches!(given, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let fits = text
@@ -150,7 +160,21 @@ fn converted(signature: &Signature, name: &str, value: &ScalarValue, kind: Argum
             format!("argument {name} is of type {} and cannot be {shown}", kind.sql_name()),
         ));
     }
-    value.cast_to(&kind.data_type()).map_err(|_| {
+    let found = match (kind, value.try_as_str().flatten()) {
+        (ArgumentType::Time, Some(text)) => input::value(text, oid::TIMESTAMPTZ, zone).ok(),
+        (ArgumentType::Interval, Some(text)) => input::value(text, oid::INTERVAL, zone).ok(),
+        (ArgumentType::Time, None) if !matches!(given, DataType::Timestamp(_, Some(_))) => {
+            match value.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, None))? {
+                ScalarValue::TimestampMicrosecond(wall, _) => {
+                    let micros = wall.and_then(|wall| input::shown_at(wall, zone));
+                    Some(ScalarValue::TimestampMicrosecond(micros, Some("UTC".into())))
+                }
+                _ => None,
+            }
+        }
+        _ => Some(value.clone()),
+    };
+    found.and_then(|found| found.cast_to(&kind.data_type()).ok()).ok_or_else(|| {
         let code = match kind {
             ArgumentType::Time | ArgumentType::Interval => sqlstate::INVALID_TIME,
             _ => sqlstate::INVALID_TEXT,
@@ -279,6 +303,7 @@ impl OptimizerRule for ResolveTableFunctions {
             .with_query_execution_start_time(config.query_execution_start_time())
             .build();
         let simplifier = ExprSimplifier::new(context);
+        let zone = session_zone(&config.options());
         let signature = node.function.signature();
         let constants = node.arguments.iter().zip(signature.arguments).map(|(argument, declared)| {
             let name = declared.names.first().unwrap_or(&"");
@@ -289,7 +314,7 @@ impl OptimizerRule for ResolveTableFunctions {
                     return Err(bad_call(signature, format!("argument {name} is not constant: {other}")));
                 }
             };
-            let value = converted(signature, name, &value, declared.kind)?;
+            let value = converted(signature, name, &value, declared.kind, zone)?;
             if declared.required && value.is_null() {
                 return Err(UserError::invalid(format!("{}: argument {name} is null", signature.name))
                     .hint(called_as(signature))

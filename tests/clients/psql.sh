@@ -24,6 +24,16 @@ check 'public|changes|table|ascribe' -c '\dt changes'
 check 'Did not find any relation named "nothing".' -c '\d nothing'
 check $'ERROR:  relation "nothing" does not exist\nLINE 1: SELECT * FROM nothing\n                      ^' -c 'SELECT * FROM nothing'
 check $'ERROR:  division by zero' -c 'SELECT 1/0'
+# A statement as a chain, which nests as deep as it is long: the server lives, and says when it is too long.
+chain() { printf 'SELECT 0%s\n' "$(printf ' + 1%.0s' $(seq "$1"))" >"$work_chain"; }
+work_chain=$(mktemp)
+chain 3000
+check 3000 -f "$work_chain"
+chain 20000
+check "psql:$work_chain:1: ERROR:  statement too complex
+DETAIL:  It has more than 10000 operators.
+HINT:  a long chain of OR is shorter as IN (…) or = ANY (ARRAY […]), a long UNION ALL as VALUES" -f "$work_chain"
+rm "$work_chain"
 check $'1\n2\n3' -v FETCH_COUNT=2 -c 'SELECT value FROM generate_series(1, 3) ORDER BY 1'
 [ $failed -eq 0 ] && echo "psql: passed"
 exit $failed

@@ -30,4 +30,4 @@ pub use exec::AsofJoinExec;
 pub use logical::AsofJoin;
 pub use planner::{PlanAsofJoins, PlanAsofRelations};
 pub use rule::PushFiltersThroughAsofJoins;
-pub use syntax::{nest, parse, parse_one, plain_tokens, plan};
+pub use syntax::{nest, parse, parse_one, plain_tokens, plan, shallow};

@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::config::MOST_OPERATORS;
 use crate::error::{UserError, sqlstate};
 
 /// The statements of a text, ready to be planned in a session.
@@ -29,6 +30,7 @@ pub fn parse(text: &str) -> Result<VecDeque<Statement>> {
     let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
         .map_err(|error| DataFusionError::SQL(Box::new(ParserError::from(error)), None))?;
+    shallow(&tokens)?;
     let parser = DFParserBuilder::new(plain_tokens(tokens)).with_dialect(&dialect).build();
     let mut statements = parser?.parse_statements()?;
     for statement in &mut statements {
@@ -62,6 +64,30 @@ pub fn parse_one(text: &str) -> Result<Statement> {
         (None, _) => Err(UserError::new(sqlstate::SYNTAX, "there is no statement").into()),
         (Some(_), false) => Err(UserError::new(sqlstate::SYNTAX, "there is more than one statement").into()),
     }
+}
+
+/// Make sure that statements do not nest deeper than plans can be walked. The parser counts what stands in parentheses, but
+/// each operator of a chain holds the one before.
+///
+/// # Errors
+/// When they have more operators than [`MOST_OPERATORS`].
+pub fn shallow(tokens: &[TokenWithSpan]) -> std::result::Result<(), UserError> {
+    let nests = |token: &&TokenWithSpan| match &token.token {
+        Token::Word(word) => {
+            use Keyword::{AND, EXCEPT, INTERSECT, IS, JOIN, LIKE, NOT, OR, UNION, WHEN};
+            word.quote_style.is_none()
+                && matches!(word.keyword, AND | EXCEPT | INTERSECT | IS | JOIN | LIKE | NOT | OR | UNION | WHEN)
+        }
+        Token::Comma | Token::LParen | Token::RParen | Token::SemiColon | Token::Period | Token::EOF => false,
+        Token::Whitespace(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => false,
+        _ => true,
+    };
+    if tokens.iter().filter(nests).count() <= MOST_OPERATORS {
+        return Ok(());
+    }
+    Err(UserError::new("54001", "statement too complex")
+        .detail(format!("It has more than {MOST_OPERATORS} operators."))
+        .hint("a long chain of OR is shorter as IN (…) or = ANY (ARRAY […]), a long UNION ALL as VALUES"))
 }
 
 fn keyword(token: Option<&TokenWithSpan>) -> Option<Keyword> {

@@ -62,6 +62,7 @@ pub(super) fn parse(sql: &str) -> Located<Vec<Statement>> {
         let error_at = position(sql, error.location);
         (UserError::new(sqlstate::SYNTAX, what).detail(error.message), error_at)
     })?;
+    asof_join::shallow(&tokens).map_err(|error| (error, None))?;
     let mut statements = Vec::new();
     for tokens in tokens.split(|token| token.token == Token::SemiColon) {
         let blank = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_) | Token::EOF);
@@ -215,6 +216,8 @@ mod tests {
         assert_eq!(refused("select (").0.message, "syntax error at end of input");
         let deep = format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000));
         assert_eq!(refused(&deep).0.code, "54001");
+        let long = format!("select 1{}", " + 1".repeat(10_001));
+        assert_eq!(refused(&long).0.code, "54001");
     }
 
     #[test]
