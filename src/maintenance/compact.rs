@@ -263,7 +263,11 @@ mod tests {
         };
         assert_eq!(at(&few, 2000), "");
         assert_eq!(at(&few, 1000 + 600_000), "a b", "nothing has come for long");
-        let three = [few, vec![file("c", 10, false), file("merged", 31, true), file("less", 30, true)]].concat();
-        assert_eq!(at(&three, 2000), "a b c less");
+        let with = |merged: i64| {
+            let others = vec![file("c", 10, false), file("merged", merged, true), file("less", 30, true)];
+            at(&[few.clone(), others].concat(), 2000)
+        };
+        assert_eq!(with(61), "a b c less");
+        assert_eq!(with(60), "a b c less merged", "as much as has come and joined");
     }
 }
