@@ -87,7 +87,8 @@ def at_the_prompt(lake, state):
     terminal.type("SELECT * FROM alloc\t\t")
     for name in ("allocate_cost(", "allocation_check(", "allocation_rules"):
         terminal.until(name)
-    # A line that is edited is drawn again with the prompt before it, so that the answer is waited for, not the prompt.
+    # A line that is edited is drawn again with the prompt before it, which is not the one behind Ctrl-C.
+    terminal.until(PROMPT)
     terminal.type("\x03")
     terminal.until(PROMPT)
     terminal.type("SELECT nope;\r")
