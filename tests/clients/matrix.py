@@ -208,7 +208,7 @@ def main():
         assert not uncovered, f"queries.sql does not call {uncovered}"
         port = free_port()
         with background([ASCRIBE, "serve", "--lake", lake, "--listen", f"127.0.0.1:{port}",
-            "--otlp-http", "off", "--otlp-grpc", "off"]):
+            "--otlp-http", "off", "--otlp-grpc", "off", "--maintain", "off"]):
             reachable(port)
             os.environ.update(PGHOST="127.0.0.1", PGPORT=str(port), PGUSER="ada", PGDATABASE="ascribe")
             functions, tables = set(), set()

@@ -61,4 +61,4 @@ SELECT * FROM feature_usage
 -- query functions
 SELECT * FROM system.functions
 -- query tables
-SELECT * FROM system.tables WHERE table_name <> 'report_runs'
+SELECT * FROM system.tables WHERE table_name NOT IN ('report_runs', 'audit')
