@@ -9,9 +9,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
-use datafusion::physical_plan::filter_pushdown::{
-    ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
-};
+use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -87,7 +85,11 @@ impl ExecutionPlan for ReadingExec {
         let pin = Arc::clone(&self.pin);
         let rows = self.input.execute(partition, context)?;
         let schema = rows.schema();
-        let kept = rows.inspect(move |_| debug_assert!(Arc::strong_count(&pin) > 0));
+        // The rows hold the pin.
+        let kept = rows.map(move |batch| {
+            let _held = &pin;
+            batch
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, kept)))
     }
 
@@ -129,14 +131,5 @@ impl ExecutionPlan for ReadingExec {
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
         FilterDescription::from_children(filters, &self.children())
-    }
-
-    fn handle_child_pushdown_result(
-        &self,
-        _: FilterPushdownPhase,
-        result: ChildPushdownResult,
-        _: &ConfigOptions,
-    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        Ok(FilterPushdownPropagation::if_all(result))
     }
 }

@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 
 use super::explain;
 use super::plan::{self, Planned};
-use crate::error::{Result, UserError};
+use crate::error::Result;
 use crate::operators::asof_join;
 
 /// What a statement returns.
@@ -55,11 +55,8 @@ pub async fn answer_text(session: &SessionContext, text: &str) -> Result<Answer>
 /// As [`answer_text`].
 pub async fn answer(session: &SessionContext, statement: Statement) -> Result<Answer> {
     let state = session.state();
-    let planned = planned(&state, statement).await?;
-    if let Some(last) = planned.types.len().checked_sub(1) {
-        return Err(UserError::new("42P02", format!("there is no parameter ${}", last + 1)).into());
-    }
-    let explains = matches!(planned.plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+    let planned = planned(&state, statement).await?.without_parameters()?;
+    let explains = explain::is(&planned.plan);
     let writes = matches!(planned.plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_));
     let stream = session.execute_logical_plan(planned.plan).await?.execute_stream().await?;
     if explains {

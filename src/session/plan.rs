@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{explain, kinds};
 use crate::catalog::pg_catalog;
 use crate::dialect::{self, Names};
-use crate::error::{Result, UserError, sqlstate};
+use crate::error::{Error, Result, UserError, sqlstate};
 
 /// A query that can be run.
 #[derive(Debug, Clone)]
@@ -30,6 +30,17 @@ pub(crate) struct Planned {
     pub(crate) schema: SchemaRef,
     /// Types of the parameters by number.
     pub(crate) types: Vec<Option<DataType>>,
+}
+
+impl Planned {
+    /// The same, of a statement whose parameters nobody gives.
+    pub(crate) fn without_parameters(self) -> Result<Self> {
+        if self.types.is_empty() { Ok(self) } else { Err(no_parameter(self.types.len())) }
+    }
+}
+
+fn no_parameter(number: usize) -> Error {
+    UserError::new("42P02", format!("there is no parameter ${number}")).into()
 }
 
 /// The number of the highest parameter.
@@ -53,7 +64,7 @@ pub(crate) async fn plan(state: &SessionState, statement: &Ast, declared: &[Opti
     to_engine(state, &mut statement)?;
     let count = parameter_count(&statement);
     if count > 65_535 {
-        return Err(UserError::new("42P02", format!("there is no parameter ${count}")).into());
+        return Err(no_parameter(count));
     }
     let mut types: Vec<Option<DataType>> = (0..count).map(|at| declared.get(at).cloned().flatten()).collect();
     let plan = if types.iter().all(Option::is_some) {
@@ -70,7 +81,7 @@ pub(crate) async fn plan(state: &SessionState, statement: &Ast, declared: &[Opti
         }
         typed(state, &statement, &types).await?
     };
-    if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
+    if explain::is(&plan) {
         return Ok(Planned { schema: explain::schema(), plan, types });
     }
     // Types of CASE, UNION and their kin are settled when the plan is analyzed.

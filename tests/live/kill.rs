@@ -35,25 +35,31 @@ pub fn serve(lake: &std::path::Path, port: u16, more: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Send requests, each again and again until it is acknowledged, as an exporter does. Tells how many were.
-async fn keep_sending(sender: u64, at: SocketAddr, stop: Arc<AtomicBool>) -> u64 {
+/// Send requests, each again and again to one node or another until it is acknowledged, as an exporter does: the numbers
+/// are the sender's own, of how many, and how many spans a request has. Tells how many were.
+pub async fn keep_sending([sender, of, spans]: [u64; 3], nodes: Vec<SocketAddr>, stop: Arc<AtomicBool>) -> u64 {
+    let mut turns = nodes.iter().cycle();
     let mut connection = None;
     for request in 0.. {
         if stop.load(Ordering::Relaxed) {
             return request;
         }
-        let first = (request * SENDERS + sender) * SPANS;
-        let body = encoded(first..first + SPANS);
+        let first = (request * of + sender) * spans;
+        let body = encoded(first..first + spans);
         loop {
-            if connection.is_none() {
-                connection = Sender::connect(at).await.ok();
+            if connection.is_none()
+                && let Some(node) = turns.next()
+            {
+                connection = Sender::connect(*node).await.ok();
             }
-            if let Some(open) = &mut connection {
-                match open.send("POST", "/v1/traces", &[PROTOBUF], &body).await {
-                    Ok(answer) if answer.status == 200 => break,
-                    Ok(_) => {}
-                    Err(_) => connection = None,
-                }
+            let answer = match &mut connection {
+                Some(open) => open.send("POST", "/v1/traces", &[PROTOBUF], &body).await.ok(),
+                None => None,
+            };
+            match answer {
+                Some(answer) if answer.status == 200 => break,
+                Some(_) => {}
+                None => connection = None,
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -69,7 +75,8 @@ async fn killed_while_it_receives_it_loses_and_doubles_nothing() {
     let at = SocketAddr::from(([127, 0, 0, 1], port));
     let stop = Arc::new(AtomicBool::new(false));
     let mut senders = JoinSet::new();
-    (0..SENDERS).for_each(|sender| drop(senders.spawn(keep_sending(sender, at, Arc::clone(&stop)))));
+    (0..SENDERS)
+        .for_each(|sender| drop(senders.spawn(keep_sending([sender, SENDERS, SPANS], vec![at], Arc::clone(&stop)))));
     for seed in 0..kills {
         let mut child = serve(folder.path(), port, &["--maintain", "off"]);
         // Commits take some tens of milliseconds once a second: the instants cover them from begin to end.

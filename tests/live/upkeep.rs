@@ -13,8 +13,7 @@ use ascribe::maintenance::{check, stored_tables};
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 
-use super::client::{PROTOBUF, Sender, encoded};
-use super::kill::{KILLS, free_port, serve};
+use super::kill::{KILLS, free_port, keep_sending, serve};
 use super::rows;
 
 const SENDERS: u64 = 6;
@@ -36,38 +35,6 @@ fn maintain(lake: &Path) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Send requests, each again and again to one node or the other until it is acknowledged. Tells how many were.
-async fn keep_sending(sender: u64, nodes: [SocketAddr; 2], stop: Arc<AtomicBool>) -> u64 {
-    let mut at = usize::from(sender.is_multiple_of(2));
-    let mut connection = None;
-    for request in 0.. {
-        if stop.load(Ordering::Relaxed) {
-            return request;
-        }
-        let first = (request * SENDERS + sender) * SPANS;
-        let body = encoded(first..first + SPANS);
-        loop {
-            if connection.is_none() {
-                connection = Sender::connect(nodes[at]).await.ok();
-            }
-            let answer = match &mut connection {
-                Some(open) => open.send("POST", "/v1/traces", &[PROTOBUF], &body).await.ok(),
-                None => None,
-            };
-            match answer {
-                Some(answer) if answer.status == 200 => break,
-                Some(_) => {}
-                None => {
-                    connection = None;
-                    at = 1 - at;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-    0
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_they_look_after_the_lake_they_lose_and_double_nothing() {
     let kills = std::env::var("ASCRIBE_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS / 2);
@@ -78,7 +45,9 @@ async fn killed_while_they_look_after_the_lake_they_lose_and_double_nothing() {
     let addresses = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let stop = Arc::new(AtomicBool::new(false));
     let mut senders = JoinSet::new();
-    (0..SENDERS).for_each(|sender| drop(senders.spawn(keep_sending(sender, addresses, Arc::clone(&stop)))));
+    (0..SENDERS).for_each(|sender| {
+        drop(senders.spawn(keep_sending([sender, SENDERS, SPANS], addresses.into(), Arc::clone(&stop))))
+    });
     let mut nodes = ports.map(|port| node(lake, port));
     for seed in 0..kills {
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);

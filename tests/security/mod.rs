@@ -29,7 +29,8 @@ pub(crate) fn change(database: &Database, change: Change) -> impl Future<Output 
 
 impl Guarded {
     pub(crate) async fn start() -> Self {
-        Self::with(Serve::default()).await
+        let login = LoginLimits { first: std::time::Duration::from_millis(300), ..LoginLimits::default() };
+        Self::with(Serve { login, ..Serve::default() }).await
     }
 
     pub(crate) async fn with(options: Serve) -> Self {
@@ -38,8 +39,7 @@ impl Guarded {
         let mut admin = RoleOptions { login: Some(true), superuser: Some(true), ..RoleOptions::default() };
         admin.password(PASSWORD).unwrap();
         change(&database, Change::CreateRole(ADMIN.to_owned(), admin)).await.unwrap();
-        let login = LoginLimits { first: std::time::Duration::from_millis(300), ..options.login.clone() };
-        let options = Serve { listen: vec!["127.0.0.1:0".to_owned()], login, ..options };
+        let options = Serve { listen: vec!["127.0.0.1:0".to_owned()], ..options };
         let server = serve(database, options).await.unwrap();
         Self { folder, server }
     }

@@ -55,11 +55,7 @@ impl Connection {
             }
             let physical = state.create_physical_plan(&plan).await?;
             let stream = execute_stream(physical, context.task_ctx())?;
-            Ok(if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
-                explain::one_column(stream)
-            } else {
-                stream
-            })
+            Ok(if explain::is(&plan) { explain::one_column(stream) } else { stream })
         })
     }
 
@@ -85,10 +81,7 @@ impl Connection {
         }
         match kind {
             Kind::Query(ast) => {
-                let planned = self.plan(&ast, &[], watched).await?;
-                if let Some(at) = planned.types.len().checked_sub(1) {
-                    return Err(UserError::new("42P02", format!("there is no parameter ${}", at + 1)).into());
-                }
+                let planned = self.plan(&ast, &[], watched).await?.without_parameters()?;
                 let formats = vec![Format::Text; planned.schema.fields().len()];
                 let encoder = self.session.encoder(&planned.schema, &formats);
                 let mut running = self.start(planned.plan, Shape::Rows(encoder));
