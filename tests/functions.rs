@@ -221,6 +221,13 @@ async fn cases(company: &Company) -> Vec<Case> {
     let bill = [("rule_set", text("default")), ("t0", day.clone()), ("t1", next.clone())];
     let effective = [&bill[..], &[("cost", text("effective_cost"))]].concat();
     let calls = [("t0", day), ("t1", next)];
+    let asked = [
+        ("service", service.clone()),
+        ("t0", t0),
+        ("t1", t1),
+        ("signal", text(&incident("signal"))),
+        ("environment", text("prod")),
+    ];
     vec![
         case("span_tree", &window),
         case("span_tree", &with(&[("service", traced.clone()), ("trace_id", trace.clone())])),
@@ -245,11 +252,12 @@ async fn cases(company: &Company) -> Vec<Case> {
             "recent_changes",
             &[("service", service.clone()), ("at", end), ("lookback", Interval(300)), ("hops", Int(2))],
         ),
-        case("attribute_incident", &[("incident_id", incident_id)]),
-        case(
-            "attribute_incident",
-            &[("service", service), ("t0", t0), ("t1", t1), ("signal", text(&incident("signal")))],
-        ),
+        case("attribute_incident", &[("incident_id", incident_id.clone())]),
+        case("incident_services", &[("incident_id", incident_id.clone())]),
+        case("incident_visits", &[("incident_id", incident_id)]),
+        case("attribute_incident", &asked),
+        case("incident_services", &asked),
+        case("incident_visits", &asked),
         case("evidence", &[("attribution_id", attribution)]),
         case("deploy_impact", &[("change_id", change.clone())]),
         case("deploy_impact", &[("change_id", change), ("before", Interval(20)), ("after", Interval(4))]),

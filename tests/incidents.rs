@@ -10,7 +10,7 @@ use ascribe::error::Error;
 use ascribe::ingest::{self, Options, Progress};
 use ascribe::simulate::{DEFAULT_START, Plan, Scenario};
 use datafusion::arrow::array::{Array, Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{can_cast_types, cast};
 use datafusion::arrow::datatypes::DataType;
 use serde_json::Value;
 
@@ -45,15 +45,56 @@ impl World {
         )
     }
 
+    /// Every row of evidence returns what it claims: so many rows, and the number that its statement begins with.
+    async fn evidence_holds(&self) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        let evidence = self.rows("SELECT kind, statement, row_count, query FROM attribution_evidence").await;
+        for row in &evidence {
+            let [kind, statement, claimed, query] = [0, 1, 2, 3].map(|at| row[at].as_deref().unwrap());
+            let rows = self.rows(query).await;
+            assert_eq!(rows.len().to_string(), claimed, "{kind}: {statement}\n{query}");
+            let first = statement.split(' ').next().unwrap();
+            match kind {
+                "latency" | "gap" | "new_error" | "vanished_successor" | "no_change" => {
+                    assert_eq!(first, claimed, "{statement}\n{query}");
+                }
+                "blame" if !rows.is_empty() => {
+                    let sql = format!("SELECT reached_blame, blame FROM ({query}) AS services");
+                    let known = &self.rows(&sql).await[0];
+                    let shown =
+                        |at: usize| format!("{:.1}", 100.0 * known[at].as_deref().unwrap().parse::<f64>().unwrap());
+                    assert!(first == shown(0) || first == shown(1), "{statement} {known:?}");
+                }
+                "cohort" => {
+                    for side in &rows {
+                        let [unusual, requests] = [1, 2].map(|at| side[at].as_deref().unwrap());
+                        assert!(statement.contains(&format!("({unusual} of {requests})")), "{statement}: {rows:?}");
+                    }
+                }
+                "load" => {
+                    for rate in rows.iter().flat_map(|phase| &phase[1..]) {
+                        let rate = format!("{:.2}", rate.as_deref().unwrap().parse::<f64>().unwrap());
+                        assert!(statement.contains(&rate), "{statement}: {rows:?}");
+                    }
+                }
+                _ => {}
+            }
+            *kinds.entry(kind.to_owned()).or_default() += 1;
+        }
+        kinds
+    }
+
     async fn error(&self, sql: &str) -> Error {
         self.database.sql(sql).await.err().unwrap_or_else(|| panic!("{sql} was answered"))
     }
 }
 
+/// Rows as text; what has no text (a map) is left out.
 fn texts(batch: &RecordBatch) -> Vec<Vec<Option<String>>> {
     let columns: Vec<StringArray> = batch
         .columns()
         .iter()
+        .filter(|column| can_cast_types(column.data_type(), &DataType::Utf8))
         .map(|column| cast(column, &DataType::Utf8).unwrap().as_any().downcast_ref::<StringArray>().unwrap().clone())
         .collect();
     let value = |column: &StringArray, row: usize| (!column.is_null(row)).then(|| column.value(row).to_owned());
@@ -86,14 +127,7 @@ async fn a_bad_deploy_is_found_with_evidence_that_holds_and_asked_twice_is_kept_
     assert_eq!(world.rows(&sql).await, first);
     assert_eq!(world.rows(count).await, kept, "the same question over the same data adds nothing");
 
-    let evidence = world.rows("SELECT query, row_count, statement FROM attribution_evidence").await;
-    assert!(evidence.len() > 10);
-    for row in &evidence {
-        let (query, claimed) = (row[0].as_deref().unwrap(), row[1].as_deref().unwrap());
-        let batches = world.database.sql(query).await.unwrap_or_else(|error| panic!("{query}: {error}"));
-        let returned: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        assert_eq!(returned.to_string(), claimed, "{query}");
-    }
+    assert!(world.evidence_holds().await.len() > 3, "many kinds of evidence");
     let id = found[4].as_deref().unwrap();
     let chain = world.rows(&format!("SELECT kind FROM evidence('{id}') ORDER BY seq")).await;
     assert_eq!(chain[0][0].as_deref(), Some("lead_time"));
@@ -118,6 +152,51 @@ async fn a_bad_deploy_is_found_with_evidence_that_holds_and_asked_twice_is_kept_
     let recent =
         world.rows(&format!("SELECT change_id, hop FROM recent_changes('{service}', timestamptz '{end}')")).await;
     assert!(recent.iter().any(|row| row[0].as_deref() == Some(change) && row[1].as_deref() == Some("0")), "{recent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_evidence_returns_what_it_says() {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for (scenario, seed) in [
+        (Scenario::NoisyTenant, 3),
+        (Scenario::SlowDependency, 3),
+        (Scenario::BadConfig, 4),
+        (Scenario::InnocentDeploy, 5),
+        (Scenario::NoChange, 6),
+    ] {
+        let world = world(scenario, seed).await;
+        assert!(!world.rows(&format!("SELECT rank FROM {}", world.call())).await.is_empty());
+        for (kind, rows) in world.evidence_holds().await {
+            *kinds.entry(kind).or_default() += rows;
+        }
+    }
+    let seen: Vec<&str> = kinds.keys().map(String::as_str).collect();
+    for kind in ["blame", "cohort", "lead_time", "latency", "load", "new_error", "no_change", "vanished_successor"] {
+        assert!(seen.contains(&kind), "no {kind} among {kinds:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_with_cost_or_security_is_asked_of_others() {
+    let world = world(Scenario::NoChange, 2).await;
+    let insert = |id: &str, signal: &str| {
+        let of = |key: &str| world.truth["incident"][key].as_str().unwrap();
+        format!(
+            "INSERT INTO incidents (incident_id, service_name, started_at, resolved_at, signal) VALUES \
+             ('{id}', '{}', timestamptz '{}', timestamptz '{}', '{signal}')",
+            of("service_name"),
+            of("t0"),
+            of("t1")
+        )
+    };
+    for (signal, word) in [("cost", "allocate_cost"), ("security", "access_attribution")] {
+        world.rows(&insert(signal, signal)).await;
+        let error = world.error(&format!("SELECT * FROM attribute_incident('{signal}')")).await;
+        assert_eq!(error.sqlstate(), "22023");
+        assert!(error.to_string().contains(signal) && error.to_string().contains(word), "{error}");
+        let all_the_same = format!("SELECT rank FROM attribute_incident('{signal}', signal => 'any')");
+        assert!(!world.rows(&all_the_same).await.is_empty());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,6 +78,11 @@ fn with(case: &Case, at: usize, sql: &str) -> String {
     format!("SELECT * FROM {}({})", case.function, list(named))
 }
 
+/// Functions that are asked for an incident or for a window.
+fn of_incidents(function: &str) -> bool {
+    ["attribute_incident", "incident_services", "incident_visits"].contains(&function)
+}
+
 /// The fullest call of each function.
 fn fullest(cases: &[Case]) -> Vec<&Case> {
     let mut found: Vec<&Case> = Vec::new();
@@ -112,8 +117,8 @@ async fn wrong_arguments_are_explained() {
         }
         for (at, (name, given)) in case.arguments.iter().enumerate() {
             let argument = signature(function).arguments.iter().find(|argument| argument.names.contains(name)).unwrap();
-            // The form of attribute_incident with a window needs both of its ends.
-            let needed = argument.required || (function == "attribute_incident" && matches!(given, Given::Time(_)));
+            // The form with a window needs both of its ends.
+            let needed = argument.required || (of_incidents(function) && matches!(given, Given::Time(_)));
             if needed {
                 judge.simple(&with(case, at, "NULL"), Error(WRONG_VALUE)).await;
                 judge.extended(&with(case, at, "$1"), &[&Null], Error(WRONG_VALUE)).await;
@@ -165,6 +170,13 @@ const UNKNOWN: &[(&str, &str, Outcome)] = &[
     ("recent_changes", "service", Error(WRONG_VALUE)),
     ("attribute_incident", "service", Error(WRONG_VALUE)),
     ("attribute_incident", "signal", Error(WRONG_VALUE)),
+    ("attribute_incident", "environment", Error(WRONG_VALUE)),
+    ("incident_services", "service", Error(WRONG_VALUE)),
+    ("incident_services", "signal", Error(WRONG_VALUE)),
+    ("incident_services", "environment", Error(WRONG_VALUE)),
+    ("incident_visits", "service", Error(WRONG_VALUE)),
+    ("incident_visits", "signal", Error(WRONG_VALUE)),
+    ("incident_visits", "environment", Error(WRONG_VALUE)),
     ("evidence", "attribution_id", Error(WRONG_VALUE)),
     ("deploy_impact", "change_id", Error(WRONG_VALUE)),
 ];
@@ -198,7 +210,7 @@ async fn unknown_names_backward_windows_and_the_ends_of_time_are_answered() {
             (backward.arguments[from].1, backward.arguments[to].1) = (later, earlier.clone());
             judge.simple(&with(&backward, from, &backward.arguments[from].1.plain()), Error(WRONG_VALUE)).await;
             // Nothing happens in no time.
-            let nothing = if case.function == "attribute_incident" { Error(WRONG_VALUE) } else { Empty };
+            let nothing = if of_incidents(case.function) { Error(WRONG_VALUE) } else { Empty };
             judge.simple(&with(case, to, &earlier.plain()), nothing).await;
         }
         for at in times {

@@ -30,6 +30,8 @@ pub struct Change {
     pub time: i64,
     /// Whether it came to pass: a failed or cancelled change counts less.
     pub succeeded: bool,
+    /// Whether somebody recorded it; else only the versions in the spans tell of it.
+    pub recorded: bool,
 }
 
 /// What a score is made of.
@@ -158,7 +160,7 @@ pub fn rank(evidence: &Evidence<'_>) -> Vec<Candidate> {
 
 /// Where the blame lies.
 struct Blame {
-    /// What reaches each service: its own, or that of a neighbour in the call graph, halved with every hop.
+    /// What reaches each service: see [`reached_blame`].
     reached: HashMap<u32, f64>,
     own: HashMap<u32, f64>,
     /// Sum of the blames, each to the power of its weight.
@@ -169,7 +171,7 @@ impl Blame {
     fn of(findings: &Findings) -> Self {
         let own: HashMap<u32, f64> = findings.suspects.iter().map(|suspect| (suspect.service, suspect.blame)).collect();
         let whole = own.values().map(|blame| blame.powf(BLAME_WEIGHT)).sum();
-        Self { reached: reach(&own, findings), own, whole }
+        Self { reached: reached_blame(findings), own, whole }
     }
 
     /// Log-odds of that much blame. Blame that is spread thinly over many says as little against a change as against
@@ -179,8 +181,11 @@ impl Blame {
     }
 }
 
-fn reach(own: &HashMap<u32, f64>, findings: &Findings) -> HashMap<u32, f64> {
-    let mut reached = own.clone();
+/// The blame that reaches each service: its own, or that of a neighbour in the call graph, halved with every hop.
+#[must_use]
+pub fn reached_blame(findings: &Findings) -> HashMap<u32, f64> {
+    let mut reached: HashMap<u32, f64> =
+        findings.suspects.iter().map(|suspect| (suspect.service, suspect.blame)).collect();
     for _ in 0..MAX_HOPS {
         let mut next = reached.clone();
         for (caller, callee) in findings.edges.keys() {
@@ -238,15 +243,18 @@ pub fn sides(findings: &Findings, change: &Change) -> Option<(Cohort, Cohort, Co
             _ => None,
         }));
     }
-    let new = new_variant(groups, change.flag)?;
+    let new = new_variant(findings, change)?;
     Some(split(groups, |group| match group {
         Group::Flag(flag, variant) if flag == change.flag => Some(variant == new),
         _ => None,
     }))
 }
 
-/// The variant of a flag of which the share of the requests grew most.
-fn new_variant(groups: &Groups, flag: u32) -> Option<u32> {
+/// The variant of a change's flag of which the share of the requests grew most.
+#[must_use]
+pub fn new_variant(findings: &Findings, change: &Change) -> Option<u32> {
+    let flag = change.flag;
+    let groups = findings.cohorts.get(&change.service)?;
     let variants: Vec<(u32, f64, f64)> = groups
         .iter()
         .filter_map(|(group, (before, during))| match group {
@@ -377,7 +385,16 @@ mod tests {
     }
 
     fn change(id: &str, service: u32, time: i64) -> Change {
-        Change { id: id.into(), kind: "deploy".into(), service, version: NONE, flag: NONE, time, succeeded: true }
+        Change {
+            id: id.into(),
+            kind: "deploy".into(),
+            service,
+            version: NONE,
+            flag: NONE,
+            time,
+            succeeded: true,
+            recorded: true,
+        }
     }
 
     fn ranked(findings: &Findings, changes: &[Change], traffic: &HashMap<u32, Traffic>) -> Vec<Candidate> {

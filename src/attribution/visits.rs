@@ -97,6 +97,8 @@ pub enum Feature {
 pub struct Visit {
     /// Hash of the trace id.
     pub trace: u64,
+    /// Place of the span that it begins with among the spans; of the client span when `external`.
+    pub entry: u32,
     /// Service, or the name of a peer when `external`.
     pub service: u32,
     /// Operation of the entry span.
@@ -144,6 +146,12 @@ impl Visits {
     #[must_use]
     pub fn features(&self, visit: &Visit) -> &[Feature] {
         self.features.get(visit.features.0 as usize..visit.features.1 as usize).unwrap_or_default()
+    }
+
+    /// What was seen inside a visit, flags included.
+    pub fn seen(&self, visit: &Visit) -> impl Iterator<Item = Feature> {
+        let (from, to) = visit.features;
+        self.features.get(from as usize..(to + visit.flags) as usize).unwrap_or_default().iter().copied()
     }
 
     /// Flags that were evaluated inside a visit, with their variants.
@@ -266,6 +274,7 @@ impl Builder<'_> {
             let client = caller.filter(|caller| caller.side == Side::Caller);
             Visit {
                 trace: span.trace,
+                entry: at,
                 service: span.service,
                 operation: span.operation,
                 version: span.version,
@@ -302,6 +311,7 @@ impl Builder<'_> {
             }
             visits.all.push(Visit {
                 trace: span.trace,
+                entry: u32::try_from(at).unwrap_or(UNASSIGNED),
                 service: span.peer,
                 operation: span.operation,
                 version: NONE,

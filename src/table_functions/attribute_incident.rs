@@ -5,16 +5,14 @@ use datafusion::arrow::array::PrimitiveArray;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNanoType, IntervalUnit};
-use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::incidents::rows::{double_column, int_column, ints, text_at, text_column, texts, time_at, times};
-use super::incidents::{Answer, METHOD, METHOD_VERSION, Question, Row, SECOND, answer, known_by_metrics};
-use super::{Argument, ArgumentType, Call, Signature, TableFunction};
-use crate::attribution::detectors::Signal;
-use crate::error::{Result, UserError};
+use super::incidents::rows::{double_column, int_column, ints, text_column};
+use super::incidents::{ARGUMENTS, Answer, METHOD, METHOD_VERSION, Question, Row, answer, asked};
+use super::{Call, Signature, TableFunction};
+use crate::error::Result;
 use crate::model::cell::{CellType, Double, Int, Text};
 use crate::model::result::{
     ATTRIBUTION_EVIDENCE, ATTRIBUTIONS, AttributionBuilder, AttributionRow, EvidenceBuilder, EvidenceRow,
@@ -55,22 +53,7 @@ static SIGNATURE: Signature = Signature {
         "from metrics of its requests. Each answer is kept in the tables attributions and attribution_evidence;",
         "evidence(attribution_id) tells what a row rests on.",
     ],
-    arguments: &[
-        Argument {
-            names: &["incident_id", "service", "incident", "service_name"],
-            kind: ArgumentType::Text,
-            required: true,
-            doc: "Id of a row of incidents; with t0 and t1, the service that alerted.",
-        },
-        Argument { names: &["t0", "from"], kind: ArgumentType::Time, required: false, doc: "Begin of the incident." },
-        Argument { names: &["t1", "to"], kind: ArgumentType::Time, required: false, doc: "End of the incident." },
-        Argument {
-            names: &["signal"],
-            kind: ArgumentType::Text,
-            required: false,
-            doc: "What was noticed: latency or errors; default: either.",
-        },
-    ],
+    arguments: &ARGUMENTS,
     columns: crate::columns! {
         /// 1 is the likeliest.
         rank: Int,
@@ -105,109 +88,12 @@ impl TableFunction for AttributeIncident {
     }
 
     async fn run(&self, call: Call) -> Result<SendableRecordBatchStream> {
-        let (question, signal, subject) = question(&call).await?;
-        let answer = answer(&call, &question, signal, &subject).await?;
+        let (question, subject) = asked(&call).await?;
+        let answer = answer(&call, &question, &subject).await?;
         keep(&call, &answer, &question, &subject).await?;
         let batch = batch(&call, &answer.rows)?;
         Ok(call.rows(vec![batch]))
     }
-}
-
-fn parse_signal(text: Option<&str>) -> Result<Signal> {
-    match text.unwrap_or_default().to_ascii_lowercase().as_str() {
-        "" | "any" | "cost" | "security" => Ok(Signal::Any),
-        "latency" => Ok(Signal::Latency),
-        "errors" | "error" | "availability" => Ok(Signal::Errors),
-        other => Err(UserError::invalid(format!("attribute_incident: unknown signal {other}"))
-            .hint("latency or errors")
-            .into()),
-    }
-}
-
-async fn question(call: &Call) -> Result<(Question, Signal, String)> {
-    let Some(name) = call.text(0).filter(|name| !name.is_empty()) else {
-        return Err(UserError::invalid("attribute_incident: the first argument is null or empty")
-            .hint("give the id of an incident, or a service and a window")
-            .into());
-    };
-    if call.time(1).is_none() && call.time(2).is_none() {
-        return incident(call, name).await;
-    }
-    let (from, to) = call.window(1, 2)?;
-    if from == to {
-        return Err(UserError::invalid("attribute_incident: the window is empty").hint("t1 is exclusive").into());
-    }
-    // Spans and evidence count nanoseconds since 1970, which ends there.
-    if from < i64::MIN / 1000 || to > i64::MAX / 1000 {
-        return Err(UserError::invalid("attribute_incident: the window is out of range")
-            .hint("give times between 1678 and 2261")
-            .into());
-    }
-    known_service(call, name, from, to).await?;
-    let question = Question { service: name.to_owned(), environment: None, from, to };
-    let subject = format!("{name} {from} {to}");
-    Ok((question, parse_signal(call.text(3))?, subject))
-}
-
-async fn known_service(call: &Call, service: &str, from: i64, to: i64) -> Result<()> {
-    let parameters = vec![("service", ScalarValue::Utf8(Some(service.to_owned())))];
-    let sql = "SELECT min(start_time), max(start_time) FROM spans WHERE service_name = $service";
-    let mut seen = None;
-    for batch in call.collect(sql, parameters).await? {
-        let (first, last) = (times(&batch, 0)?, times(&batch, 1)?);
-        seen = seen.or(time_at(&first, 0).zip(time_at(&last, 0)));
-    }
-    if seen.is_some_and(|(first, last)| last >= from && first < to) || known_by_metrics(call, service, from, to).await?
-    {
-        return Ok(());
-    }
-    let Some((first, last)) = seen else {
-        return Err(UserError::invalid(format!("attribute_incident: no spans of a service named {service}"))
-            .detail("There are no metrics of its requests in the window either.")
-            .hint("SELECT DISTINCT service_name FROM spans shows the services that there are")
-            .into());
-    };
-    let show = |at: i64| chrono::DateTime::from_timestamp_micros(at).map_or_else(String::new, |t| t.to_rfc3339());
-    Err(UserError::invalid(format!("attribute_incident: no spans of {service} in the window"))
-        .detail(format!("There are spans of it from {} to {}.", show(first), show(last)))
-        .hint("look at the window, and at the time zone of its literals")
-        .into())
-}
-
-/// How long an incident without an end is taken to last.
-const OPEN_INCIDENT: i64 = 1800 * SECOND;
-
-async fn incident(call: &Call, id: &str) -> Result<(Question, Signal, String)> {
-    let sql = "SELECT service_name, environment, started_at, detected_at, resolved_at, signal FROM incidents \
-               WHERE incident_id = $id ORDER BY ingested_at DESC LIMIT 1";
-    let batches = call.collect(sql, vec![("id", ScalarValue::Utf8(Some(id.to_owned())))]).await?;
-    let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else {
-        return Err(UserError::invalid(format!("attribute_incident: there is no incident {id}"))
-            .detail("Looked for that incident_id in the table incidents.")
-            .hint(
-                "SELECT incident_id, title FROM incidents lists them; or ask with a service and a window: \
-                   attribute_incident(service, t0, t1)",
-            )
-            .into());
-    };
-    let (services, environments) = (texts(batch, 0)?, texts(batch, 1)?);
-    let (started, detected, resolved) = (times(batch, 2)?, times(batch, 3)?, times(batch, 4)?);
-    let signal = texts(batch, 5)?;
-    let (Some(service), Some(from)) = (text_at(&services, 0), time_at(&started, 0).or_else(|| time_at(&detected, 0)))
-    else {
-        return Err(UserError::invalid(format!("attribute_incident: incident {id} names no service or no start"))
-            .hint("set service_name and started_at in the table incidents")
-            .into());
-    };
-    let now = call.lake()?.clock().now_micros();
-    let to = time_at(&resolved, 0).unwrap_or_else(|| now.min(from.saturating_add(OPEN_INCIDENT)));
-    let question = Question {
-        service: service.to_owned(),
-        environment: text_at(&environments, 0).map(str::to_owned),
-        from,
-        to: to.max(from + 1),
-    };
-    Ok((question, parse_signal(call.text(3).or_else(|| text_at(&signal, 0)))?, id.to_owned()))
 }
 
 fn batch(call: &Call, rows: &[Row]) -> Result<RecordBatch> {
@@ -252,7 +138,10 @@ async fn keep(call: &Call, answer: &Answer, question: &Question, subject: &str) 
                 row_key: draft.row_key.as_deref().map(Cow::Borrowed),
                 observed_at: Some(draft.observed_at),
                 weight: Some(draft.weight),
-                row_count: Some(count(call, &draft.query).await?),
+                row_count: Some(match draft.rows {
+                    Some(rows) => rows.try_into().unwrap_or(i64::MAX),
+                    None => count(call, &draft.query).await?,
+                }),
                 query: Some(Cow::Borrowed(&draft.query)),
                 ..EvidenceRow::default()
             });

@@ -34,6 +34,12 @@ impl Debug for Call {
 }
 
 impl Call {
+    /// The name of the function that is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.signature.name
+    }
+
     /// The lake that the session reads.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ mod error_origin;
 mod error_origins;
 mod evidence;
 mod exec;
+mod incident_services;
+mod incident_visits;
 mod incidents;
 pub mod owners;
 mod planner;
@@ -171,6 +173,8 @@ pub fn all() -> Vec<&'static dyn TableFunction> {
         &recent_changes::RecentChanges,
         &attribute_incident::AttributeIncident,
         &evidence::EvidenceOf,
+        &incident_services::IncidentServices,
+        &incident_visits::IncidentVisits,
         &deploy_impact::DeployImpact,
     ]
 }

@@ -1,6 +1,6 @@
 //! Logging in.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ascribe::Database;
 use ascribe::security::{Change, RoleOptions};

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::load::{self, Loaded, Question, SECOND};
-use super::metrics;
-use super::reasons::{Draft, Measurements, Reasoner};
+use super::learn::{Learned, learn};
+use super::load::{self, Loaded};
+use super::question::{Question, SECOND};
+use super::reasons::{Draft, Reasoner};
 use crate::attribution::change_scoring::{self, Candidate, Cause, Change, Evidence};
 use crate::attribution::confidence;
-use crate::attribution::detectors::{self, Findings, Signal, Window};
-use crate::attribution::load::Traffic;
-use crate::attribution::metric_blame::{self, Span};
-use crate::attribution::visits::{self, NONE};
+use crate::attribution::detectors::{self, Findings};
+use crate::attribution::visits::NONE;
 use crate::config;
 use crate::error::Result;
 use crate::model;
@@ -20,7 +19,7 @@ use crate::security::Rights;
 use crate::table_functions::Call;
 
 /// Version of the method: part of every attribution's id.
-pub(in crate::table_functions) const METHOD_VERSION: &str = "2";
+pub(in crate::table_functions) const METHOD_VERSION: &str = "3";
 
 /// Name of the method.
 pub(in crate::table_functions) const METHOD: &str = "blame-and-changes";
@@ -58,97 +57,25 @@ pub(in crate::table_functions) struct Answer {
     pub rows: Vec<Row>,
 }
 
-/// What was learned about an incident, from traces or from metrics.
-struct Learned {
-    loaded: Loaded,
-    changes: Vec<Change>,
-    window: Window,
-    findings: Findings,
-    traffic: HashMap<u32, Traffic>,
-    /// What the metrics say, where there are no traces.
-    measured: Option<Measurements>,
-    /// Share of the spans that are part of an unbroken trace.
-    complete: f64,
-}
-
 /// Answer a question. `subject` is what the answer is filed under.
-pub(in crate::table_functions) async fn answer(
-    call: &Call,
-    question: &Question,
-    signal: Signal,
-    subject: &str,
-) -> Result<Answer> {
-    let id = answer_id(call, question, signal, subject).await?;
-    let traced = load::has_spans(call, question).await?
-        || !metrics::known(call, &question.service, question.from, question.to).await?;
-    let learned =
-        if traced { from_traces(call, question, signal).await? } else { from_metrics(call, question, signal).await? };
-    let Learned { loaded, changes, window, findings, traffic, measured, complete } = &learned;
+pub(in crate::table_functions) async fn answer(call: &Call, question: &Question, subject: &str) -> Result<Answer> {
+    let id = answer_id(call, question, subject).await?;
+    let learned = learn(call, question, false).await?;
+    let Learned { changes, findings, traffic, .. } = &learned;
     let onset = findings.outcome.onset.map_or(question.from, |nanos| nanos / 1000);
     let evidence = Evidence { findings, changes, onset, traffic };
     let mut candidates = change_scoring::rank(&evidence);
     candidates.truncate(MAX_CANDIDATES);
     let owners = load::owners(call, onset).await?;
-    let reasoner = Reasoner { question, window, loaded, findings, changes, traffic, measured: measured.as_ref() };
-    let rows = rows(id, &candidates, &reasoner, &owners, *complete, onset);
+    let rows = rows(id, &candidates, &Reasoner::new(question, &learned), &owners, onset);
     Ok(Answer { id, rows })
 }
 
-/// Without any data before the incident, the first quarter of it has to stand for what is usual.
-fn stretches(question: &Question, start: Option<i64>) -> Window {
-    let (start, from) = match start {
-        Some(start) => (start, question.from),
-        None => (question.from, question.from.saturating_add((question.to - question.from) / 4)),
-    };
-    let guard = config::ONSET_GUARD_MICROS.min((from - start) / 6);
-    Window {
-        before: start.saturating_mul(1000),
-        until: (from - guard).saturating_mul(1000),
-        from: from.saturating_mul(1000),
-        to: question.to.saturating_mul(1000),
-    }
-}
-
-async fn from_traces(call: &Call, question: &Question, signal: Signal) -> Result<Learned> {
-    let start = load::baseline_start(call, question).await?;
-    let window = stretches(question, start);
-    let mut loaded = load::telemetry(call, question, start.unwrap_or(question.from)).await?;
-    load::resources(call, question, &mut loaded).await?;
-    let changes = load::changes(call, question, &mut loaded).await?;
-    let alerting = loaded.vocabulary.services.find(&question.service);
-    let folded = visits::fold(&loaded.spans, &loaded.logs, &loaded.flags, Some(alerting.unwrap_or(NONE)));
-    let traffic = load::traffic(&folded, &window);
-    let findings = detectors::detect(&folded, &loaded.vocabulary, &window, signal, &loaded.resources);
-    let complete = 1.0 - folded.malformed as f64 / loaded.spans.len().max(1) as f64;
-    Ok(Learned { loaded, changes, window, findings, traffic, measured: None, complete })
-}
-
-async fn from_metrics(call: &Call, question: &Question, signal: Signal) -> Result<Learned> {
-    let start = load::furthest_start(question);
-    let window = stretches(question, Some(start));
-    let mut loaded = Loaded { sampled: 1, ..Loaded::default() };
-    let metrics = metrics::read(call, question, start, &mut loaded.vocabulary.services).await?;
-    load::resources(call, question, &mut loaded).await?;
-    let changes = load::changes(call, question, &mut loaded).await?;
-    let alerting = loaded.vocabulary.services.number(&question.service);
-    let micros = |nanos: i64| nanos / 1000;
-    let span = Span {
-        before: micros(window.before),
-        until: micros(window.until),
-        from: micros(window.from),
-        to: micros(window.to),
-    };
-    let traffic = metrics::traffic(&metrics.services, &span);
-    let found = metric_blame::find(&metrics.services, &metrics.links, alerting, &span, signal);
-    let measured = Measurements { unusual: found.unusual, errors: found.errors, filters: metrics.filters };
-    Ok(Learned { loaded, changes, window, findings: found.findings, traffic, measured: Some(measured), complete: 1.0 })
-}
-
-async fn answer_id(call: &Call, question: &Question, signal: Signal, subject: &str) -> Result<Uuid> {
+async fn answer_id(call: &Call, question: &Question, subject: &str) -> Result<Uuid> {
     let lake = call.lake()?;
     let mut name = format!(
-        "{METHOD}/{METHOD_VERSION}/{subject}/{}/{:?}/{signal:?}/{}/{}",
-        question.service, question.environment, question.from, question.to
+        "{METHOD}/{METHOD_VERSION}/{subject}/{}/{:?}/{:?}/{}/{}",
+        question.service, question.environment, question.signal, question.from, question.to
     );
     for table in ["spans", "logs", "metric_points", "changes", "ownership"] {
         if let Some(table) = model::table(table) {
@@ -169,15 +96,15 @@ fn rows(
     candidates: &[Candidate],
     reasoner: &Reasoner<'_>,
     owners: &HashMap<String, String>,
-    complete: f64,
     onset: i64,
 ) -> Vec<Row> {
-    let words = &reasoner.loaded.vocabulary;
+    let Learned { loaded, changes, .. } = reasoner.learned;
+    let words = &loaded.vocabulary;
     let top = candidates.first().map_or(0.0, |candidate| candidate.score);
     let mut rows = Vec::with_capacity(candidates.len());
     for (at, candidate) in candidates.iter().enumerate() {
         let service = (candidate.service != NONE).then(|| words.services.text(candidate.service).to_owned());
-        let (cause_kind, cause_id) = name(candidate, reasoner.changes, reasoner.loaded, service.as_deref());
+        let (cause_kind, cause_id) = name(candidate, changes, loaded, service.as_deref());
         // One tenant may be a candidate at several services.
         let key = format!("{cause_kind}/{}/{}", cause_id.as_deref().unwrap_or(""), service.as_deref().unwrap_or(""));
         let owner = service.as_ref().and_then(|service| owners.get(service)).cloned();
@@ -190,7 +117,7 @@ fn rows(
                 .map(|other| other.1.score)
                 .fold(0.0, f64::max),
             lead_time: candidate.lead_time.map(|lead| lead as f64 / SECOND as f64),
-            complete,
+            complete: reasoner.learned.complete,
             provenance: 1.0,
             candidates: candidates.len(),
         });

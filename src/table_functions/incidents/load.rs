@@ -1,12 +1,13 @@
 //! Reads what the attribution of an incident looks at: spans, logs, resource metrics, changes and owners of a window.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use datafusion::arrow::array::{Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, RecordBatch, StringArray, StringBuilder};
 use datafusion::common::ScalarValue;
 use futures::StreamExt;
 
+use super::question::{Question, SECOND};
 use super::rows::{doubles, ints, text_at, texts, time_at, times};
 use crate::attribution::anomaly::{Names, ResourceSeries};
 use crate::attribution::change_scoring::Change;
@@ -18,22 +19,6 @@ use crate::config;
 use crate::error::Result;
 use crate::table_functions::{Call, timestamp};
 
-/// Microseconds in a second.
-pub(in crate::table_functions) const SECOND: i64 = 1_000_000;
-
-/// What is asked about.
-#[derive(Debug, Clone)]
-pub(in crate::table_functions) struct Question {
-    /// Service that alerted.
-    pub service: String,
-    /// Its environment, if the incident names one.
-    pub environment: Option<String>,
-    /// Begin of the incident, microseconds.
-    pub from: i64,
-    /// End of the incident, microseconds.
-    pub to: i64,
-}
-
 /// Everything that was read.
 #[derive(Debug, Default)]
 pub(in crate::table_functions) struct Loaded {
@@ -44,31 +29,18 @@ pub(in crate::table_functions) struct Loaded {
     pub resources: HashMap<u32, Vec<ResourceSeries>>,
     /// One of this many traces was read.
     pub sampled: u64,
+    /// Trace id and span id of every span, if they are wanted.
+    pub ids: Option<Ids>,
 }
+
+/// Trace ids and span ids.
+pub(in crate::table_functions) type Ids = (StringBuilder, StringBuilder);
 
 fn hash(trace: &str, span: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (trace, span).hash(&mut hasher);
     // 0 stands for no parent.
     hasher.finish().max(1)
-}
-
-fn window_parameters(from: i64, to: i64) -> Vec<(&'static str, ScalarValue)> {
-    vec![("from", timestamp(from)), ("to", timestamp(to))]
-}
-
-impl Question {
-    pub(super) fn environment_filter(&self) -> &'static str {
-        if self.environment.is_some() { " AND coalesce(environment, $environment) = $environment" } else { "" }
-    }
-
-    pub(super) fn parameters(&self, from: i64, to: i64) -> Vec<(&'static str, ScalarValue)> {
-        let mut parameters = window_parameters(from, to);
-        if let Some(environment) = &self.environment {
-            parameters.push(("environment", ScalarValue::Utf8(Some(environment.clone()))));
-        }
-        parameters
-    }
 }
 
 /// How far back what is usual may begin.
@@ -125,8 +97,13 @@ fn walk_back(bins: &[(i64, i64)]) -> Option<i64> {
 }
 
 /// Read spans and logs from `from` to the end of the question, whole traces of a sample if there are too many.
-pub(in crate::table_functions) async fn telemetry(call: &Call, question: &Question, from: i64) -> Result<Loaded> {
-    let mut loaded = Loaded { sampled: 1, ..Loaded::default() };
+pub(in crate::table_functions) async fn telemetry(
+    call: &Call,
+    question: &Question,
+    from: i64,
+    ids: bool,
+) -> Result<Loaded> {
+    let mut loaded = Loaded { sampled: 1, ids: ids.then(Ids::default), ..Loaded::default() };
     let count = format!(
         "SELECT count(*) FROM spans WHERE start_time >= $from AND start_time < $to{}",
         question.environment_filter()
@@ -150,7 +127,8 @@ pub(in crate::table_functions) async fn telemetry(call: &Call, question: &Questi
     }
     let sql = format!(
         "SELECT trace_id, span_id, service_name, severity_number, severity_text, body FROM logs \
-         WHERE time >= $from AND time < $to AND span_id IS NOT NULL AND body IS NOT NULL{}",
+         WHERE time >= $from AND time < $to AND span_id IS NOT NULL AND body IS NOT NULL{} \
+         ORDER BY service_name, time, trace_id, span_id, body",
         question.environment_filter()
     );
     let mut stream = call.query(&sql, question.parameters(from, question.to)).await?;
@@ -185,6 +163,10 @@ impl Loaded {
             let (Some(span), Some(service)) = (value(1, row), value(7, row)) else { continue };
             if starts.is_null(row) || self.skips(trace) {
                 continue;
+            }
+            if let Some((traces, spans)) = &mut self.ids {
+                traces.append_value(trace);
+                spans.append_value(span);
             }
             let parent = value(2, row).filter(|parent| !parent.is_empty());
             let kind = value(4, row).unwrap_or("");
@@ -297,22 +279,28 @@ pub(in crate::table_functions) async fn resources(call: &Call, question: &Questi
     Ok(())
 }
 
+/// The statement that selects recorded changes: one row a change, however many of its states were recorded. Begin and end
+/// are expressions.
+pub(super) fn changes_query(from: &str, to: &str, filter: &str) -> String {
+    format!(
+        "SELECT change_id, min(kind) AS kind, min(service_name) AS service_name, min(version) AS version, \
+         min(coalesce(started_at, finished_at)) AS began, \
+         bool_or(status = 'succeeded' OR status IS NULL OR status = 'started') \
+           AND NOT bool_or(status IN ('failed', 'cancelled')) AS fine, \
+         min(attributes['feature_flag.key']) AS flag, min(title) AS title \
+         FROM changes WHERE coalesce(started_at, finished_at) >= {from} AND coalesce(started_at, finished_at) < {to} \
+         AND change_id IS NOT NULL{filter} GROUP BY change_id ORDER BY began DESC, change_id LIMIT {}",
+        config::CANDIDATE_CHANGES
+    )
+}
+
 /// Recorded changes that were complete or begun before the end of the incident, and versions that changed unrecorded.
 pub(in crate::table_functions) async fn changes(
     call: &Call,
     question: &Question,
     loaded: &mut Loaded,
 ) -> Result<Vec<Change>> {
-    let sql = format!(
-        "SELECT change_id, min(kind), min(service_name), min(version), min(coalesce(started_at, finished_at)) AS began, \
-         bool_or(status = 'succeeded' OR status IS NULL OR status = 'started') \
-           AND NOT bool_or(status IN ('failed', 'cancelled')) AS fine, \
-         min(attributes['feature_flag.key']) AS flag, min(title) AS title \
-         FROM changes WHERE coalesce(started_at, finished_at) >= $from AND coalesce(started_at, finished_at) < $to \
-         AND change_id IS NOT NULL{} GROUP BY change_id ORDER BY began DESC, change_id LIMIT {}",
-        question.environment_filter(),
-        config::CANDIDATE_CHANGES
-    );
+    let sql = changes_query("$from", "$to", question.environment_filter());
     let from = question.from.saturating_sub(config::CHANGE_LOOKBACK_MICROS);
     let mut changes = Vec::new();
     for batch in call.collect(&sql, question.parameters(from, question.to)).await? {
@@ -332,6 +320,7 @@ pub(in crate::table_functions) async fn changes(
                 version: value(3, row).map_or(NONE, |version| words.versions.number(version)),
                 time,
                 succeeded: text_at(&fine, row) != Some("false"),
+                recorded: true,
             });
         }
     }
@@ -372,6 +361,7 @@ fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
                     flag: NONE,
                     time: change.time,
                     succeeded: true,
+                    recorded: false,
                 });
             }
         }
@@ -381,7 +371,7 @@ fn derived_changes(loaded: &Loaded, recorded: &[Change]) -> Vec<Change> {
 
 /// Traces a second by service and tenant, before and during, of everything that was read; under [`NONE`] of all services.
 pub(in crate::table_functions) fn traffic(visits: &Visits, window: &Window) -> HashMap<u32, Traffic> {
-    let mut seen: std::collections::HashSet<(u32, u64)> = std::collections::HashSet::new();
+    let mut seen: HashSet<(u32, bool, u64)> = HashSet::new();
     let mut tenants: HashMap<u64, u32> = HashMap::new();
     for visit in visits.all.iter().filter(|visit| visit.tenant != NONE) {
         tenants.entry(visit.trace).or_insert(visit.tenant);
@@ -402,7 +392,7 @@ pub(in crate::table_functions) fn traffic(visits: &Visits, window: &Window) -> H
         }
         // NONE stands for the whole system; a trace counts once, however often a service was retried in it.
         for service in [visit.service, NONE] {
-            if !seen.insert((service, visit.trace)) {
+            if !seen.insert((service, before, visit.trace)) {
                 continue;
             }
             let service = traffic.entry(service).or_default();

@@ -7,13 +7,13 @@ use datafusion::arrow::array::{Array, Float64Array, RecordBatch, StringArray, Ti
 use datafusion::common::ScalarValue;
 use futures::StreamExt;
 
-use super::load::Question;
+use super::question::Question;
 use super::rows::{doubles, literal, text_at, texts, time_at, times};
 use crate::attribution::anomaly::Names;
 use crate::attribution::load::Traffic;
 use crate::attribution::metric_blame::{Link, Measured, Point, Span};
 use crate::error::Result;
-use crate::table_functions::{Call, timestamp};
+use crate::table_functions::Call;
 
 /// Durations measured by the service that served.
 const SERVER: [&str; 7] = [
@@ -86,17 +86,15 @@ fn by_callers(service: &str) -> String {
 }
 
 /// Whether anything is known of the service's requests in the window from its metrics.
-pub(in crate::table_functions) async fn known(call: &Call, service: &str, from: i64, to: i64) -> Result<bool> {
+pub(in crate::table_functions) async fn known(call: &Call, question: &Question) -> Result<bool> {
     let sql = format!(
-        "SELECT time FROM metric_points WHERE time >= $from AND time < $to AND ({} OR {}) LIMIT 1",
+        "SELECT time FROM metric_points WHERE time >= $from AND time < $to AND ({} OR {}){} LIMIT 1",
         own("$service"),
-        in_graph("$service")
+        in_graph("$service"),
+        question.environment_filter()
     );
-    let parameters = vec![
-        ("from", timestamp(from)),
-        ("to", timestamp(to)),
-        ("service", ScalarValue::Utf8(Some(service.to_owned()))),
-    ];
+    let mut parameters = question.parameters(question.from, question.to);
+    parameters.push(("service", ScalarValue::Utf8(Some(question.service.clone()))));
     Ok(call.collect(&sql, parameters).await?.iter().any(|batch| batch.num_rows() > 0))
 }
 

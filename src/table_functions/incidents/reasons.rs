@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use super::answer::suspect_of;
-use super::load::{Loaded, Question};
+use super::facts::{Fact, Property, name_of};
+use super::learn::Learned;
+use super::load::changes_query;
+use super::question::Question;
 use super::rows::{literal, time_literal};
-use crate::attribution::change_scoring::{Candidate, Cause, Change, Part, sides};
+use crate::attribution::change_scoring::{self, Candidate, Cause, Change, Part, sides};
 use crate::attribution::contrast::Cohort;
-use crate::attribution::detectors::{Detector, Findings, Reason, Signal, Window, contribution};
-use crate::attribution::load::Traffic;
+use crate::attribution::detectors::{Detector, Group, Reason, Signal, contribution};
 use crate::attribution::metric_blame::Unusual;
 use crate::attribution::visits::{Feature, NONE};
 use crate::config;
@@ -16,7 +18,7 @@ use crate::config;
 /// Reasons of a service that are written down.
 const REASONS: usize = 4;
 
-/// One row of evidence before its rows were counted.
+/// One row of evidence.
 #[derive(Debug, Clone)]
 pub(in crate::table_functions) struct Draft {
     pub kind: &'static str,
@@ -26,18 +28,17 @@ pub(in crate::table_functions) struct Draft {
     pub observed_at: i64,
     pub weight: f64,
     pub query: String,
+    /// Rows that the query returns, where they have been counted already.
+    pub rows: Option<usize>,
 }
 
 /// Everything that statements are made from.
 #[derive(Debug)]
 pub(in crate::table_functions) struct Reasoner<'a> {
     pub question: &'a Question,
-    pub window: &'a Window,
-    pub loaded: &'a Loaded,
-    pub findings: &'a Findings,
-    pub changes: &'a [Change],
-    pub traffic: &'a HashMap<u32, Traffic>,
-    pub measured: Option<&'a Measurements>,
+    pub learned: &'a Learned,
+    /// The question as arguments of a function.
+    arguments: String,
 }
 
 /// What the metrics of services say, where there are no traces.
@@ -50,174 +51,233 @@ pub(in crate::table_functions) struct Measurements {
     pub filters: HashMap<u32, String>,
 }
 
-impl Reasoner<'_> {
+/// Two groups of requests to one service: what is said of them, and the condition that tells them apart.
+struct Contrast<'a> {
+    service: &'a str,
+    statement: String,
+    /// Condition, and the rows that it is asked of.
+    is_new: String,
+    among: String,
+    sides: [Cohort; 2],
+    weight: f64,
+}
+
+impl<'a> Reasoner<'a> {
+    /// What there is to say about a question.
+    pub fn new(question: &'a Question, learned: &'a Learned) -> Self {
+        Self { question, learned, arguments: question.arguments() }
+    }
+
     /// The evidence of a candidate.
     pub fn explain(&self, candidate: &Candidate, onset: i64) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        if let Cause::Change(at) = candidate.cause
-            && let Some(change) = self.changes.get(at)
-        {
-            self.explain_change(candidate, change, onset, &mut drafts);
-        }
-        if candidate.cause == Cause::Nothing {
-            drafts.push(self.all_changes(candidate));
+        let words = &self.learned.loaded.vocabulary;
+        match candidate.cause {
+            Cause::Change(at) => {
+                if let Some(change) = self.learned.changes.get(at) {
+                    drafts.push(self.lead_time(candidate, change, onset));
+                    drafts.extend(self.cohort(candidate, change, onset));
+                    drafts.push(self.blame(candidate, "reaches", onset));
+                }
+            }
+            Cause::Nothing => drafts.push(self.all_changes(candidate)),
+            _ => drafts.push(self.blame(candidate, "lies with", onset)),
         }
         self.explain_service(candidate, &mut drafts);
-        let contrast = Self::part(candidate, Part::Cohort);
+        let contrast = part(candidate, Part::Cohort);
         if let Cause::Tenant(tenant) = candidate.cause
             && contrast != 0.0
         {
-            drafts.push(self.explain_tenant(candidate, tenant, contrast));
+            drafts.push(self.tenant(candidate, tenant, onset, contrast));
         }
-        if let Some((_, weight)) = candidate.parts.iter().find(|(part, weight)| *part == Part::Load && *weight > 0.0) {
-            drafts.push(self.explain_load(candidate, *weight));
+        let load = part(candidate, Part::Load);
+        if load > 0.0 {
+            drafts.push(self.load(words.services.text(candidate.service), candidate, load));
         }
         drafts
     }
 
-    fn part(candidate: &Candidate, part: Part) -> f64 {
-        candidate.parts.iter().filter(|known| known.0 == part).map(|known| known.1).sum()
+    fn visits(&self) -> String {
+        format!("incident_visits({})", self.arguments)
     }
 
-    fn during(&self, alias: &str) -> String {
-        let (from, to) = (self.window.from / 1000, self.window.to / 1000);
-        format!("{alias}start_time >= {} AND {alias}start_time < {}", time_literal(from), time_literal(to))
-    }
-
-    fn explain_change(&self, candidate: &Candidate, change: &Change, onset: i64, drafts: &mut Vec<Draft>) {
-        let recorded = !change.id.contains('@') || self.is_recorded(change);
-        let service = self.loaded.vocabulary.services.text(change.service);
-        let version = self.loaded.vocabulary.versions.text(change.version);
-        let row = if recorded {
-            format!("SELECT * FROM changes WHERE change_id = {}", literal(&change.id))
-        } else {
-            self.spans_of(&literal(service), "service_version", version)
-        };
-        let (table, row_key) = if recorded { ("changes", Some(change.id.clone())) } else { ("spans", None) };
+    fn lead_time(&self, candidate: &Candidate, change: &Change, onset: i64) -> Draft {
+        let words = &self.learned.loaded.vocabulary;
+        let (service, version) = (words.services.text(change.service), words.versions.text(change.version));
         let lead = (onset - change.time) as f64 / 1e6;
         let when = if lead >= 0.0 { format!("{lead:.0} s before") } else { format!("{:.0} s after", -lead) };
         let what = if service.is_empty() { change.kind.clone() } else { format!("{} of {service}", change.kind) };
-        drafts.push(Draft {
+        let (statement, table, query) = if change.recorded {
+            (
+                format!("The {what} ({}) began {when} the trouble.", change.id),
+                "changes",
+                format!("SELECT * FROM changes WHERE change_id = {}", literal(&change.id)),
+            )
+        } else {
+            let (from, to) = (self.learned.window.before / 1000, self.question.to);
+            (
+                format!("Version {version} of {service} was first seen {when} the trouble; nobody recorded a change."),
+                "spans",
+                format!(
+                    "SELECT trace_id, span_id, start_time, service_version FROM spans WHERE service_name = {} \
+                     AND service_version = {} AND start_time >= {} AND start_time < {}",
+                    literal(service),
+                    literal(version),
+                    time_literal(from),
+                    time_literal(to)
+                ),
+            )
+        };
+        Draft {
             kind: Part::LeadTime.name(),
-            statement: format!("The {what} ({}) began {when} the trouble.", change.id),
+            statement,
             table,
-            row_key: row_key.clone(),
+            row_key: change.recorded.then(|| change.id.clone()),
             observed_at: change.time,
-            weight: Self::part(candidate, Part::LeadTime) + Self::part(candidate, Part::Prior),
-            query: row.clone(),
-        });
-        drafts.extend(self.contrast(candidate, change));
-        drafts.push(Draft {
-            kind: Part::Blame.name(),
-            statement: format!(
-                "{:.0} % of the blame reaches {}.",
-                100.0 * candidate.effect,
-                if service.is_empty() { "what was changed" } else { service }
-            ),
-            table,
-            row_key,
-            observed_at: onset,
-            weight: Self::part(candidate, Part::Blame),
-            query: row,
-        });
+            weight: part(candidate, Part::LeadTime) + part(candidate, Part::Prior),
+            query,
+            rows: None,
+        }
     }
 
-    fn is_recorded(&self, change: &Change) -> bool {
-        let words = &self.loaded.vocabulary;
-        change.id != format!("{}@{}", words.services.text(change.service), words.versions.text(change.version))
+    /// How much of the blame there is, by the service's row of `incident_services`.
+    fn blame(&self, candidate: &Candidate, verb: &str, onset: i64) -> Draft {
+        let service = self.learned.loaded.vocabulary.services.text(candidate.service);
+        let known = suspect_of(&self.learned.findings, candidate.service).is_some();
+        let statement = if known {
+            format!("{:.1} % of the blame {verb} {service}.", 100.0 * candidate.effect)
+        } else {
+            "What was changed took no part in the requests.".to_owned()
+        };
+        Draft {
+            kind: Part::Blame.name(),
+            statement,
+            table: if self.learned.measured.is_some() { "metric_points" } else { "spans" },
+            row_key: None,
+            observed_at: onset,
+            weight: part(candidate, Part::Blame),
+            query: format!(
+                "SELECT * FROM incident_services({}) WHERE service_name = {}",
+                self.arguments,
+                literal(service)
+            ),
+            rows: Some(usize::from(known)),
+        }
     }
 
     /// Requests that the change concerned, against the others at the same time.
-    fn contrast(&self, candidate: &Candidate, change: &Change) -> Option<Draft> {
-        let weight = Some(Self::part(candidate, Part::Cohort)).filter(|weight| *weight != 0.0)?;
-        let (new, others, _) = sides(self.findings, change)?;
-        let words = &self.loaded.vocabulary;
-        let service = literal(words.services.text(change.service));
-        let (what, query) = if change.version == NONE {
+    fn cohort(&self, candidate: &Candidate, change: &Change, onset: i64) -> Option<Draft> {
+        let weight = Some(part(candidate, Part::Cohort)).filter(|weight| *weight != 0.0)?;
+        let (new, others, _) = sides(&self.learned.findings, change)?;
+        let words = &self.learned.loaded.vocabulary;
+        let service = words.services.text(change.service);
+        let (which, is_new, among) = if change.version == NONE {
+            let variant = change_scoring::new_variant(&self.learned.findings, change)?;
             let flag = words.flags.text(change.flag);
+            let seen = name_of(words, Feature::Flag(change.flag, variant));
             (
-                format!("with the new variant of {flag}"),
+                format!("with {flag} = {}", words.variants.text(variant)),
+                format!("flag = {}", literal(&seen)),
                 format!(
-                    "SELECT trace_id, span_id, time, variant FROM feature_usage WHERE service_name = {service} \
-                     AND flag = {} AND {}",
-                    literal(flag),
-                    self.during("").replace("start_time", "time")
+                    "(SELECT *, unnest(seen) AS flag FROM {}) AS visits WHERE starts_with(flag, {})",
+                    self.visits(),
+                    literal(&format!("flag: {flag}="))
                 ),
             )
         } else {
             let version = words.versions.text(change.version);
-            (format!("to version {version}"), self.spans_of(&service, "service_version", version))
+            (
+                format!("in version {version}"),
+                format!("service_version = {}", literal(version)),
+                format!("{} WHERE service_version IS NOT NULL", self.visits()),
+            )
         };
-        Some(Draft {
-            kind: Part::Cohort.name(),
-            statement: format!(
-                "From the onset on {:.1} % of the requests to {} {what} were unusual, {:.1} % of the others.",
-                percent(&new),
-                words.services.text(change.service),
-                percent(&others)
-            ),
-            table: "spans",
-            row_key: None,
-            observed_at: self.window.from / 1000,
-            weight,
-            query,
-        })
-    }
-
-    /// Spans of a service (a literal) during the incident with a value in a column.
-    fn spans_of(&self, service: &str, column: &str, value: &str) -> String {
-        format!(
-            "SELECT trace_id, span_id, start_time, duration_nano, status_code, {column} FROM spans \
-             WHERE service_name = {service} AND {column} = {} AND {}",
-            literal(value),
-            self.during("")
-        )
+        let statement = format!(
+            "From {} on, {} of the requests to {service} {which} were unusual, {} of the others.",
+            shown(onset),
+            share(&new),
+            share(&others)
+        );
+        Some(self.contrast(Contrast { service, statement, is_new, among, sides: [new, others], weight }, onset))
     }
 
     /// One tenant's requests against those of the others.
-    fn explain_tenant(&self, candidate: &Candidate, tenant: u32, weight: f64) -> Draft {
-        let words = &self.loaded.vocabulary;
-        let (service, tenant) = (words.services.text(candidate.service), words.tenants.text(tenant));
+    fn tenant(&self, candidate: &Candidate, tenant: u32, onset: i64, weight: f64) -> Draft {
+        let words = &self.learned.loaded.vocabulary;
+        let (service, name) = (words.services.text(candidate.service), words.tenants.text(tenant));
+        let (mut theirs, mut others) = (Cohort::default(), Cohort::default());
+        for (group, (_, during)) in self.learned.findings.cohorts.get(&candidate.service).into_iter().flatten() {
+            match group {
+                Group::Tenant(known) if *known == tenant => theirs.add(during),
+                Group::Tenant(_) => others.add(during),
+                _ => {}
+            }
+        }
+        let statement = format!(
+            "From {} on, {} of the requests of tenant {name} to {service} were unusual, {} of those of others.",
+            shown(onset),
+            share(&theirs),
+            share(&others)
+        );
+        let is_new = format!("tenant_id = {}", literal(name));
+        let among = format!("{} WHERE tenant_id IS NOT NULL", self.visits());
+        self.contrast(Contrast { service, statement, is_new, among, sides: [theirs, others], weight }, onset)
+    }
+
+    fn contrast(&self, contrast: Contrast<'_>, onset: i64) -> Draft {
+        let from = onset.max(self.question.from);
         Draft {
             kind: Part::Cohort.name(),
-            statement: format!(
-                "Requests of tenant {tenant} to {service} are unusual far more often than those of others."
-            ),
+            statement: contrast.statement,
             table: "spans",
             row_key: None,
-            observed_at: self.window.from / 1000,
-            weight,
-            query: self.spans_of(&literal(service), "tenant_id", tenant),
+            observed_at: from,
+            weight: contrast.weight,
+            query: format!(
+                "SELECT {} AS concerned, count(*) FILTER (WHERE is_unusual) AS unusual, count(*) AS requests FROM {} \
+                 AND service_name = {} AND in_scope AND phase = 'during' AND start_time >= {} \
+                 AND is_unusual IS NOT NULL GROUP BY concerned",
+                contrast.is_new,
+                contrast.among,
+                literal(contrast.service),
+                time_literal(from)
+            ),
+            rows: Some(contrast.sides.iter().filter(|side| side.visits > 0.0).count()),
         }
     }
 
     fn all_changes(&self, candidate: &Candidate) -> Draft {
-        let from = self.question.from.saturating_sub(config::CHANGE_LOOKBACK_MICROS);
+        let (recorded, derived): (Vec<_>, Vec<_>) = self.learned.changes.iter().partition(|change| change.recorded);
+        let unrecorded = match derived.len() {
+            0 => String::new(),
+            some => format!(", and {some} that only the versions in the spans tell of"),
+        };
         Draft {
             kind: "no_change",
-            statement: format!("{} changes were considered.", self.changes.len()),
+            statement: format!("{} recorded changes were considered{unrecorded}.", recorded.len()),
             table: "changes",
             row_key: None,
             observed_at: self.question.from,
-            weight: Self::part(candidate, Part::Prior),
-            query: format!(
-                "SELECT * FROM changes WHERE coalesce(started_at, finished_at) >= {} AND coalesce(started_at, finished_at) < {}",
-                time_literal(from),
-                time_literal(self.question.to)
+            weight: part(candidate, Part::Prior),
+            query: changes_query(
+                &time_literal(self.question.from.saturating_sub(config::CHANGE_LOOKBACK_MICROS)),
+                &time_literal(self.question.to),
+                &self.question.environment_literal(),
             ),
+            rows: Some(recorded.len()),
         }
     }
 
     fn explain_service(&self, candidate: &Candidate, drafts: &mut Vec<Draft>) {
         drafts.extend(self.measured(candidate));
-        let Some(suspect) = suspect_of(self.findings, candidate.service) else { return };
-        let service = self.loaded.vocabulary.services.text(candidate.service);
+        let Some(suspect) = suspect_of(&self.learned.findings, candidate.service) else { return };
+        let service = self.learned.loaded.vocabulary.services.text(candidate.service);
         for reason in suspect.reasons.iter().take(REASONS) {
             let weight = contribution(suspect, reason.detector, Signal::Any);
-            drafts.push(self.reason(service, reason, weight, suspect.external));
+            drafts.extend(self.reason(candidate.service, reason, weight));
         }
         if let Some((metric, saturation)) = &suspect.resource {
-            let (from, to) = (self.window.from / 1000, self.window.to / 1000 + config::RESOURCE_LAG_MICROS);
+            let (from, to) = (self.question.from, self.question.to + config::RESOURCE_LAG_MICROS);
             drafts.push(Draft {
                 kind: "resource",
                 statement: format!(
@@ -230,24 +290,25 @@ impl Reasoner<'_> {
                 weight: contribution(suspect, Detector::Resource, Signal::Any),
                 query: format!(
                     "SELECT time, value, resource_attributes FROM metric_points WHERE service_name = {} \
-                     AND metric_name = {} AND time >= {} AND time < {} AND value >= {}",
+                     AND metric_name = {} AND time >= {} AND time < {} AND value >= {}{}",
                     literal(service),
                     literal(metric),
                     time_literal(from),
                     time_literal(to),
-                    saturation.threshold
+                    saturation.threshold,
+                    self.question.environment_literal()
                 ),
+                rows: None,
             });
         }
     }
 
     /// What a service's own metrics say about it.
     fn measured(&self, candidate: &Candidate) -> Option<Draft> {
-        let measured = self.measured?;
+        let measured = self.learned.measured.as_ref()?;
         let unusual = measured.unusual.get(&candidate.service)?;
         let filter = measured.filters.get(&candidate.service)?;
-        let service = self.loaded.vocabulary.services.text(candidate.service);
-        let (from, to) = (self.window.from / 1000, self.window.to / 1000);
+        let service = self.learned.loaded.vocabulary.services.text(candidate.service);
         let statement = if measured.errors {
             format!(
                 "Up to {:.2} % of the requests to {service} failed; {:.2} % is usual.",
@@ -266,194 +327,111 @@ impl Reasoner<'_> {
             statement,
             table: "metric_points",
             row_key: None,
-            observed_at: unusual.since.unwrap_or(from),
+            observed_at: unusual.since.unwrap_or(self.question.from),
             weight: candidate.effect,
             query: format!(
                 "SELECT time, metric_name, value, count, sum, attributes FROM metric_points WHERE {filter} \
-                 AND time >= {} AND time < {}",
-                time_literal(from),
-                time_literal(to)
+                 AND time >= {} AND time < {}{}",
+                time_literal(self.question.from),
+                time_literal(self.question.to),
+                self.question.environment_literal()
             ),
+            rows: None,
         })
     }
 
-    fn reason(&self, service: &str, reason: &Reason, weight: f64, external: bool) -> Draft {
-        let words = &self.loaded.vocabulary;
-        let operation = words.operations.text(reason.operation);
-        let spans = |more: &str| {
-            // An external peer has no spans of its own: those of its callers stand for it.
-            let whose = if external {
-                format!(
-                    "coalesce(peer_service, attributes['server.address'], attributes['db.system.name'], \
-                         attributes['db.system'], attributes['net.peer.name'], attributes['messaging.system']) = {}",
-                    literal(service)
-                )
-            } else {
-                format!("service_name = {}", literal(service))
-            };
-            format!(
-                "SELECT trace_id, span_id, start_time, duration_nano, status_code FROM spans WHERE {whose} \
-                 AND span_name = {} AND {}{more}",
-                literal(operation),
-                self.during("")
-            )
+    /// A reason as a fact that can be counted. Flags are compared as groups; none is a reason.
+    fn reason(&self, service: u32, reason: &Reason, weight: f64) -> Option<Draft> {
+        let words = &self.learned.loaded.vocabulary;
+        let named = reason.feature.map(|feature| name_of(words, feature));
+        let limit = (reason.threshold * 1e6).floor() as i64;
+        let (kind, property) = match (reason.detector, &named) {
+            (Detector::Latency, _) => ("latency", Property::SelfTimeOver(limit)),
+            (Detector::Gap, _) => ("gap", Property::GapOver(limit)),
+            (Detector::Structure, Some(name)) if reason.vanished => ("vanished_successor", Property::Lacks(name)),
+            (Detector::Structure, Some(name)) => ("new_error", Property::Shows(name)),
+            (Detector::Structure | Detector::Resource, _) => return None,
         };
-        let slower = |limit: f64| format!(" AND duration_nano > {:.0}", limit * 1e6);
-        let (kind, statement, table, query) = match reason.detector {
-            Detector::Latency | Detector::Resource => (
-                "latency",
-                format!(
-                    "{:.0} requests to {operation} spent more than {:.1} ms in {service} itself; {:.1} ms is usual.",
-                    reason.visits, reason.threshold, reason.usual
-                ),
-                "spans",
-                spans(&slower(reason.threshold)),
-            ),
-            Detector::Gap => (
-                "gap",
-                format!(
-                    "{:.0} calls of {operation} of {service} took their caller {} more than {:.1} ms longer than the callee; {:.1} ms is usual.",
-                    reason.visits,
-                    words.services.text(reason.caller),
-                    reason.threshold,
-                    reason.usual
-                ),
-                "spans",
-                format!(
-                    "SELECT p.trace_id, p.span_id, c.span_id AS callee_span_id, p.duration_nano - c.duration_nano AS gap_nano \
-                     FROM spans c JOIN spans p ON p.trace_id = c.trace_id AND p.span_id = c.parent_span_id \
-                     WHERE c.service_name = {} AND c.span_name = {} AND p.span_kind IN ('CLIENT', 'PRODUCER') \
-                     AND p.service_name <> c.service_name AND p.duration_nano - c.duration_nano > {:.0} AND {}",
-                    literal(service),
-                    literal(operation),
-                    reason.threshold * 1e6,
-                    self.during("c.")
-                ),
-            ),
-            Detector::Structure => self.structural(service, operation, reason, &spans),
-        };
-        Draft { kind, statement, table, row_key: None, observed_at: self.window.from / 1000, weight, query }
-    }
-
-    fn structural(
-        &self,
-        service: &str,
-        operation: &str,
-        reason: &Reason,
-        spans: &dyn Fn(&str) -> String,
-    ) -> (&'static str, String, &'static str, String) {
-        let words = &self.loaded.vocabulary;
-        let (from, to) = (time_literal(self.window.from / 1000), time_literal(self.window.to / 1000));
+        let fact = Fact { service, operation: reason.operation, property };
+        let count = fact.count(self.learned);
+        let (service, operation) = (words.services.text(service), words.operations.text(reason.operation));
         let usual = 100.0 * reason.usual;
-        let (what, table, inner) = match reason.feature {
-            Some(Feature::Operation(name) | Feature::Failed(name)) => {
-                let name = words.operations.text(name);
-                let failed = matches!(reason.feature, Some(Feature::Failed(_)));
-                let status = if failed { " AND c.status_code = 'ERROR'" } else { "" };
-                let what = if failed { format!("a failed {name}") } else { name.to_owned() };
-                (
-                    what,
-                    "spans",
-                    format!("c.service_name = {} AND c.span_name = {}{status}", literal(service), literal(name)),
-                )
-            }
-            Some(Feature::Call(callee)) => {
-                let callee = words.services.text(callee);
-                (
-                    format!("a call to {callee}"),
-                    "spans",
-                    format!("(c.service_name = {0} OR c.peer_service = {0})", literal(callee)),
-                )
-            }
-            Some(Feature::Log(template) | Feature::ErrorLog(template)) => {
-                let error = matches!(reason.feature, Some(Feature::ErrorLog(_)));
-                let text = fixed_part(words.templates.example(template));
-                let what =
-                    if error { format!("the error line “{text}”") } else { format!("the log line “{text}”") };
-                (
-                    what,
-                    "logs",
-                    format!("c.service_name = {} AND strpos(c.body, {}) > 0", literal(service), literal(&text)),
-                )
-            }
-            // Flags are compared as groups; none is a reason.
-            Some(Feature::Flag(..)) | None => ("something".to_owned(), "spans", "false".to_owned()),
-        };
-        let time = if table == "logs" { "time" } else { "start_time" };
-        if reason.vanished {
-            let statement = format!(
-                "In {:.0} requests to {operation} of {service}, {what} did not follow; it does in {usual:.0} % of them usually.",
-                reason.visits
-            );
-            let query = spans(&format!(
-                " AND NOT EXISTS (SELECT 1 FROM {table} c WHERE c.trace_id = spans.trace_id AND c.{time} >= {from} AND {inner})"
-            ));
-            return ("vanished_successor", statement, "spans", query);
-        }
-        let statement = format!(
-            "{:.0} requests to {operation} of {service} show {what}, which {usual:.0} % of them do usually.",
-            reason.visits
-        );
-        let columns = if table == "logs" {
-            "trace_id, span_id, time, severity_text, body"
-        } else {
-            "trace_id, span_id, start_time, duration_nano, status_code, status_message"
-        };
-        let query = format!("SELECT {columns} FROM {table} c WHERE {inner} AND c.{time} >= {from} AND c.{time} < {to}");
-        ("new_error", statement, table, query)
-    }
-
-    fn explain_load(&self, candidate: &Candidate, weight: f64) -> Draft {
-        let service = self.loaded.vocabulary.services.text(candidate.service);
-        let traffic = self.traffic.get(&candidate.service).cloned().unwrap_or_default();
-        let (whose, filter) = match candidate.cause {
-            Cause::Tenant(tenant) if tenant != NONE => {
-                let tenant = self.loaded.vocabulary.tenants.text(tenant);
-                (format!(", most of the growth from tenant {tenant}"), format!(" AND tenant_id = {}", literal(tenant)))
-            }
-            _ => (String::new(), String::new()),
-        };
-        Draft {
-            kind: Part::Load.name(),
-            statement: format!(
-                "{service} took part in {:.2} requests a second, {:.2} before{whose}.",
-                traffic.during, traffic.before
+        let statement = match &fact.property {
+            Property::SelfTimeOver(_) => format!(
+                "{count} requests to {operation} of {service} spent more than {:.1} ms in {service} itself; {:.1} ms is usual.",
+                reason.threshold, reason.usual
             ),
+            Property::GapOver(_) => format!(
+                "{count} calls of {operation} of {service} took their caller more than {:.1} ms longer than {service}; {:.1} ms is usual.",
+                reason.threshold, reason.usual
+            ),
+            Property::Lacks(name) => format!(
+                "{count} requests to {operation} of {service} went without “{name}”, which {usual:.0} % of them show usually."
+            ),
+            Property::Shows(name) => format!(
+                "{count} requests to {operation} of {service} show “{name}”, which {usual:.0} % of them do usually."
+            ),
+        };
+        Some(Draft {
+            kind,
+            statement,
             table: "spans",
             row_key: None,
-            observed_at: self.window.from / 1000,
+            observed_at: self.question.from,
             weight,
-            query: format!(
-                "SELECT DISTINCT trace_id FROM spans WHERE service_name = {}{filter} AND {}",
-                literal(service),
-                self.during("")
-            ),
+            query: format!("SELECT * FROM {} WHERE {}", self.visits(), fact.condition(words)),
+            rows: Some(count),
+        })
+    }
+
+    fn load(&self, service: &str, candidate: &Candidate, weight: f64) -> Draft {
+        let traffic = self.learned.traffic.get(&candidate.service).cloned().unwrap_or_default();
+        let mut statement =
+            format!("{service} took part in {:.2} requests a second, {:.2} before", traffic.during, traffic.before);
+        let mut theirs = String::new();
+        if let Cause::Tenant(tenant) = candidate.cause {
+            let name = self.learned.loaded.vocabulary.tenants.text(tenant);
+            let (before, during) = traffic.tenants.get(&tenant).copied().unwrap_or_default();
+            statement.push_str(&format!(", of tenant {name} {during:.2} and {before:.2}"));
+            theirs = format!(
+                ", coalesce(sum(requests) FILTER (WHERE tenant = {}), 0) / seconds AS of_tenant_a_second",
+                literal(name)
+            );
+        }
+        // What nothing happened in is no time without requests: a system that was idle was not less busy.
+        let query = format!(
+            "WITH visits AS (SELECT *, max(tenant_id) OVER (PARTITION BY trace_id) AS tenant FROM {} WHERE phase IS NOT NULL), \
+             active AS (SELECT phase, 10 * count(DISTINCT floor(extract(epoch FROM start_time) / 10)) AS seconds \
+             FROM visits GROUP BY phase), \
+             traces AS (SELECT phase, trace_id, tenant, max(adjusted_count) AS requests FROM visits \
+             WHERE service_name = {} GROUP BY phase, trace_id, tenant) \
+             SELECT phase, sum(requests) / seconds AS requests_a_second{theirs} FROM traces JOIN active USING (phase) \
+             GROUP BY phase, seconds",
+            self.visits(),
+            literal(service)
+        );
+        Draft {
+            kind: Part::Load.name(),
+            statement: statement + ".",
+            table: "spans",
+            row_key: None,
+            observed_at: self.question.from,
+            weight,
+            query,
+            rows: None,
         }
     }
 }
 
-/// Unusual visits in a hundred.
-fn percent(cohort: &Cohort) -> f64 {
-    100.0 * cohort.bad / cohort.visits.max(1.0)
+fn part(candidate: &Candidate, part: Part) -> f64 {
+    candidate.parts.iter().filter(|known| known.0 == part).map(|known| known.1).sum()
 }
 
-/// The longest part of a log line without digits, which is the same in all lines of its template.
-fn fixed_part(line: &str) -> String {
-    let parts = line.split(|c: char| c.is_ascii_digit());
-    let longest = parts.max_by_key(|part| part.trim().chars().count()).unwrap_or("");
-    longest.trim().chars().take(48).collect()
+/// Unusual visits of all.
+fn share(cohort: &Cohort) -> String {
+    format!("{:.1} % ({} of {})", 100.0 * cohort.bad / cohort.visits.max(1.0), cohort.bad, cohort.visits)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fixed_part_of_a_line_has_no_values() {
-        assert_eq!(
-            fixed_part("16:48:22 ERROR t.s.Impl#372 [findContactsById] No contacts according to contactsId: 9f1"),
-            "[findContactsById] No contacts according to cont"
-        );
-        assert_eq!(fixed_part(""), "");
-    }
+fn shown(micros: i64) -> String {
+    chrono::DateTime::from_timestamp_micros(micros).map_or_else(String::new, |time| time.format("%H:%M:%S").to_string())
 }

@@ -8,8 +8,16 @@ use std::collections::HashMap;
 
 use super::anomaly::{ResourceSeries, Saturation, saturation};
 use super::contrast::Cohort;
-use super::stats::{Usual, quantile};
+use super::stats::Usual;
 use super::visits::{Feature, NONE, Visit, Visits, Vocabulary};
+
+mod outcome;
+mod unusual;
+
+pub use outcome::ActiveTime;
+use outcome::{onset, outcome};
+pub use unusual::Odd;
+use unusual::{ErrorLike, Normal, explain_away, normals, odd};
 
 /// The stretches of time that are compared, nanoseconds since the epoch: [`before`, `until`) is usual, [`from`, `to`) is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,20 +60,12 @@ pub enum Detector {
 /// Weights of the detectors in the strength of a service. One set for all systems.
 const WEIGHTS: [(Detector, f64); 4] =
     [(Detector::Latency, 1.0), (Detector::Gap, 1.0), (Detector::Structure, 1.5), (Detector::Resource, 0.6)];
-/// Visits of an operation before the incident that it takes to know what is usual.
-const KNOWN: f64 = 3.0;
 /// Scales above the median that are still usual.
 const USUAL_SCALES: f64 = 3.0;
 /// A successor in this share of the visits is expected.
 const EXPECTED: f64 = 0.9;
 /// An error in at most this share of the visits is news.
 const RARE: f64 = 0.1;
-/// A visit that lacks something expected but took another known path instead is a little suspicious only.
-const OTHER_PATH: f64 = 0.2;
-/// A visit that lacks something expected and has nothing in its place.
-const VANISHED: f64 = 0.8;
-/// A callee's delay beyond this share of the caller's duration explains what is odd about the caller.
-const EXPLAINS: f64 = 0.5;
 /// Share of the blame from which on a service has an onset of its own.
 const MUCH_BLAME: f64 = 0.1;
 /// Reasons kept a service.
@@ -185,57 +185,34 @@ pub struct Findings {
     pub edges: HashMap<(u32, u32), f64>,
     /// Onset at each service with much of the blame, nanoseconds.
     pub onsets: HashMap<u32, i64>,
+    /// What is unusual about each visit, in their order.
+    pub odds: Vec<Odd>,
 }
 
+/// Which stretch of time something belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub enum Phase {
+    /// What is usual.
     Before,
+    /// The incident.
     During,
+    /// Neither.
     Outside,
 }
 
-fn phase(window: &Window, start: i64) -> Phase {
-    if start >= window.from && start < window.to {
-        Phase::During
-    } else if start >= window.before && start < window.until {
-        Phase::Before
-    } else {
-        Phase::Outside
+impl Window {
+    /// The stretch that a time belongs to, nanoseconds since the epoch.
+    #[must_use]
+    pub fn phase(&self, at: i64) -> Phase {
+        if at >= self.from && at < self.to {
+            Phase::During
+        } else if at >= self.before && at < self.until {
+            Phase::Before
+        } else {
+            Phase::Outside
+        }
     }
 }
-
-/// What is usual for an operation of a service.
-#[derive(Debug, Default)]
-struct Normal {
-    weight: f64,
-    own: Usual,
-    gap: Usual,
-    /// Share of the visits that have the feature.
-    features: HashMap<Feature, f64>,
-}
-
-/// What is unusual about one visit.
-#[derive(Debug, Clone, Copy, Default)]
-struct Odd {
-    known: bool,
-    latency: f64,
-    gap: f64,
-    structure: f64,
-    /// Strongest structural oddity among what it called.
-    below: f64,
-}
-
-impl Odd {
-    fn own_structure(&self) -> f64 {
-        (self.structure - self.below).max(0.0)
-    }
-
-    fn is_bad(&self) -> bool {
-        self.latency > 0.0 || self.gap > 0.0 || self.own_structure() > 0.0
-    }
-}
-
-type Key = (u32, u32);
 
 /// Compare the incident with what is usual. `resources` are the resource metrics by service.
 #[must_use]
@@ -255,7 +232,7 @@ pub fn detect(
     }
     explain_away(visits, &mut odds);
     for (visit, odd) in visits.all.iter().zip(&odds) {
-        if visit.in_scope && phase(window, visit.start) == Phase::During && odd.is_bad() {
+        if visit.in_scope && window.phase(visit.start) == Phase::During && odd.is_bad() {
             let normal = normals.get(&(visit.service, visit.operation));
             note(visits, visit, odd, normal, &error_like, &mut reasons);
         }
@@ -279,112 +256,8 @@ pub fn detect(
         let at = onset(visits, window, &odds, |visit| visit.service == suspect.service);
         findings.onsets.extend(at.map(|at| (suspect.service, at)));
     }
+    findings.odds = odds;
     findings
-}
-
-fn normals(visits: &Visits, window: &Window) -> HashMap<Key, Normal> {
-    #[derive(Default)]
-    struct Sample {
-        own: Vec<f64>,
-        gap: Vec<f64>,
-        weight: f64,
-        features: HashMap<Feature, f64>,
-    }
-    let mut samples: HashMap<Key, Sample> = HashMap::new();
-    for visit in visits.all.iter().filter(|visit| visit.in_scope && phase(window, visit.start) == Phase::Before) {
-        let sample = samples.entry((visit.service, visit.operation)).or_default();
-        sample.own.push(visit.own);
-        sample.weight += 1.0;
-        if visit.has_gap {
-            sample.gap.push(visit.gap);
-        }
-        for feature in visits.features(visit) {
-            *sample.features.entry(*feature).or_default() += 1.0;
-        }
-    }
-    samples
-        .into_iter()
-        .map(|(key, mut sample)| {
-            let own = Usual::of(&mut sample.own, 0.15, 1.0);
-            let gap = Usual::of(&mut sample.gap, 0.15, 1.0);
-            let features = sample.features.into_iter().map(|(feature, seen)| (feature, seen / sample.weight)).collect();
-            (key, Normal { weight: sample.weight, own, gap, features })
-        })
-        .collect()
-}
-
-/// Which features mean that something failed.
-struct ErrorLike {
-    operations: Vec<bool>,
-}
-
-/// Words in the name of a span that handles or reports a failure.
-const ERROR_WORDS: [&str; 5] = ["error", "exception", "fail", "fault", "timeout"];
-
-impl ErrorLike {
-    fn new(vocabulary: &Vocabulary) -> Self {
-        let names = &vocabulary.operations;
-        let operations = (0..names.len())
-            .map(|number| {
-                let name = names.text(u32::try_from(number).unwrap_or(NONE)).to_ascii_lowercase();
-                // "default" contains "fault".
-                ERROR_WORDS.iter().any(|word| name.replace("default", "").contains(word))
-            })
-            .collect();
-        Self { operations }
-    }
-
-    fn is(&self, feature: Feature) -> bool {
-        match feature {
-            Feature::ErrorLog(_) | Feature::Failed(_) => true,
-            Feature::Operation(name) => self.operations.get(name as usize).copied().unwrap_or(false),
-            Feature::Call(_) | Feature::Log(_) | Feature::Flag(..) => false,
-        }
-    }
-}
-
-fn odd(visits: &Visits, visit: &Visit, normal: Option<&Normal>, error_like: &ErrorLike) -> Odd {
-    let Some(normal) = normal.filter(|normal| normal.weight >= KNOWN && visit.in_scope) else { return Odd::default() };
-    let mut odd = Odd { known: true, ..Odd::default() };
-    let beyond = |value: f64, usual: &Usual| {
-        let excess = value - usual.median;
-        if excess > USUAL_SCALES * usual.scale { excess } else { 0.0 }
-    };
-    odd.latency = beyond(visit.own, &normal.own);
-    if visit.has_gap {
-        odd.gap = beyond(visit.gap, &normal.gap);
-    }
-    let sureness = normal.weight / (normal.weight + KNOWN);
-    let seen = visits.features(visit);
-    let share = |feature: &Feature| normal.features.get(feature).copied().unwrap_or(0.0);
-    let new_error = seen.iter().any(|feature| error_like.is(*feature) && share(feature) <= RARE);
-    let missing = normal.features.iter().filter(|(feature, share)| {
-        **share >= EXPECTED && !error_like.is(**feature) && seen.binary_search(feature).is_err()
-    });
-    let missing = missing.count();
-    let instead = seen.iter().filter(|feature| !error_like.is(**feature) && share(feature) <= 0.5).count();
-    odd.structure = if new_error {
-        sureness
-    } else if missing > instead {
-        sureness * VANISHED
-    } else if missing > 0 {
-        sureness * OTHER_PATH
-    } else {
-        0.0
-    };
-    odd
-}
-
-/// A caller's odd structure is its own only as far as nothing that it called was odd.
-fn explain_away(visits: &Visits, odds: &mut [Odd]) {
-    for at in (0..visits.all.len()).rev() {
-        let visit = &visits.all[at];
-        let Some(caller) = visit.caller.map(|caller| caller as usize) else { continue };
-        let odd = odds[at];
-        let slow = odd.latency.max(odd.gap) > EXPLAINS * visits.all[caller].duration;
-        let explains = odd.structure.max(odd.below).max(if slow { 1.0 } else { 0.0 });
-        odds[caller].below = odds[caller].below.max(explains);
-    }
 }
 
 fn note(
@@ -432,116 +305,6 @@ fn note(
             }
         }
     }
-}
-
-/// Time with traffic: a system that was idle for a while did not have less traffic when it had some.
-#[derive(Debug, Default)]
-pub struct ActiveTime(std::collections::HashSet<i64>);
-
-impl ActiveTime {
-    const BIN: i64 = 10_000_000_000;
-
-    /// Something happened at this time, nanoseconds.
-    pub fn add(&mut self, at: i64) {
-        self.0.insert(at.div_euclid(Self::BIN));
-    }
-
-    /// Seconds in which something happened, at least one.
-    #[must_use]
-    pub fn seconds(&self) -> f64 {
-        (self.0.len() as f64 * Self::BIN as f64 / 1e9).max(1.0)
-    }
-}
-
-/// Seconds in a bin of the onset search.
-const ONSET_BIN: i64 = 5_000_000_000;
-
-/// Standard deviations by which odd visits must exceed the usual number, or their times say nothing.
-const ONSET_SURE: f64 = 3.0;
-
-fn outcome(visits: &Visits, window: &Window, odds: &[Odd]) -> Outcome {
-    let mut outcome = Outcome::default();
-    let (mut before, mut during): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
-    let mut tenants: HashMap<u32, (f64, f64)> = HashMap::new();
-    let mut active = (ActiveTime::default(), ActiveTime::default());
-    for visit in &visits.all {
-        let above = visit.caller.and_then(|up| visits.all.get(up as usize)).is_some_and(|up| up.in_scope);
-        if !visit.in_scope || above {
-            continue;
-        }
-        match phase(window, visit.start) {
-            Phase::Before => {
-                outcome.requests_before += visit.weight;
-                outcome.errors_before += f64::from(visit.error) * visit.weight;
-                before.push(visit.duration);
-                tenants.entry(visit.tenant).or_default().0 += visit.weight;
-                active.0.add(visit.start);
-            }
-            Phase::During => {
-                active.1.add(visit.start);
-                outcome.requests_during += visit.weight;
-                outcome.errors_during += f64::from(visit.error) * visit.weight;
-                during.push(visit.duration);
-                tenants.entry(visit.tenant).or_default().1 += visit.weight;
-            }
-            Phase::Outside => {}
-        }
-    }
-    outcome.rate_before = outcome.requests_before / active.0.seconds();
-    outcome.rate_during = outcome.requests_during / active.1.seconds();
-    outcome.errors_before /= outcome.requests_before.max(1.0);
-    outcome.errors_during /= outcome.requests_during.max(1.0);
-    outcome.median_before = quantile(&before, 0.5);
-    outcome.median_during = quantile(&during, 0.5);
-    outcome.p99_before = quantile(&before, 0.99);
-    outcome.p99_during = quantile(&during, 0.99);
-    outcome.tenants = tenants.into_iter().map(|(tenant, (b, d))| (tenant, b, d)).collect();
-    outcome.tenants.sort_unstable_by_key(|tenant| tenant.0);
-    outcome.onset = onset(visits, window, odds, |_| true);
-    outcome
-}
-
-/// The start of the bin from which on the share of odd visits exceeds what it was before, by the largest cumulative
-/// sum: robust against single odd visits.
-fn onset(visits: &Visits, window: &Window, odds: &[Odd], of: impl Fn(&Visit) -> bool) -> Option<i64> {
-    let (mut bad_before, mut all_before) = (0.0, 0.0);
-    let mut bins: std::collections::BTreeMap<i64, (f64, f64)> = std::collections::BTreeMap::new();
-    for (visit, odd) in visits.all.iter().zip(odds) {
-        if !visit.in_scope || !odd.known || !of(visit) {
-            continue;
-        }
-        match phase(window, visit.start) {
-            Phase::Before => {
-                all_before += visit.weight;
-                bad_before += f64::from(odd.is_bad()) * visit.weight;
-            }
-            Phase::Outside if visit.start < window.until || visit.start >= window.to => {}
-            // Alerts come late: trouble may have begun in the time that is neither usual nor surely part of it.
-            Phase::During | Phase::Outside => {
-                let bin = bins.entry((visit.start - window.from).div_euclid(ONSET_BIN)).or_default();
-                bin.0 += f64::from(odd.is_bad()) * visit.weight;
-                bin.1 += visit.weight;
-            }
-        }
-    }
-    let usual = bad_before / f64::max(all_before, 1.0);
-    let total: f64 = bins.values().map(|bin| bin.0).sum();
-    let visits: f64 = bins.values().map(|bin| bin.1).sum();
-    let level = f64::midpoint(usual, total / f64::max(visits, 1.0));
-    let chance = (usual * visits + 1.0).sqrt();
-    if total - usual * visits < ONSET_SURE * chance {
-        return None;
-    }
-    // The cumulative sum of (bad − level·all) is lowest just before the trouble begins.
-    let (mut sum, mut lowest, mut at) = (0.0, 0.0, *bins.keys().next()?);
-    for (bin, (bad, all)) in &bins {
-        if sum < lowest {
-            lowest = sum;
-            at = *bin;
-        }
-        sum += bad - level * all;
-    }
-    Some(window.from + at * ONSET_BIN)
 }
 
 #[derive(Debug, Default, Clone)]
@@ -600,7 +363,7 @@ struct Sums {
 fn add_up(visits: &Visits, window: &Window, odds: &[Odd], findings: &mut Findings) -> Sums {
     let mut sums = Sums::default();
     for (visit, odd) in visits.all.iter().zip(odds) {
-        let phase = phase(window, visit.start);
+        let phase = window.phase(visit.start);
         if !visit.in_scope || phase == Phase::Outside {
             continue;
         }
@@ -635,17 +398,12 @@ fn add_up(visits: &Visits, window: &Window, odds: &[Odd], findings: &mut Finding
 fn cohorts(visits: &Visits, window: &Window, odds: &[Odd], signal: Signal, findings: &mut Findings) {
     let onset = findings.outcome.onset.map_or(window.from, |onset| onset.max(window.from));
     for (visit, odd) in visits.all.iter().zip(odds).filter(|(visit, odd)| visit.in_scope && odd.known) {
-        let before = match phase(window, visit.start) {
+        let before = match window.phase(visit.start) {
             Phase::Before => true,
             Phase::During if visit.start >= onset => false,
             _ => continue,
         };
-        let (slow, broken) = (odd.latency > 0.0, odd.own_structure() > 0.5);
-        let bad = match signal {
-            Signal::Any => slow || broken,
-            Signal::Latency => slow,
-            Signal::Errors => broken,
-        };
+        let bad = odd.counts(signal);
         let version = (visit.version != NONE).then_some(Group::Version(visit.version));
         let tenant = (visit.tenant != NONE).then_some(Group::Tenant(visit.tenant));
         let flags = visits.flags(visit).map(|(flag, variant)| Group::Flag(flag, variant));
