@@ -430,3 +430,20 @@ async fn owner_of_answers_the_same_however_it_is_called() {
     }
     assert_eq!(found, vec![entity[1].clone(); found.len()]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_functions_of_values_run() {
+    let (fixture, _) = served().await;
+    let client = fixture.connect().await;
+    let examples = simple(
+        &client,
+        "SELECT function_name, example FROM system.functions WHERE kind <> 'table' AND function_name <> 'owner_of'",
+    )
+    .await;
+    assert!(examples.len() > 15, "{examples:?}");
+    for example in examples {
+        assert!(example[1].trim_end().ends_with(';'), "{example:?}");
+        let rows = simple(&client, &example[1]).await;
+        assert!(!rows.is_empty(), "{example:?}");
+    }
+}

@@ -48,7 +48,8 @@ impl World {
     /// Every row of evidence returns what it claims: so many rows, and the number that its statement begins with.
     async fn evidence_holds(&self) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
-        let evidence = self.rows("SELECT kind, statement, row_count, query FROM attribution_evidence").await;
+        // What is said of a service is said of each candidate that it is part of.
+        let evidence = self.rows("SELECT DISTINCT kind, statement, row_count, query FROM attribution_evidence").await;
         for row in &evidence {
             let [kind, statement, claimed, query] = [0, 1, 2, 3].map(|at| row[at].as_deref().unwrap());
             let rows = self.rows(query).await;

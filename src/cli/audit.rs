@@ -39,7 +39,7 @@ enum Action {
 impl Audit {
     pub(super) async fn run(self) -> Ended {
         let Action::Verify { expect, lake } = self.action;
-        let database = Database::open(&lake.url()).await?;
+        let database = Database::open(&lake.existing()?).await?;
         let notes = database.lake().notes(&AUDIT, None, u64::MAX).await?.notes;
         let mut heads: Vec<Head> = notes.iter().filter_map(|note| Head::parse(note)).collect();
         for text in &expect {

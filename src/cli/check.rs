@@ -32,7 +32,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) async fn run(self) -> Ended {
-        let database = Database::open(&self.lake.url()).await?;
+        let database = Database::open(&self.lake.existing()?).await?;
         let report = maintenance::check(&database, &tables(&self.table)?).await?;
         match self.format {
             Shown::Text => print(&report),

@@ -82,7 +82,11 @@ struct Question {
 
 /// The questions, about what is in the lake.
 async fn questions(session: &SessionContext) -> Result<Vec<Question>> {
-    let incident = one(session, "SELECT incident_id, service_name FROM incidents ORDER BY started_at LIMIT 1").await?;
+    let incident = one(
+        session,
+        "SELECT incident_id, service_name FROM incidents WHERE service_name IS NOT NULL ORDER BY started_at LIMIT 1",
+    )
+    .await?;
     let [incident, service] = incident.as_slice() else { return Err(nothing("incident")) };
     let month = one(
         session,

@@ -30,9 +30,20 @@ pub(super) struct Import {
     /// Column of the table and the column of the file that fills it; may be given many times
     #[arg(long, value_name = "TARGET=SOURCE")]
     map: Vec<String>,
+    /// Column of the table and the value that every row has in it; may be given many times
+    #[arg(long, value_name = "TARGET=VALUE")]
+    set: Vec<String>,
     /// Exit with status 0 even if records were rejected
     #[arg(long)]
     accept_rejections: bool,
+}
+
+fn pairs(option: &str, given: &[String]) -> Result<Vec<(String, String)>> {
+    let pairs = given.iter().map(|pair| match pair.split_once('=') {
+        Some((target, other)) if !target.is_empty() && !other.is_empty() => Ok((target.to_owned(), other.to_owned())),
+        _ => Err(UserError::invalid(format!("{option} {pair}: there is nothing on one side of =")).into()),
+    });
+    pairs.collect()
 }
 
 fn sources_help() -> String {
@@ -43,22 +54,20 @@ fn sources_help() -> String {
 impl Import {
     pub(super) async fn run(self) -> Ended {
         let source = ingest::find(&self.source).ok_or_else(|| unknown(&self.source))?;
+        for (option, given) in [("--table", self.table.is_some()), ("--set", !self.set.is_empty())] {
+            if given && !source.is_generic() {
+                return Err(UserError::invalid(format!("{option} says nothing to the source {}", source.name()))
+                    .hint("it is for the sources csv and parquet")
+                    .into());
+            }
+        }
         let lake = Lake::open(&self.lake.url(), &Config::default())?;
-        let options = Options { table: self.table.clone(), map: self.mapping()? };
+        let (map, set) = (pairs("--map", &self.map)?, pairs("--set", &self.set)?);
+        let options = Options { table: self.table.clone(), map, set };
         let summary = watched(&lake, source, &self.paths, &options).await?;
         print_summary(&summary);
         let rejected = summary.rejections() > 0 && !self.accept_rejections;
         Ok(if rejected || !summary.unreadable.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-    }
-
-    fn mapping(&self) -> Result<Vec<(String, String)>> {
-        let pairs = self.map.iter().map(|pair| match pair.split_once('=') {
-            Some((target, source)) if !target.is_empty() && !source.is_empty() => {
-                Ok((target.to_owned(), source.to_owned()))
-            }
-            _ => Err(UserError::invalid(format!("--map {pair}: it is not TARGET=SOURCE")).into()),
-        });
-        pairs.collect()
     }
 }
 

@@ -71,7 +71,7 @@ impl Upkeep {
 
 impl Maintain {
     pub(super) async fn run(self) -> Ended {
-        let lake = Lake::open(&self.lake.url(), &Config::default())?;
+        let lake = Lake::open(&self.lake.existing()?, &Config::default())?;
         let maintainer = Maintainer::new(&lake, self.settings.resolve()?)?;
         if self.once {
             for (table, done) in maintainer.once(&tables(&self.table)?, Eagerness::All).await? {

@@ -18,7 +18,7 @@ mod sql;
 use std::process::ExitCode;
 
 use ascribe::config;
-use ascribe::error::{Error, Result};
+use ascribe::error::{Error, Result, UserError, sqlstate};
 use clap::{Parser, Subcommand};
 
 /// Ascribe: who or what caused it, who owns it, and how sure we are.
@@ -38,8 +38,22 @@ struct LakeArgument {
 }
 
 impl LakeArgument {
+    /// The lake, which is made where there is none yet.
     fn url(&self) -> String {
         self.lake.clone().unwrap_or_else(config::lake_url)
+    }
+
+    /// The lake, for a command that only looks: a misspelt directory is not a new lake. The default one is there for
+    /// everybody.
+    fn existing(&self) -> Result<String> {
+        let url = self.url();
+        if url == config::DEFAULT_LAKE || url.contains("://") || std::path::Path::new(&url).is_dir() {
+            return Ok(url);
+        }
+        Err(UserError::new(sqlstate::IO, format!("there is no lake at {url}"))
+            .detail("There is no such directory.")
+            .hint("ascribe import and ascribe serve make one")
+            .into())
     }
 }
 

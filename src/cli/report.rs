@@ -7,6 +7,7 @@ use ascribe::Database;
 use ascribe::error::{Result, UserError};
 use ascribe::reports::{self, Trigger};
 use clap::Subcommand;
+use datafusion::arrow::array::AsArray;
 
 use super::{Ended, LakeArgument};
 
@@ -18,8 +19,11 @@ pub(super) struct Report {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show the reports, when they are due and what they take
-    List,
+    /// Show the reports, when they are due, what they take, and how they went last
+    List {
+        #[command(flatten)]
+        lake: LakeArgument,
+    },
     /// Run a report now and deliver it below the lake
     Run {
         /// Name of the report
@@ -38,26 +42,48 @@ enum Action {
 impl Report {
     pub(super) async fn run(self) -> Ended {
         match self.action {
-            Action::List => list(),
+            Action::List { lake } => list(&lake).await,
             Action::Run { name, at, set, lake } => run(&name, at.as_deref(), &set, &lake).await,
         }
     }
 }
 
-fn list() -> Ended {
+async fn list(lake: &LakeArgument) -> Ended {
+    let runs = last_runs(&Database::open(&lake.existing()?).await?).await?;
     for report in reports::all()? {
         let schedule = report.schedule.as_ref().map_or("by hand only", reports::Schedule::text);
         println!("{}\n    {}\n    due: {schedule}", report.name, report.description);
         for parameter in &report.parameters {
             println!("    {} {} = {}", parameter.name, parameter.sql_type, parameter.default);
         }
+        if let Some(run) = runs.get(&report.name) {
+            println!("    last run: {run}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// The last run of each report, in words.
+async fn last_runs(database: &Database) -> Result<BTreeMap<String, String>> {
+    let sql = "SELECT report, concat_ws(' ', 'for', last_value(due_at ORDER BY started_at), \
+               last_value(status ORDER BY started_at), last_value(error ORDER BY started_at)) \
+               FROM system.report_runs GROUP BY report";
+    let mut runs = BTreeMap::new();
+    for batch in database.sql(sql).await? {
+        let (Some(reports), Some(texts)) =
+            (batch.column(0).as_string_opt::<i32>(), batch.column(1).as_string_opt::<i32>())
+        else {
+            continue;
+        };
+        let pairs = reports.iter().zip(texts).filter_map(|(report, text)| report.zip(text));
+        runs.extend(pairs.map(|(report, text)| (report.to_owned(), text.to_owned())));
+    }
+    Ok(runs)
+}
+
 async fn run(name: &str, at: Option<&str>, set: &[String], lake: &LakeArgument) -> Ended {
     let report = reports::find(name)?;
-    let database = Database::open(&lake.url()).await?;
+    let database = Database::open(&lake.existing()?).await?;
     let due_at = match at {
         Some(text) => instant("--at", text)?,
         None => database.lake().clock().now_micros(),

@@ -34,7 +34,7 @@ pub(super) struct Sql {
 
 impl Sql {
     pub(super) async fn run(self) -> Ended {
-        let database = Database::open(&self.lake.url()).await?;
+        let database = Database::open(&self.lake.existing()?).await?;
         let session = database.new_session()?;
         for command in &self.commands {
             run_all(&session, command, self.format).await?;

@@ -141,17 +141,12 @@ async fn fetch(argument: &str) -> Result<Vec<InputFile>> {
 }
 
 impl InputFile {
-    /// SHA-256 of the file as delivered, lowercase hex.
+    /// SHA-256 of the content, lowercase hex: the same however it was compressed. Of a file that cannot be decompressed,
+    /// that of its bytes.
     pub(super) fn hash(&self) -> Result<String> {
-        let mut file = self.file()?;
-        let mut digest = Sha256::new();
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let read = file.read(&mut buffer)?;
-            if read == 0 {
-                return Ok(hex::encode(digest.finalize()));
-            }
-            digest.update(buffer.get(..read).unwrap_or_default());
+        match digest(&mut self.reader(Arc::default())?) {
+            Ok(digest) => Ok(digest),
+            Err(_) => Ok(digest(&mut self.file()?)?),
         }
     }
 
@@ -178,6 +173,18 @@ impl InputFile {
             }
             _ => Box::new(counted),
         })
+    }
+}
+
+fn digest(from: &mut impl Read) -> std::io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hex::encode(digest.finalize()));
+        }
+        digest.update(buffer.get(..read).unwrap_or_default());
     }
 }
 

@@ -103,7 +103,10 @@ pub async fn import(
 
 fn transaction_id(source: &dyn Source, hash: &str, options: &Options) -> String {
     let table = options.table.as_deref().unwrap_or_default();
-    format!("import/{}/{table}/{hash}", source.name())
+    // Read in another way it is another import.
+    let pairs = options.map.iter().map(|pair| ('=', pair)).chain(options.set.iter().map(|pair| (':', pair)));
+    let read: String = pairs.map(|(sign, (target, other))| format!("{target}{sign}{other}/")).collect();
+    format!("import/{}/{table}/{read}{hash}", source.name())
 }
 
 struct Pending {

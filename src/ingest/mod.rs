@@ -66,6 +66,10 @@ pub trait Source: std::fmt::Debug + Sync {
     fn replaces(&self, _options: &Options) -> bool {
         false
     }
+    /// Whether it lands in any table: the one of [`Options::table`], with [`Options::set`].
+    fn is_generic(&self) -> bool {
+        false
+    }
     /// Decode one file. A record that cannot be understood is rejected with [`Output::reject`] and the rest lands;
     /// an error is only for input that cannot be read at all.
     ///
@@ -78,7 +82,7 @@ pub trait Source: std::fmt::Debug + Sync {
 pub struct Input<'a> {
     /// Path or URL, for messages and for sources that name files.
     pub origin: &'a str,
-    /// SHA-256 of the file as delivered, lowercase hex.
+    /// SHA-256 of the content, lowercase hex.
     pub content_hash: &'a str,
     /// The content.
     pub reader: &'a mut dyn BufRead,
@@ -101,6 +105,8 @@ pub struct Options {
     pub table: Option<String>,
     /// `target=source` column mappings of the generic sources.
     pub map: Vec<(String, String)>,
+    /// `target=value`: what every row of the generic sources has in a column.
+    pub set: Vec<(String, String)>,
 }
 
 /// Takes finished batches of a table.

@@ -9,6 +9,7 @@ use futures::StreamExt;
 use super::arrays::{text, texts};
 use super::sessions::{COLUMNS, Events, Sessions};
 use super::{Argument, ArgumentType, Call, Signature, TableFunction, timestamp};
+use crate::attribution::origin::OriginKind;
 use crate::attribution::role_chain::{Event, Origin, SessionTable};
 use crate::canonical_table;
 use crate::error::Result;
@@ -48,7 +49,8 @@ canonical_table! {
     hops: Int,
     /// Certainty: 1 where the log itself states every link, null where one is inferred or the origin is unknown.
     confidence: Double,
-    /// Weight among the possible origins of the event, by the strength of the evidence; not a probability.
+    /// Weight among the possible origins of the event, by the strength of the evidence; not a probability. Null where the
+    /// origin is unknown.
     score: Double,
     /// Why the origin is unknown.
     reason: Text,
@@ -160,7 +162,7 @@ fn row<'a>(event: &Event<'a>, resource: Option<&'a str>, origin: &'a Origin<'a>)
         actor: origin.actor.map(Into::into),
         hops: Some(i64::from(origin.hops)),
         confidence: (origin.is_fact && origin.reason.is_none()).then_some(1.0),
-        score: Some(origin.score),
+        score: (origin.kind != OriginKind::Unknown).then_some(origin.score),
         reason: origin.reason.as_deref().map(Into::into),
         ..AccessRow::default()
     }

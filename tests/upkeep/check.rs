@@ -21,7 +21,7 @@ async fn lake() -> (tempfile::TempDir, Arc<Lake>) {
     land(&lake, &SPANS, spans(60..90, 1, MARCH + 3)).await;
     let owners = folder.path().join("owners.csv");
     std::fs::write(&owners, "entity_kind,entity,owner\nservice,cart,shop\n").unwrap();
-    let options = Options { table: Some("ownership".to_owned()), map: Vec::new() };
+    let options = Options { table: Some("ownership".to_owned()), ..Options::default() };
     let source = ingest::find("csv").unwrap();
     ingest::import(&lake, source, &[owners.display().to_string()], &options, &Arc::default()).await.unwrap();
     (folder, lake)

@@ -65,12 +65,28 @@ impl SystemTable for Functions {
                 kind: Some(kind.into()),
                 arguments: Some(arguments_of(&documentation).into()),
                 description: Some(documentation.description.as_str().into()),
-                example: documentation.sql_example.as_deref().map(Into::into),
+                example: documentation.sql_example.as_deref().map(|example| statement_of(example).into()),
                 ..FunctionRow::default()
             });
         }
         own_columns(builder)
     }
+}
+
+/// The statements of an example that shows what they print: each begins behind `> ` and ends with `;`.
+fn statement_of(example: &str) -> String {
+    let mut statements = String::new();
+    let mut within = false;
+    for line in example.lines() {
+        within |= line.starts_with("> ");
+        if within {
+            let separator = if statements.is_empty() { "" } else { "\n" };
+            statements.push_str(separator);
+            statements.push_str(line.strip_prefix("> ").unwrap_or(line));
+            within = !line.trim_end().ends_with(';');
+        }
+    }
+    statements
 }
 
 /// The arguments as the documentation of a function names them.

@@ -1,4 +1,4 @@
-//! Any table of the lake from CSV or Parquet: `--table T`, columns by the same name or by `--map target=source`.
+//! Any table of the lake from CSV or Parquet: `--table T`, columns by the same name, by `--map target=source` or `--set target=value`.
 //!
 //! - Values are converted to the type of the column, and only if nothing is lost: 1.5 is no bigint, an amount with more
 //!   than 12 digits behind the point is no numeric(38,12). A value that does not convert rejects its row.
@@ -53,6 +53,10 @@ impl Source for Csv {
         of_charges(options)
     }
 
+    fn is_generic(&self) -> bool {
+        true
+    }
+
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
         let mut rows = delimited::Rows::open(input.reader)?;
         let plan = Plan::of(&rows.header, input.options, input.now)?;
@@ -93,6 +97,10 @@ impl Source for Parquet {
 
     fn replaces(&self, options: &Options) -> bool {
         of_charges(options)
+    }
+
+    fn is_generic(&self) -> bool {
+        true
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {

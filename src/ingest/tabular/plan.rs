@@ -27,6 +27,8 @@ pub struct Plan {
     from: Vec<Option<usize>>,
     /// Members of the table's map: its column, and key and column of the file.
     members: Option<(usize, Vec<(String, usize)>)>,
+    /// What every row has, as further columns behind those of the file.
+    constants: Vec<String>,
     now: i64,
 }
 
@@ -38,7 +40,8 @@ impl Plan {
     pub fn of(header: &[String], options: &Options, now: i64) -> Result<Self> {
         let table = table_of(options)?;
         let map_column = ["attributes", "labels", "x"].iter().find_map(|name| index_of(table, name));
-        let mut plan = Self { table, from: vec![None; table.columns.len()], members: None, now };
+        let constants = options.set.iter().map(|(_, value)| value.clone()).collect();
+        let mut plan = Self { table, from: vec![None; table.columns.len()], members: None, constants, now };
         let mut members = Vec::new();
         let mut used = vec![false; header.len()];
         for (target, source) in &options.map {
@@ -49,11 +52,10 @@ impl Plan {
             if let Some(flag) = used.get_mut(at) {
                 *flag = true;
             }
-            match (index_of(table, target), member_key(table, map_column, target)) {
-                (Some(column), _) => plan.set(column, at),
-                (None, Some(key)) => members.push((key.to_owned(), at)),
-                (None, None) => return Err(no_column(table, target).into()),
-            }
+            plan.place(target, map_column, at, &mut members).ok_or_else(|| no_column("--map", table, target))?;
+        }
+        for ((target, _), at) in options.set.iter().zip(header.len()..) {
+            plan.place(target, map_column, at, &mut members).ok_or_else(|| no_column("--set", table, target))?;
         }
         for (at, name) in header.iter().enumerate().filter(|(at, _)| !used.get(*at).copied().unwrap_or_default()) {
             let lower = name.to_ascii_lowercase();
@@ -67,6 +69,21 @@ impl Plan {
         plan.members = map_column.map(|column| (column, members));
         plan.check(header)?;
         Ok(plan)
+    }
+
+    /// Fill what `target` names from a column; none when the table has no such place.
+    fn place(
+        &mut self,
+        target: &str,
+        map_column: Option<usize>,
+        at: usize,
+        members: &mut Vec<(String, usize)>,
+    ) -> Option<()> {
+        match index_of(self.table, target) {
+            Some(column) => self.set(column, at),
+            None => members.push((member_key(self.table, map_column, target)?.to_owned(), at)),
+        }
+        Some(())
     }
 
     fn set(&mut self, column: usize, at: usize) {
@@ -92,7 +109,8 @@ impl Plan {
             return Ok(());
         }
         let message = format!("the file has no column for {} of table {}", missing.join(", "), self.table.name);
-        let hint = format!("Say --map target=source; the file's columns are {}.", header.join(", "));
+        let hint =
+            format!("Say --map target=source or --set target=value; the file's columns are {}.", header.join(", "));
         Err(UserError::invalid(message).hint(hint).into())
     }
 
@@ -106,7 +124,9 @@ impl Plan {
             return Ok(());
         }
         let mut rejected: BTreeMap<usize, String> = BTreeMap::new();
-        let mut arrays = self.convert(columns, rows, &mut rejected)?;
+        let constant = |value: &String| Arc::new(StringArray::from_iter_values(vec![value; rows])) as ArrayRef;
+        let columns: Vec<ArrayRef> = columns.iter().cloned().chain(self.constants.iter().map(constant)).collect();
+        let mut arrays = self.convert(&columns, rows, &mut rejected)?;
         self.fill_in(&mut arrays);
         for name in required(self.table) {
             let either = (name == "started_at" && self.table.name == "changes").then_some("finished_at");
@@ -236,9 +256,9 @@ fn table_of(options: &Options) -> Result<&'static Table> {
     })
 }
 
-fn no_column(table: &Table, name: &str) -> UserError {
+fn no_column(option: &str, table: &Table, name: &str) -> UserError {
     let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
-    UserError::invalid(format!("--map: table {} has no column \"{name}\"", table.name))
+    UserError::invalid(format!("{option}: table {} has no column \"{name}\"", table.name))
         .hint(format!("Its columns are {}.", columns.join(", ")))
 }
 

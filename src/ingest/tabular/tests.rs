@@ -11,7 +11,7 @@ use crate::ingest::{Options, all};
 
 fn options(table: &str, map: &[(&str, &str)]) -> Options {
     let map = map.iter().map(|(target, source)| ((*target).to_owned(), (*source).to_owned())).collect();
-    Options { table: Some(table.to_owned()), map }
+    Options { table: Some(table.to_owned()), map, ..Options::default() }
 }
 
 fn csv(table: &str, map: &[(&str, &str)], text: &str) -> Result<Decoded> {
@@ -30,6 +30,23 @@ fn columns_land_by_name_by_mapping_and_in_the_map() {
     assert_eq!(decoded.column("changes", "source"), ["csv"]);
     assert_eq!(decoded.column("changes", "ingested_at"), ["2026-11-22T12:00:00Z"]);
     assert_eq!(decoded.reasons(), [("started_at is empty", 1)]);
+}
+
+#[test]
+fn what_is_set_is_in_every_row_whatever_the_file_says() {
+    let set =
+        [("entity_kind", "service"), ("weight", "0.5")].map(|(target, value)| (target.to_owned(), value.to_owned()));
+    let map = vec![("entity".to_owned(), "service".to_owned()), ("owner".to_owned(), "team".to_owned())];
+    let mut options = Options { table: Some("ownership".to_owned()), map, set: set.to_vec() };
+    let text = "service,team,weight\ncart,red,0.25\nshop,blue,0.75\n";
+    let decoded = try_decode(&Csv, text.as_bytes(), &options).unwrap();
+    assert_eq!(decoded.column("ownership", "entity"), ["cart", "shop"]);
+    assert_eq!(decoded.column("ownership", "entity_kind"), ["service", "service"]);
+    assert_eq!(decoded.column("ownership", "weight"), ["0.500000000000", "0.500000000000"]);
+    assert!(decoded.reasons().is_empty());
+    options.set.push(("nonsense".to_owned(), "1".to_owned()));
+    let error = try_decode(&Csv, text.as_bytes(), &options).err().unwrap();
+    assert!(error.to_string().contains("--set: table ownership has no column \"nonsense\""), "{error}");
 }
 
 #[test]
