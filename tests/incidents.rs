@@ -66,6 +66,17 @@ impl World {
                         |at: usize| format!("{:.1}", 100.0 * known[at].as_deref().unwrap().parse::<f64>().unwrap());
                     assert!(first == shown(0) || first == shown(1), "{statement} {known:?}");
                 }
+                "quiet" => {
+                    let of = |phase: &str, at: usize| -> f64 {
+                        let found = rows.iter().find(|row| row[0].as_deref() == Some(phase));
+                        found.map_or(0.0, |row| row[at].as_deref().unwrap().parse().unwrap())
+                    };
+                    let deviations = [1, 2].map(|at| {
+                        let usual = of("before", at) / of("before", 3).max(1.0) * of("during", 3);
+                        format!("{:.1}", (of("during", at) - usual) / (usual + 1.0).sqrt())
+                    });
+                    assert!(deviations.iter().any(|shown| statement.contains(shown)), "{statement}: {rows:?}");
+                }
                 "cohort" => {
                     for side in &rows {
                         let [unusual, requests] = [1, 2].map(|at| side[at].as_deref().unwrap());
@@ -172,9 +183,38 @@ async fn every_kind_of_evidence_returns_what_it_says() {
         }
     }
     let seen: Vec<&str> = kinds.keys().map(String::as_str).collect();
-    for kind in ["blame", "cohort", "lead_time", "latency", "load", "new_error", "no_change", "vanished_successor"] {
+    for kind in
+        ["blame", "cohort", "lead_time", "latency", "load", "new_error", "no_change", "quiet", "vanished_successor"]
+    {
         assert!(seen.contains(&kind), "no {kind} among {kinds:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_time_in_which_nothing_happened_that_is_the_likeliest() {
+    let mut quiet = 0;
+    for seed in 11..14 {
+        let world = world(Scenario::NoChange, seed).await;
+        let of = |key: &str| world.truth["incident"][key].as_str().unwrap();
+        let call = |minutes: i32| {
+            let t0 = format!("timestamptz '{}' - interval '{minutes} minutes'", of("t0"));
+            format!(
+                "SELECT cause_kind, confidence FROM attribute_incident('{}', {t0}, {t0} + interval '5 minutes', '{}') \
+                 ORDER BY rank LIMIT 1",
+                of("service_name"),
+                of("signal")
+            )
+        };
+        for minutes in [10, 15] {
+            let first = world.rows(&call(minutes)).await.remove(0);
+            let confidence: f64 = first[1].as_deref().unwrap().parse().unwrap();
+            quiet += usize::from(first[0].as_deref() == Some("none"));
+            assert!(first[0].as_deref() == Some("none") || confidence < 0.8, "seed {seed}: {first:?}");
+        }
+        let during = world.rows(&format!("SELECT cause_kind FROM {} ORDER BY rank LIMIT 1", world.call())).await;
+        assert_ne!(during[0][0].as_deref(), Some("none"));
+    }
+    assert!(quiet >= 3, "{quiet} of 6");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,6 +47,8 @@ pub enum Part {
     LeadTime,
     /// Growth of traffic.
     Load,
+    /// Hardly anything is out of the ordinary.
+    Quiet,
 }
 
 impl Part {
@@ -59,6 +61,7 @@ impl Part {
             Self::Cohort => "cohort",
             Self::LeadTime => "lead_time",
             Self::Load => "load",
+            Self::Quiet => "quiet",
         }
     }
 }
@@ -128,6 +131,8 @@ const LOAD_WEIGHT: f64 = 5.0;
 const TENANT_CONTRAST: f64 = 1.0;
 /// Service hypotheses that are listed.
 const MAX_SERVICES: usize = 25;
+/// Log-odds that something happened where somebody asks: 20 to 1.
+const ASKED: f64 = 3.0;
 /// Weight of "no change and no service" among the hypotheses without a change.
 const LEFT_OVER: f64 = 0.02;
 
@@ -151,11 +156,27 @@ pub fn rank(evidence: &Evidence<'_>) -> Vec<Candidate> {
         candidates.push(score_change(evidence, at, change, &blame));
     }
     candidates.extend(without_change(evidence));
+    let others: f64 =
+        candidates.iter().filter(|other| other.1.cause != Cause::Nothing).map(|other| other.0.exp()).sum();
+    for (score, candidate) in candidates.iter_mut().filter(|candidate| candidate.1.cause == Cause::Nothing) {
+        let quiet = (score.exp() + others * nothing_happened(evidence.findings).exp()).ln() - *score;
+        *score += quiet;
+        candidate.parts.push((Part::Quiet, quiet));
+    }
     let scores = softmax(&candidates.iter().map(|candidate| candidate.0).collect::<Vec<_>>());
     let mut ranked: Vec<Candidate> =
         candidates.into_iter().zip(scores).map(|((_, candidate), score)| Candidate { score, ..candidate }).collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
     ranked
+}
+
+/// Log-odds that nothing happened at all against all that could have: somebody saw reason to ask, but what was measured
+/// may be no more than chance. A logistic curve over 28 simulated incidents and twice as many windows before them.
+fn nothing_happened(findings: &Findings) -> f64 {
+    let Some(surprise) = findings.surprise else { return f64::NEG_INFINITY };
+    let strength: f64 = findings.suspects.iter().map(|suspect| suspect.strength).sum();
+    let incident = 0.38 * (strength + 0.01).ln() + 0.84 * surprise.first.asinh() + 1.72 * surprise.all.asinh() - 2.73;
+    -ASKED - incident
 }
 
 /// Where the blame lies.

@@ -28,6 +28,9 @@ canonical_table! {
     is_external: Bool,
     /// Share of the outcome's blame that lies with it.
     blame: Double,
+    /// How far it is out of the ordinary, all findings together; blame is its share of the sum. Less than 0.1 is hardly
+    /// more than chance.
+    strength: Double,
     /// That of its neighbours in the graph of calls, halved with every hop, where it is more: what a change of it is scored by.
     reached_blame: Double,
     /// Start of what is unusual about it, where it has much of the blame.
@@ -93,6 +96,7 @@ impl TableFunction for IncidentServices {
                 owner: owners.get(service).map(Into::into),
                 is_external: Some(suspect.external),
                 blame: Some(suspect.blame),
+                strength: Some(suspect.strength),
                 reached_blame: reached.get(&suspect.service).copied(),
                 onset: findings.onsets.get(&suspect.service).map(|nanos| nanos.div_euclid(1000)),
                 visits_before: Some(suspect.visits_before),

@@ -58,6 +58,8 @@ canonical_table! {
     /// Whether it counts as unusual for what was noticed, after what its calls explain was taken from it; null where
     /// nothing is known of what is usual.
     is_unusual: Bool,
+    /// Whether gap_nano is unusual; null likewise.
+    has_unusual_gap: Bool,
     /// How many visits this one stands for.
     adjusted_count: Double,
 }
@@ -160,6 +162,7 @@ impl State {
             gap_nano: gap(visit),
             seen,
             is_unusual: odd.known.then(|| odd.counts(self.signal)),
+            has_unusual_gap: odd.known.then_some(odd.gap > 0.0),
             adjusted_count: Some(visit.weight),
             ..VisitRow::default()
         });

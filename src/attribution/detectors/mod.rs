@@ -15,7 +15,7 @@ mod outcome;
 mod unusual;
 
 pub use outcome::ActiveTime;
-use outcome::{onset, outcome};
+use outcome::{onset, outcome, surprise};
 pub use unusual::Odd;
 use unusual::{ErrorLike, Normal, explain_away, normals, odd};
 
@@ -172,6 +172,15 @@ pub enum Group {
 /// Groups of the visits of one service, before and from the onset on.
 pub type Groups = HashMap<Group, (Cohort, Cohort)>;
 
+/// By how many standard deviations the odd visits of an incident exceed their usual number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Surprise {
+    /// Of all services in scope.
+    pub all: f64,
+    /// Of the service with the most blame.
+    pub first: f64,
+}
+
 /// Everything that was found.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -187,6 +196,8 @@ pub struct Findings {
     pub onsets: HashMap<u32, i64>,
     /// What is unusual about each visit, in their order.
     pub odds: Vec<Odd>,
+    /// Whether the incident is out of the ordinary at all; none where there are no visits to count.
+    pub surprise: Option<Surprise>,
 }
 
 /// Which stretch of time something belongs to.
@@ -256,6 +267,8 @@ pub fn detect(
         let at = onset(visits, window, &odds, |visit| visit.service == suspect.service);
         findings.onsets.extend(at.map(|at| (suspect.service, at)));
     }
+    let first = findings.suspects.first().map(|suspect| suspect.service);
+    findings.surprise = Some(surprise(visits, window, &odds, signal, first));
     findings.odds = odds;
     findings
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Odd, Outcome, Phase, Window};
+use super::{Odd, Outcome, Phase, Signal, Surprise, Window};
 use crate::attribution::stats::quantile;
 use crate::attribution::visits::{Visit, Visits};
 
@@ -114,4 +114,32 @@ pub(super) fn onset(visits: &Visits, window: &Window, odds: &[Odd], of: impl Fn(
         sum += bad - level * all;
     }
     Some(window.from + at * ONSET_BIN)
+}
+
+/// How far odd visits exceed the usual number: all of them, and those of the service with the most blame. Gaps count
+/// by themselves: a slow network makes no service slow.
+pub(super) fn surprise(visits: &Visits, window: &Window, odds: &[Odd], signal: Signal, first: Option<u32>) -> Surprise {
+    let deviations = |is_odd: &dyn Fn(&Odd) -> bool, of: &dyn Fn(&Visit) -> bool| {
+        let (mut before, mut during) = ((0.0, 0.0), (0.0, 0.0));
+        for (visit, odd) in visits.all.iter().zip(odds).filter(|(visit, odd)| visit.in_scope && odd.known && of(visit))
+        {
+            let side = match window.phase(visit.start) {
+                Phase::Before => &mut before,
+                Phase::During => &mut during,
+                Phase::Outside => continue,
+            };
+            side.0 += f64::from(is_odd(odd));
+            side.1 += 1.0;
+        }
+        let usual = before.0 / f64::max(before.1, 1.0) * during.1;
+        (during.0 - usual) / f64::sqrt(usual + 1.0)
+    };
+    let most = |of: &dyn Fn(&Visit) -> bool| {
+        let (odd, gap) = (
+            deviations(&|odd| odd.counts(signal), of),
+            deviations(&|odd| odd.gap > 0.0 && signal != Signal::Errors, of),
+        );
+        odd.max(gap)
+    };
+    Surprise { all: most(&|_| true), first: most(&|visit| Some(visit.service) == first) }
 }

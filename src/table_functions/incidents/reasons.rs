@@ -80,7 +80,10 @@ impl<'a> Reasoner<'a> {
                     drafts.push(self.blame(candidate, "reaches", onset));
                 }
             }
-            Cause::Nothing => drafts.push(self.all_changes(candidate)),
+            Cause::Nothing => {
+                drafts.push(self.all_changes(candidate));
+                drafts.extend(self.quiet(candidate));
+            }
             _ => drafts.push(self.blame(candidate, "lies with", onset)),
         }
         self.explain_service(candidate, &mut drafts);
@@ -266,6 +269,29 @@ impl<'a> Reasoner<'a> {
             ),
             rows: Some(recorded.len()),
         }
+    }
+
+    /// That what was noticed may be no more than chance.
+    fn quiet(&self, candidate: &Candidate) -> Option<Draft> {
+        let surprise = self.learned.findings.surprise?;
+        Some(Draft {
+            kind: Part::Quiet.name(),
+            statement: format!(
+                "Unusual requests (or gaps) exceed their usual number by {:.1} standard deviations; two are within chance.",
+                surprise.all
+            ),
+            table: "spans",
+            row_key: None,
+            observed_at: self.question.from,
+            weight: part(candidate, Part::Quiet),
+            query: format!(
+                "SELECT phase, count(*) FILTER (WHERE is_unusual) AS unusual, \
+                 count(*) FILTER (WHERE has_unusual_gap) AS gaps, count(*) AS visits FROM {} \
+                 WHERE in_scope AND phase IS NOT NULL AND is_unusual IS NOT NULL GROUP BY phase",
+                self.visits()
+            ),
+            rows: None,
+        })
     }
 
     fn explain_service(&self, candidate: &Candidate, drafts: &mut Vec<Draft>) {
