@@ -23,6 +23,7 @@ mod subqueries;
 mod temporal;
 mod to_char;
 pub(crate) mod tree;
+mod unknown;
 
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::execution::FunctionRegistry;
@@ -36,6 +37,7 @@ pub(crate) use function::session_zone;
 pub use names::{Names, column_names, shown};
 pub use operators::Operators;
 pub use rewrite::{oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};
+pub use unknown::analyzer_rules;
 
 /// Metadata of a field that names its PostgreSQL type by OID, where the Arrow type alone does not say it.
 pub const PG_TYPE: &str = "pg_type";
@@ -81,6 +83,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     functions.push(ScalarUDF::new_from_impl(arithmetic::Negate::new()));
     functions.push(ScalarUDF::new_from_impl(arithmetic::IntervalKey::new()));
     functions.push(ScalarUDF::new_from_impl(cast::Cast::new()));
+    functions.push(ScalarUDF::new_from_impl(unknown::Unknown::new()));
     functions.extend(json::functions());
     functions.extend(numbers::functions());
     functions.extend(sets::functions());

@@ -95,7 +95,9 @@ pub(super) fn name_of(expr: &Expr) -> String {
                 continue;
             }
             Expr::Case { else_result, .. } => match else_result.as_deref() {
-                Some(column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_))) => {
+                Some(
+                    column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) | Expr::Array(_)),
+                ) => {
                     expr = column;
                     continue;
                 }

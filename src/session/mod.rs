@@ -13,7 +13,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::prelude::{DataFrame, SessionConfig};
 
 use crate::catalog::{self, Client};
@@ -77,6 +77,7 @@ pub fn new_for(
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
         .with_expr_planners(expressions)
+        .with_analyzer_rules(dialect::analyzer_rules(Analyzer::new().rules))
         .with_optimizer_rules(rules)
         .with_physical_optimizer_rules(optimizer::physical_rules())
         .with_relation_planners(vec![Arc::new(FunctionPlanner), Arc::new(PlanAsofRelations)])
