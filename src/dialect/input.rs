@@ -128,7 +128,9 @@ pub(super) fn dated(text: &str, kind: u32, now: i64, zone: Tz) -> Option<String>
     }
     let shown = |value: ScalarValue| Style { zone }.texts(&value.to_array().ok()?).ok()?.pop().flatten();
     let wall = moment::to_wall(zone, now)?;
-    let day = |after: i64| shown(ScalarValue::Date32(Some(i32::try_from(wall.div_euclid(super::temporal::DAY) + after).ok()?)));
+    let day = |after: i64| {
+        shown(ScalarValue::Date32(Some(i32::try_from(wall.div_euclid(super::temporal::DAY) + after).ok()?)))
+    };
     let mut any = false;
     let mut words = Vec::new();
     for word in text.split_whitespace() {

@@ -34,7 +34,8 @@ use crate::error::Result;
 
 pub use cast::Target;
 pub(crate) use function::session_zone;
-pub use names::{Names, column_names, shown};
+pub use json::map_of;
+pub use names::{Names, column_names, folded, shown};
 pub use operators::Operators;
 pub use rewrite::{oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};
 pub use unknown::analyzer_rules;

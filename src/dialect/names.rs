@@ -68,7 +68,9 @@ pub(super) fn first_select(body: &SetExpr) -> Option<&[SelectItem]> {
     }
 }
 
-pub(super) fn folded(name: &Ident) -> String {
+/// A name as it is looked up.
+#[must_use]
+pub fn folded(name: &Ident) -> String {
     if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }
 
