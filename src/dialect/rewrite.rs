@@ -322,7 +322,7 @@ impl Rewrite<'_> {
             }
             _ => return None,
         };
-        Some(call(name, vec![taken(left), taken(right)]))
+        Some(super::chain::chained(name, left, right))
     }
 
     fn unary(op: UnaryOperator, inner: &mut Expr) -> Option<Expr> {

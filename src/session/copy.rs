@@ -283,8 +283,8 @@ mod tests {
     use super::*;
 
     fn read(csv: bool, text: &str) -> Vec<Vec<Field>> {
-        let text = Options { csv: false, delimiter: '\t', null: "\\N".to_owned(), ..Options::csv() };
-        let options = if csv { Options::csv() } else { text };
+        let plain = Options { csv: false, delimiter: '\t', null: "\\N".to_owned(), ..Options::csv() };
+        let options = if csv { Options::csv() } else { plain };
         options.rows(text).unwrap()
     }
 
