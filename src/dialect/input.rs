@@ -122,7 +122,8 @@ pub fn value(text: &str, kind: u32, zone: Tz) -> Result<ScalarValue> {
 
 /// The text of a time with `now`, `today`, `yesterday` and `tomorrow` as the times that they are; none if it has no such
 /// word. `now` is in microseconds since the epoch.
-pub(super) fn dated(text: &str, kind: u32, now: i64, zone: Tz) -> Option<String> {
+#[must_use]
+pub fn dated(text: &str, kind: u32, now: i64, zone: Tz) -> Option<String> {
     if !matches!(kind, oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ) {
         return None;
     }

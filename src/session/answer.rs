@@ -359,13 +359,11 @@ impl Asker {
                     None => break,
                 },
             };
-            let taken = batch.num_rows().min(most - rows);
-            if taken < batch.num_rows() {
-                cursor.left = Some(batch.slice(taken, batch.num_rows() - taken));
-            }
-            rows += taken;
+            let (batch, left) = control::first_rows(batch, most - rows);
+            cursor.left = left;
+            rows += batch.num_rows();
             if !skip {
-                batches.push(batch.slice(0, taken));
+                batches.push(batch);
             }
         }
         self.state.lock().kept.keep_cursor(name.to_owned(), cursor)?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::context::SessionContext;
 
 use super::utility::{Modes, Utility};
@@ -428,4 +429,12 @@ pub(crate) fn check_arguments(name: &str, given: usize, wanted: usize) -> Result
     Err(UserError::new(sqlstate::SYNTAX, message)
         .detail(format!("Expected {wanted} parameters but got {given}."))
         .into())
+}
+
+/// The first rows of a batch, as many as are wanted at most, and the others if there are any.
+pub(crate) fn first_rows(batch: RecordBatch, most: usize) -> (RecordBatch, Option<RecordBatch>) {
+    match batch.num_rows().checked_sub(most) {
+        None | Some(0) => (batch, None),
+        Some(rest) => (batch.slice(0, most), Some(batch.slice(most, rest))),
+    }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Defined {
 pub(crate) async fn define(session: &SessionContext, ast: &Ast) -> Result<Defined> {
     match ast {
         Ast::CreateView(view) => {
+            check_free(session, view)?;
             let mut view = view.clone();
             let mut notices = Vec::new();
             if !view.temporary {
@@ -52,16 +53,32 @@ pub(crate) async fn define(session: &SessionContext, ast: &Ast) -> Result<Define
     }
 }
 
-/// The name of what a session may drop: what is built in it may not.
-fn own(session: &SessionContext, name: &ObjectName) -> Result<TableReference> {
+/// The schema and the name that a name means.
+fn located(session: &SessionContext, name: &ObjectName) -> Result<(String, String)> {
     let parts: Vec<&ast::Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
     let names: Vec<String> = parts.into_iter().map(folded).collect();
-    let (schema, table) = match names.as_slice() {
-        [table] => (session.state().config_options().catalog.default_schema.clone(), table),
-        [schema, table] | [_, schema, table] => (schema.clone(), table),
-        _ => return Err(UserError::new(sqlstate::SYNTAX, format!("improper relation name: {name}")).into()),
-    };
-    match catalog::relations(&schema).into_iter().find(|(known, _)| known == table) {
+    match names.as_slice() {
+        [table] => Ok((session.state_ref().read().config_options().catalog.default_schema.clone(), table.clone())),
+        [schema, table] | [_, schema, table] => Ok((schema.clone(), table.clone())),
+        _ => Err(UserError::new(sqlstate::SYNTAX, format!("improper relation name: {name}")).into()),
+    }
+}
+
+/// What is built in is not made anew, and what there is only if the statement says so.
+fn check_free(session: &SessionContext, view: &ast::CreateView) -> Result<()> {
+    let (schema, table) = located(session, &view.name)?;
+    let built_in = catalog::relations(&schema).into_iter().any(|(known, _)| known == table);
+    let reference = TableReference::partial(schema, table.clone());
+    if built_in || (!view.or_replace && session.table_exist(reference)?) {
+        return Err(UserError::new("42P07", format!("relation \"{table}\" already exists")).into());
+    }
+    Ok(())
+}
+
+/// The name of what a session may drop: what is built in it may not.
+fn own(session: &SessionContext, name: &ObjectName) -> Result<TableReference> {
+    let (schema, table) = located(session, name)?;
+    match catalog::relations(&schema).into_iter().find(|(known, _)| *known == table) {
         Some((_, true)) => {
             Err(UserError::new(sqlstate::PERMISSION, format!("permission denied: view \"{table}\" is built in"))
                 .hint("only views that this session has made can be dropped")
@@ -71,9 +88,9 @@ fn own(session: &SessionContext, name: &ObjectName) -> Result<TableReference> {
             .hint("the tables of a lake are what they are: none is dropped")
             .into()),
         None if matches!(schema.as_str(), "pg_catalog" | "information_schema") => {
-            Err(UserError::new(sqlstate::PERMISSION, format!("permission denied: \"{table}\" is a system catalog"))
-                .into())
+            let message = format!("permission denied: \"{table}\" is a system catalog");
+            Err(UserError::new(sqlstate::PERMISSION, message).into())
         }
-        None => Ok(TableReference::partial(schema, table.clone())),
+        None => Ok(TableReference::partial(schema, table)),
     }
 }

@@ -419,13 +419,11 @@ impl Connection {
                     None => break,
                 },
             };
-            let taken = batch.num_rows().min(most - rows);
-            if taken < batch.num_rows() {
-                cursor.left = Some(batch.slice(taken, batch.num_rows() - taken));
-            }
-            rows += taken;
+            let (batch, left) = control::first_rows(batch, most - rows);
+            cursor.left = left;
+            rows += batch.num_rows();
             if !skip {
-                self.send_batch(&schema, &batch.slice(0, taken), formats).await?;
+                self.send_batch(&schema, &batch, formats).await?;
             }
         }
         self.replies.complete(format!("{} {rows}", if skip { "MOVE" } else { "FETCH" }))?;
