@@ -91,11 +91,12 @@ impl ExprPlanner for Operators {
         let (left_type, right_type) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
         let interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
         let (left, right) = (typed(expr.left, &right_type), typed(expr.right, &left_type));
-        if interval(&left_type) || interval(&right_type) {
-            if interval(&left.get_type(schema)?) && interval(&right.get_type(schema)?) {
-                let compared = BinaryExpr::new(Box::new(length(left)), op, Box::new(length(right)));
-                return Ok(PlannerResult::Planned(Expr::BinaryExpr(compared)));
-            }
+        if (interval(&left_type) || interval(&right_type))
+            && interval(&left.get_type(schema)?)
+            && interval(&right.get_type(schema)?)
+        {
+            let compared = BinaryExpr::new(Box::new(length(left)), op, Box::new(length(right)));
+            return Ok(PlannerResult::Planned(Expr::BinaryExpr(compared)));
         }
         let zoned = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(_)));
         let local = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, None) | DataType::Date32);

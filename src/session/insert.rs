@@ -1,6 +1,6 @@
 //! INSERT as PostgreSQL has it: fewer values than columns leave the rest null, maps are written as JSON.
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as EngineStatement;
@@ -73,7 +73,7 @@ async fn target(state: &SessionState, insert: &Insert) -> Result<Option<SchemaRe
 
 fn of_column<'a>(schema: &'a SchemaRef, name: &ObjectName) -> Option<&'a DataType> {
     let name = name.0.last()?.as_ident().map(folded)?;
-    schema.field_with_name(&name).ok().map(|field| field.data_type())
+    schema.field_with_name(&name).ok().map(Field::data_type)
 }
 
 fn is_default(expr: &Expr) -> bool {
