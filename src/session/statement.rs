@@ -180,10 +180,8 @@ impl ast::Visitor for Writes {
 
 fn sql_verb(pieces: &[utility::Piece]) -> String {
     // What stands behind these is a name already.
-    let alone = matches!(
-        pieces.first().and_then(|piece| piece.word()),
-        Some("update" | "delete" | "truncate" | "vacuum" | "merge")
-    );
+    let alone =
+        matches!(pieces.first().and_then(|piece| piece.word()), Some("update" | "truncate" | "vacuum" | "merge"));
     let words = pieces.iter().take(if alone { 1 } else { 2 }).map_while(|piece| piece.word()).map(str::to_uppercase);
     words.collect::<Vec<_>>().join(" ")
 }
