@@ -61,7 +61,8 @@ impl Database {
     }
 
     /// The answer to a statement, whole. It means what it means over the wire: whole numbers divide to whole numbers, a
-    /// number with a point is exact, columns are called as PostgreSQL calls them.
+    /// number with a point is exact, columns are called as PostgreSQL calls them. All who ask here share one session, with its
+    /// settings, views and transaction; [`Database::new_session`] makes one of its own.
     ///
     /// # Errors
     /// When the statement is wrong, or its execution fails.

@@ -178,6 +178,16 @@ impl Settings {
         Ok(())
     }
 
+    /// Every setting with its value and what it means, as SHOW ALL shows them.
+    ///
+    /// # Errors
+    /// None: every setting has a value.
+    pub fn all(&self) -> Result<Vec<Vec<String>>> {
+        let row =
+            |setting: &Setting| Ok(vec![setting.name.to_owned(), self.get(setting.name)?, setting.doc.to_owned()]);
+        SETTINGS.iter().map(row).collect()
+    }
+
     /// All that was set.
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<String, String> {

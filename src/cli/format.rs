@@ -1,18 +1,17 @@
-//! How rows are shown: as a table for people, as CSV, JSON lines or Parquet for programs.
+//! How rows are shown: as a table for people, as CSV, JSON lines or Parquet for programs. Values are printed as over the wire.
 
 use std::io::{BufWriter, IsTerminal, Write};
 use std::sync::Arc;
 
+use ascribe::dialect::encode::Style;
 use ascribe::error::{Result, UserError};
-use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::arrow::csv::WriterBuilder;
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::arrow::json::WriterBuilder as JsonWriter;
-use datafusion::arrow::json::writer::LineDelimited;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::arrow::util::pretty::pretty_format_batches_with_options;
+use ascribe::session::csv_line;
+use datafusion::arrow::array::{ArrayRef, LargeStringArray, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::errors::ParquetError;
 use futures::StreamExt;
 
 /// How rows are shown.
@@ -29,7 +28,7 @@ pub(super) enum Format {
 }
 
 /// Write all rows to standard output.
-pub(super) async fn write(mut rows: SendableRecordBatchStream, format: Format) -> Result<()> {
+pub(super) async fn write(mut rows: SendableRecordBatchStream, format: Format, style: Style) -> Result<()> {
     let schema = rows.schema();
     let mut out = BufWriter::new(std::io::stdout());
     if format == Format::Parquet && std::io::stdout().is_terminal() {
@@ -42,43 +41,38 @@ pub(super) async fn write(mut rows: SendableRecordBatchStream, format: Format) -
         return Ok(());
     }
     match format {
-        Format::Table => {
-            let mut batches = Vec::new();
-            while let Some(batch) = rows.next().await {
-                batches.push(batch?);
-            }
-            let options = FormatOptions::new().with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:::z"));
-            if batches.is_empty() {
-                batches.push(RecordBatch::new_empty(schema));
-            }
-            let count: usize = batches.iter().map(RecordBatch::num_rows).sum();
-            writeln!(out, "{}", pretty_format_batches_with_options(&batches, &options)?)?;
-            writeln!(out, "({count} {})", if count == 1 { "row" } else { "rows" })?;
-        }
+        Format::Table => table(&mut rows, &schema, style, &mut out).await?,
         Format::Csv => {
-            let mut writer = WriterBuilder::new().with_header(true).build(&mut out);
-            let mut written = false;
+            let names: Vec<Option<String>> = schema.fields().iter().map(|field| Some(field.name().clone())).collect();
+            out.write_all(csv_line(&names).as_bytes())?;
             while let Some(batch) = rows.next().await {
-                writer.write(&flat(&batch?)?)?;
-                written = true;
-            }
-            if !written {
-                writer.write(&flat(&RecordBatch::new_empty(schema))?)?;
+                for row in style.row_texts(&batch?)? {
+                    out.write_all(csv_line(&row).as_bytes())?;
+                }
             }
         }
         Format::Json => {
-            let mut writer = JsonWriter::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut out);
             while let Some(batch) = rows.next().await {
-                writer.write(&batch?)?;
+                for object in style.row_objects(&batch?)? {
+                    writeln!(out, "{object}")?;
+                }
             }
-            writer.finish()?;
         }
         Format::Parquet => {
-            let parquet =
-                |error: datafusion::parquet::errors::ParquetError| datafusion::error::DataFusionError::from(error);
-            let mut writer = ArrowWriter::try_new(&mut out, schema, None).map_err(parquet)?;
+            let parquet = |error: ParquetError| datafusion::error::DataFusionError::from(error);
+            let fields: Vec<Field> = schema.fields().iter().map(|field| stored(field)).collect();
+            let schema: SchemaRef = Arc::new(Schema::new(fields));
+            let mut writer = ArrowWriter::try_new(&mut out, Arc::clone(&schema), None).map_err(parquet)?;
             while let Some(batch) = rows.next().await {
-                writer.write(&batch?).map_err(parquet)?;
+                let batch = batch?;
+                let columns = batch.columns().iter().map(|column| -> Result<ArrayRef> {
+                    match column.data_type() {
+                        DataType::Interval(_) => Ok(Arc::new(StringArray::from(style.texts(column)?))),
+                        _ => Ok(Arc::clone(column)),
+                    }
+                });
+                let columns = columns.collect::<Result<Vec<_>>>()?;
+                writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?).map_err(parquet)?;
             }
             writer.close().map_err(parquet)?;
         }
@@ -87,23 +81,34 @@ pub(super) async fn write(mut rows: SendableRecordBatchStream, format: Format) -
     Ok(())
 }
 
-/// CSV has no nested values: they are written as text.
-fn flat(batch: &RecordBatch) -> Result<RecordBatch> {
-    let schema = batch.schema();
-    let mut fields = Vec::new();
-    let mut columns: Vec<ArrayRef> = Vec::new();
-    for (field, column) in schema.fields().iter().zip(batch.columns()) {
-        if field.data_type().is_nested() || matches!(field.data_type(), DataType::Map(..)) {
-            let options = FormatOptions::new();
-            let formatter = ArrayFormatter::try_new(column, &options)?;
-            let texts: StringArray =
-                (0..column.len()).map(|row| column.is_valid(row).then(|| formatter.value(row).to_string())).collect();
-            fields.push(Field::new(field.name(), DataType::Utf8, true));
-            columns.push(Arc::new(texts));
-        } else {
-            fields.push(field.as_ref().clone());
-            columns.push(Arc::clone(column));
+async fn table(
+    rows: &mut SendableRecordBatchStream,
+    schema: &SchemaRef,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<()> {
+    let mut columns: Vec<Vec<Option<String>>> = vec![Vec::new(); schema.fields().len()];
+    let mut count = 0;
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        count += batch.num_rows();
+        for row in style.row_texts(&batch)? {
+            columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
         }
     }
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    let fields: Vec<Field> =
+        schema.fields().iter().map(|field| Field::new(field.name(), DataType::LargeUtf8, true)).collect();
+    let columns = columns.into_iter().map(|column| -> ArrayRef { Arc::new(LargeStringArray::from(column)) }).collect();
+    let shown = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+    writeln!(out, "{}", pretty_format_batches(&[shown])?)?;
+    writeln!(out, "({count} {})", if count == 1 { "row" } else { "rows" })?;
+    Ok(())
+}
+
+/// A column of a Parquet file, whose intervals have no months and microseconds: they are texts.
+fn stored(field: &Field) -> Field {
+    match field.data_type() {
+        DataType::Interval(_) => field.clone().with_data_type(DataType::Utf8),
+        _ => field.clone(),
+    }
 }

@@ -144,7 +144,8 @@ impl State {
 const TABLES: &str = "SELECT table_schema, table_name, table_type FROM information_schema.tables
     WHERE table_schema IN ('public', 'system') ORDER BY 1, 2";
 
-const COLUMNS: &str = "SELECT column_name, data_type FROM information_schema.columns
-    WHERE table_name = '{name}' ORDER BY ordinal_position";
+const COLUMNS: &str = "SELECT a.attname AS column_name, format_type(a.atttypid, a.atttypmod) AS data_type
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+    WHERE c.relname = '{name}' AND a.attnum > 0 ORDER BY a.attnum";
 
 const FUNCTIONS: &str = "SELECT function_name, arguments, description FROM system.functions ORDER BY 1";

@@ -1,17 +1,16 @@
 //! `ascribe sql`
 
-use std::io::{IsTerminal, Read};
+use std::io::{BufWriter, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ascribe::Database;
+use ascribe::dialect::encode::Style;
 use ascribe::error::{Result, UserError, sqlstate};
-use ascribe::operators::asof_join;
-use ascribe::session::{Answer, answer};
+use ascribe::session::{Answer, Statement, answer, copied, style};
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::UInt64Type;
 use datafusion::execution::context::SessionContext;
-use datafusion::sql::parser::Statement;
 use futures::TryStreamExt;
 
 use super::format::{Format, write};
@@ -61,19 +60,42 @@ fn stdin() -> Result<String> {
 
 /// Run statements in order and show what each returns; the first that fails ends it.
 pub(super) async fn run_all(session: &SessionContext, text: &str, format: Format) -> Result<()> {
-    for statement in asof_join::parse(text)? {
-        run_one(session, statement, format).await?;
+    for statement in Statement::parse(text)? {
+        let answer = if statement.takes_rows() {
+            copied(session, statement, &stdin()?).await?
+        } else {
+            answer(session, statement).await?
+        };
+        show(answer, format, style(session)).await?;
     }
     Ok(())
 }
 
-async fn run_one(session: &SessionContext, statement: Statement, format: Format) -> Result<()> {
-    match answer(session, statement).await? {
-        Answer::Rows(rows) => write(rows, format).await,
+async fn show(answer: Answer, format: Format, style: Style) -> Result<()> {
+    match answer {
+        Answer::Rows(rows) => write(rows, format, style).await,
         Answer::Written(counts) => {
             let counts: Vec<RecordBatch> = counts.try_collect().await?;
             let count = counts.iter().filter_map(|batch| batch.column(0).as_primitive_opt::<UInt64Type>());
             println!("INSERT 0 {}", count.flat_map(|count| count.iter().flatten()).sum::<u64>());
+            Ok(())
+        }
+        Answer::Copied(mut lines) => {
+            let mut out = BufWriter::new(std::io::stdout());
+            while let Some(batch) = lines.try_next().await? {
+                let texts = batch.column(0).as_string_opt::<i32>();
+                texts.into_iter().flatten().flatten().try_for_each(|line| out.write_all(line.as_bytes()))?;
+            }
+            Ok(out.flush()?)
+        }
+        Answer::Done(tag, notices) => {
+            for notice in notices {
+                eprintln!("{}: {}", if notice.code.starts_with("00") { "NOTICE" } else { "WARNING" }, notice.message);
+            }
+            // Rows for a program are not mixed with words.
+            if format == Format::Table {
+                println!("{tag}");
+            }
             Ok(())
         }
     }

@@ -114,6 +114,10 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
         return None;
     }
     match name.as_str() {
+        // The engine counts nanoseconds, and has none before 1677 or after 2262.
+        "now" | "current_timestamp" | "transaction_timestamp" => {
+            return Some(call("pg_cast", vec![Expr::Function(function.clone()), super::tree::string("timestamptz")]));
+        }
         // A sum of bigints, and a mean of any integers, is numeric.
         "sum" => wrap_argument(function, "pg_sum_of"),
         "avg" => wrap_argument(function, "pg_mean_of"),

@@ -12,8 +12,9 @@ use datafusion::arrow::datatypes::{
     DataType, Field, FieldRef, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::encode::{Style, array_of, element_of, of_data_type, oid, type_name};
@@ -84,6 +85,16 @@ impl Target {
             None => scalar(name)?,
         };
         Some(Self { oid, modifiers, unit: unit.to_owned() })
+    }
+
+    /// The spelling of a type by its OID; none for one that is not known.
+    #[must_use]
+    pub fn spelling(kind: u32) -> Option<String> {
+        let scalar = |kind: u32| NAMES.iter().find(|(_, known)| *known == kind).map(|(name, _)| *name);
+        match element_of(kind) {
+            Some(element) => scalar(element).map(|name| format!("_{name}")),
+            None => scalar(kind).map(str::to_owned),
+        }
     }
 
     fn element(&self) -> Option<Self> {
@@ -179,6 +190,28 @@ impl ScalarUDFImpl for Cast {
         };
         let data_type = target.data_type(from.data_type(), text(0))?;
         Ok(field("pg_cast", (data_type, target.named())))
+    }
+
+    fn simplify(&self, mut args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let text = |expr: Option<&Expr>| match expr {
+            Some(Expr::Literal(value, _)) => value.try_as_str().flatten().map(str::to_owned),
+            _ => None,
+        };
+        let (Some(value), Some(target), Some(now)) =
+            (text(args.first()), text(args.get(1)), context.query_execution_start_time())
+        else {
+            return Ok(ExprSimplifyResult::Original(args));
+        };
+        let zone = session_zone(context.config_options());
+        let target = Target::parse(&target).map(|target| target.oid);
+        let dated = target.and_then(|oid| input::dated(&value, oid, now.timestamp_micros(), zone));
+        Ok(match (dated, args.first_mut()) {
+            (Some(dated), Some(first)) => {
+                *first = Expr::Literal(ScalarValue::Utf8(Some(dated)), None);
+                ExprSimplifyResult::Simplified(super::operators::recast(args))
+            }
+            _ => ExprSimplifyResult::Original(args),
+        })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit,
 use datafusion::common::ScalarValue;
 use datafusion::common::utils::SingleRowListArrayBuilder;
 
-use super::encode::{element_of, oid, type_name};
+use super::encode::{Style, element_of, oid, type_name};
 use super::moment::{self, Span, Wrong};
 use crate::error::{Result, UserError, sqlstate};
 
@@ -118,6 +118,37 @@ pub fn value(text: &str, kind: u32, zone: Tz) -> Result<ScalarValue> {
         }
         _ => ScalarValue::Utf8(Some(text.to_owned())),
     })
+}
+
+/// The text of a time with `now`, `today`, `yesterday` and `tomorrow` as the times that they are; none if it has no such
+/// word. `now` is in microseconds since the epoch.
+#[must_use]
+pub fn dated(text: &str, kind: u32, now: i64, zone: Tz) -> Option<String> {
+    if !matches!(kind, oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ) {
+        return None;
+    }
+    let shown = |value: ScalarValue| Style { zone }.texts(&value.to_array().ok()?).ok()?.pop().flatten();
+    let wall = moment::to_wall(zone, now)?;
+    let day = |after: i64| {
+        shown(ScalarValue::Date32(Some(i32::try_from(wall.div_euclid(super::temporal::DAY) + after).ok()?)))
+    };
+    let mut any = false;
+    let mut words = Vec::new();
+    for word in text.split_whitespace() {
+        let meant = match word.to_ascii_lowercase().as_str() {
+            "now" if kind == oid::TIMESTAMPTZ => {
+                shown(ScalarValue::TimestampMicrosecond(Some(now), Some("UTC".into())))
+            }
+            "now" => shown(ScalarValue::TimestampMicrosecond(Some(wall), None)),
+            "yesterday" => day(-1),
+            "today" => day(0),
+            "tomorrow" => day(1),
+            _ => None,
+        };
+        any |= meant.is_some();
+        words.push(meant.unwrap_or_else(|| word.to_owned()));
+    }
+    any.then(|| words.join(" "))
 }
 
 fn not_json(error: &serde_json::Error) -> UserError {
@@ -319,4 +350,22 @@ pub fn list(values: Vec<ScalarValue>, element: u32) -> Result<ScalarValue> {
     let parts: Vec<_> = arrays.iter().map(Arc::as_ref).collect();
     let array = if parts.is_empty() { new_empty_array(&target) } else { concat(&parts)? };
     Ok(SingleRowListArrayBuilder::new(array).with_nullable(true).build_list_scalar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_times_are_those_of_the_zones_day() {
+        // 2026-03-18 03:30 in Greenwich is the evening before in New York.
+        let (now, zone) = (1_773_804_600_000_000, Tz::America__New_York);
+        let of = |text: &str, kind: u32| dated(text, kind, now, zone);
+        assert_eq!(of("now", oid::TIMESTAMPTZ).as_deref(), Some("2026-03-17 23:30:00-04"));
+        assert_eq!(of(" NOW ", oid::TIMESTAMP).as_deref(), Some("2026-03-17 23:30:00"));
+        assert_eq!(of("tomorrow 10:15", oid::TIMESTAMPTZ).as_deref(), Some("2026-03-18 10:15"));
+        assert_eq!(of("yesterday", oid::DATE).as_deref(), Some("2026-03-16"));
+        assert_eq!(of("2026-03-17", oid::DATE), None);
+        assert_eq!(of("now", oid::TEXT), None);
+    }
 }

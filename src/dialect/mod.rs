@@ -4,8 +4,10 @@
 //! Only what a client asks for goes through it. The views and functions that are built in are in the engine's own terms.
 
 mod arithmetic;
+mod bounded;
 mod calls;
 mod cast;
+mod chain;
 mod distinct_from;
 pub mod encode;
 pub mod function;
@@ -23,6 +25,7 @@ mod subqueries;
 mod temporal;
 mod to_char;
 pub(crate) mod tree;
+mod unknown;
 
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::execution::FunctionRegistry;
@@ -33,9 +36,11 @@ use crate::error::Result;
 
 pub use cast::Target;
 pub(crate) use function::session_zone;
-pub use names::{Names, column_names, shown};
+pub use json::map_of;
+pub use names::{Names, column_names, folded, shown};
 pub use operators::Operators;
 pub use rewrite::{oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};
+pub use unknown::analyzer_rules;
 
 /// Metadata of a field that names its PostgreSQL type by OID, where the Arrow type alone does not say it.
 pub const PG_TYPE: &str = "pg_type";
@@ -67,6 +72,10 @@ pub fn operand_type(name: &str, others: &[DataType], constant: Option<&str>) -> 
                 None,
             ))
         }
+        chain::NAME => {
+            let known = others.iter().find(|other| !matches!(other, DataType::Utf8 | DataType::Null));
+            Some((known.cloned().unwrap_or(DataType::Float64), None))
+        }
         _ => None,
     }
 }
@@ -81,6 +90,8 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     functions.push(ScalarUDF::new_from_impl(arithmetic::Negate::new()));
     functions.push(ScalarUDF::new_from_impl(arithmetic::IntervalKey::new()));
     functions.push(ScalarUDF::new_from_impl(cast::Cast::new()));
+    functions.push(ScalarUDF::new_from_impl(unknown::Unknown::new()));
+    functions.push(ScalarUDF::new_from_impl(chain::Chain::new()));
     functions.extend(json::functions());
     functions.extend(numbers::functions());
     functions.extend(sets::functions());
@@ -89,6 +100,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for function in functions {
         registry.register_udf(std::sync::Arc::new(function))?;
     }
+    bounded::register(registry)?;
     registry.register_udaf(std::sync::Arc::new(AggregateUDF::new_from_impl(sets::AtMostTwo::new())))?;
     Ok(())
 }

@@ -68,7 +68,9 @@ pub(super) fn first_select(body: &SetExpr) -> Option<&[SelectItem]> {
     }
 }
 
-pub(super) fn folded(name: &Ident) -> String {
+/// A name as it is looked up.
+#[must_use]
+pub fn folded(name: &Ident) -> String {
     if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }
 
@@ -95,7 +97,9 @@ pub(super) fn name_of(expr: &Expr) -> String {
                 continue;
             }
             Expr::Case { else_result, .. } => match else_result.as_deref() {
-                Some(column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_))) => {
+                Some(
+                    column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) | Expr::Array(_)),
+                ) => {
                     expr = column;
                     continue;
                 }

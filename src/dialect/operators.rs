@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::arithmetic::IntervalKey;
 use super::cast::Cast;
-use super::encode::{of_data_type, oid};
+use super::unknown::spelled;
 
 /// Plans comparisons and the operators of JSON.
 #[derive(Debug, Default)]
@@ -55,34 +55,25 @@ fn text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-/// The type that an untyped string next to another has, if the engine would not compare them like that itself.
-fn spelled(other: &DataType) -> Option<&'static str> {
-    Some(match of_data_type(other).oid {
-        oid::BOOL => "bool",
-        oid::INT2 => "int2",
-        oid::INT4 => "int4",
-        oid::INT8 => "int8",
-        oid::FLOAT4 => "float4",
-        oid::FLOAT8 => "float8",
-        oid::NUMERIC => "numeric",
-        oid::DATE => "date",
-        oid::TIME => "time",
-        oid::TIMESTAMP => "timestamp",
-        oid::TIMESTAMPTZ => "timestamptz",
-        oid::INTERVAL => "interval",
-        oid::BYTEA => "bytea",
-        _ => return None,
-    })
+/// `pg_cast(expr, 'name')`.
+pub(super) fn as_type(expr: Expr, name: &str) -> Expr {
+    call(&CAST, vec![expr, Expr::Literal(ScalarValue::Utf8(Some(name.to_owned())), None)])
 }
 
-fn as_type(expr: Expr, name: &str) -> Expr {
-    call(&CAST, vec![expr, Expr::Literal(ScalarValue::Utf8(Some(name.to_owned())), None)])
+/// A cast with its arguments.
+pub(super) fn recast(args: Vec<Expr>) -> Expr {
+    call(&CAST, args)
+}
+
+/// The length of an interval, by which intervals are compared.
+pub(super) fn length(expr: Expr) -> Expr {
+    call(&LENGTH, vec![expr])
 }
 
 fn typed(expr: Expr, other: &DataType) -> Expr {
     let literal = matches!(&expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
     match spelled(other) {
-        Some(name) if literal => as_type(expr, name),
+        Some(name) if literal => as_type(expr, &name),
         _ => expr,
     }
 }
@@ -100,12 +91,12 @@ impl ExprPlanner for Operators {
         let (left_type, right_type) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
         let interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
         let (left, right) = (typed(expr.left, &right_type), typed(expr.right, &left_type));
-        if interval(&left_type) || interval(&right_type) {
-            let length = |side: Expr| call(&LENGTH, vec![side]);
-            if interval(&left.get_type(schema)?) && interval(&right.get_type(schema)?) {
-                let compared = BinaryExpr::new(Box::new(length(left)), op, Box::new(length(right)));
-                return Ok(PlannerResult::Planned(Expr::BinaryExpr(compared)));
-            }
+        if (interval(&left_type) || interval(&right_type))
+            && interval(&left.get_type(schema)?)
+            && interval(&right.get_type(schema)?)
+        {
+            let compared = BinaryExpr::new(Box::new(length(left)), op, Box::new(length(right)));
+            return Ok(PlannerResult::Planned(Expr::BinaryExpr(compared)));
         }
         let zoned = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(_)));
         let local = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, None) | DataType::Date32);

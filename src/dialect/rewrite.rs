@@ -26,6 +26,11 @@ pub fn rewrite(statement: &mut Statement, is_aggregate: &dyn Fn(&str) -> bool) -
     let calls_value = names_value(statement);
     let mut rewrite = Rewrite { is_aggregate, depth: 0, calls_value, wrong: None };
     let _ = VisitMut::visit(statement, &mut rewrite);
+    if let Statement::Insert(insert) = statement
+        && let Some(source) = &mut insert.source
+    {
+        unknown_in_insert(source);
+    }
     // Only now, since two names of one function are one name to the engine.
     names::distinct_names(statement);
     rewrite.wrong.map_or(Ok(()), Err)
@@ -197,9 +202,62 @@ fn is_exact(expr: &Expr) -> bool {
 /// Numbers among values that become one type: with a point they are numeric only among each other, since the engine would
 /// make everything else numeric too.
 fn agree(mut items: Vec<&mut Expr>) {
-    let null = |expr: &Expr| matches!(expr, Expr::Value(value) if value.value == Value::Null);
-    if items.iter().any(|expr| digits(expr).is_none() && !null(expr)) {
+    if items.iter().any(|expr| digits(expr).is_none() && !is_untyped(expr)) {
         items.iter_mut().filter(|expr| is_exact(expr)).for_each(|expr| raw(expr));
+    }
+    unknown(items);
+}
+
+/// Whether PostgreSQL looks beside a value for its type.
+fn is_untyped(expr: &Expr) -> bool {
+    is_string(expr) || matches!(expr, Expr::Value(value) if value.value == Value::Null)
+}
+
+/// Strings among values that become one type are of no type yet, unless all are.
+fn unknown(items: Vec<&mut Expr>) {
+    if items.iter().all(|expr| is_untyped(expr)) {
+        return;
+    }
+    items.into_iter().for_each(as_unknown);
+}
+
+fn as_unknown(expr: &mut Expr) {
+    if is_string(expr) {
+        *expr = call(super::unknown::NAME, vec![taken(expr)]);
+    }
+}
+
+fn item(item: &mut SelectItem) -> Option<&mut Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    }
+}
+
+/// Strings in the lists of queries whose rows become those of one.
+fn unknown_in_branches(body: &mut SetExpr) {
+    let (mut left, mut selects) = (vec![body], Vec::new());
+    while let Some(body) = left.pop() {
+        match body {
+            SetExpr::SetOperation { left: one, right: other, .. } => left.extend([&mut **one, &mut **other]),
+            SetExpr::Query(query) => left.push(&mut query.body),
+            SetExpr::Select(select) => selects.push(&mut select.projection),
+            _ => {}
+        }
+    }
+    // What a star stands for is not known here, so that there may be anything beside a string.
+    let stars = selects.iter_mut().any(|items| items.iter_mut().any(|one| item(one).is_none()));
+    let width = selects.iter().map(|items| items.len()).max().unwrap_or(0);
+    for at in 0..width {
+        let beside: Vec<&mut Expr> = selects.iter_mut().filter_map(|items| item(items.get_mut(at)?)).collect();
+        if stars { beside.into_iter().for_each(as_unknown) } else { unknown(beside) }
+    }
+}
+
+/// Strings in the list of a query whose rows are inserted.
+fn unknown_in_insert(source: &mut Query) {
+    if let SetExpr::Select(select) = source.body.as_mut() {
+        select.projection.iter_mut().filter_map(item).for_each(as_unknown);
     }
 }
 
@@ -264,7 +322,7 @@ impl Rewrite<'_> {
             }
             _ => return None,
         };
-        Some(call(name, vec![taken(left), taken(right)]))
+        Some(super::chain::chained(name, left, right))
     }
 
     fn unary(op: UnaryOperator, inner: &mut Expr) -> Option<Expr> {
@@ -340,9 +398,13 @@ impl Rewrite<'_> {
             Expr::AnyOp { left, compare_op, right, .. } => subqueries::quantified("pg_any", left, compare_op, right),
             Expr::AllOp { left, compare_op, right } => subqueries::quantified("pg_all", left, compare_op, right),
             Expr::Subquery(query) => subqueries::scalar(query, self.is_aggregate),
-            Expr::Case { conditions, else_result, .. } => {
+            Expr::Case { operand, conditions, else_result, .. } => {
                 let results = conditions.iter_mut().map(|when| &mut when.result);
                 agree(results.chain(else_result.iter_mut().map(|expr| &mut **expr)).collect());
+                if let Some(operand) = operand {
+                    let whens = conditions.iter_mut().map(|when| &mut when.condition);
+                    unknown(std::iter::once(&mut **operand).chain(whens).collect());
+                }
                 None
             }
             Expr::InList { expr: inner, list, .. } => {
@@ -351,6 +413,10 @@ impl Rewrite<'_> {
             }
             Expr::Between { expr: inner, low, high, .. } => {
                 agree([inner, low, high].into_iter().map(|expr| &mut **expr).collect());
+                None
+            }
+            Expr::Array(array) => {
+                unknown(array.elem.iter_mut().collect());
                 None
             }
             Expr::Ceil { expr: inner, .. } => Some(call("pg_ceil", vec![taken(inner)])),
@@ -425,6 +491,9 @@ impl VisitorMut for Rewrite<'_> {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         self.depth -= 1;
+        if matches!(query.body.as_ref(), SetExpr::SetOperation { .. }) {
+            unknown_in_branches(&mut query.body);
+        }
         if let SetExpr::Values(values) = query.body.as_mut() {
             let width = values.rows.first().map_or(0, |row| row.len());
             for at in 0..width {

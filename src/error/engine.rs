@@ -316,6 +316,9 @@ fn arrow(error: &ArrowError) -> UserError {
 /// "Cannot cast string 'x' to value of Int64 type" and its kin.
 fn invalid_text(message: &str) -> UserError {
     let named = sql_types(message);
+    if message.starts_with("Overflow converting") || message.contains("exceeds the representable i64 range") {
+        return UserError::new("22008", "timestamp out of range").detail(named);
+    }
     if let Some(value) = message.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.split('\'').next())
     {
         return UserError::new("22007", format!("invalid input syntax for type timestamp: \"{value}\""));

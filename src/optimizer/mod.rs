@@ -2,6 +2,7 @@
 
 mod map_operators;
 mod owner_of;
+mod yielding;
 
 use std::sync::Arc;
 
@@ -35,5 +36,7 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     // ask our node what it needs.
     let place = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |at| at + 1);
     rules.insert(place, Arc::new(RecogniseIntervalJoins));
+    // Last: other rules look for joins where they are.
+    rules.push(Arc::new(yielding::YieldBetweenBatches));
     rules
 }

@@ -1,31 +1,44 @@
 //! The only builder of a `SessionContext`: the lake's tables, our functions, our rules, PostgreSQL's dialect.
 
+pub(crate) mod administer;
 mod answer;
+pub(crate) mod control;
+pub(crate) mod copy;
+pub(crate) mod copy_in;
 pub(crate) mod explain;
+mod insert;
 mod kinds;
 pub(crate) mod plan;
+pub(crate) mod roles;
+pub(crate) mod statement;
+pub(crate) mod utility;
+pub(crate) mod view;
 
 use std::sync::Arc;
 
-use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateDefaults};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::{Analyzer, Optimizer};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{DataFrame, SessionConfig};
 
 use crate::catalog::{self, Client};
 use crate::config::{Config, DATABASE, SCHEMA};
 use crate::dialect;
+use crate::dialect::encode::Style;
 use crate::error::Result;
 use crate::operators::asof_join::{self, PlanAsofRelations};
 use crate::optimizer::{self, BindingPlanner, MapOperators};
 use crate::storage::Lake;
 use crate::table_functions::FunctionPlanner;
 
-pub use answer::{Answer, answer, answer_text};
+pub use answer::{Answer, Statement, answer, answer_text, copied};
+pub use copy::csv_line;
 pub(crate) use plan::Planned;
 
 /// What all sessions of one engine share: memory, spill files, caches.
@@ -58,9 +71,9 @@ pub fn new_for(
     let mut settings = SessionConfig::new()
         .with_default_catalog_and_schema(DATABASE, SCHEMA)
         .with_create_default_catalog_and_schema(false)
-        .with_information_schema(true)
         .with_batch_size(config.batch_size)
         .with_extension(Arc::clone(lake))
+        .with_extension(Arc::new(answer::Asker::new(client)))
         .set_str("datafusion.sql_parser.dialect", "PostgreSQL")
         .set_bool("datafusion.execution.parquet.pushdown_filters", true)
         .set_bool("datafusion.execution.parquet.reorder_filters", true)
@@ -77,6 +90,7 @@ pub fn new_for(
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
         .with_expr_planners(expressions)
+        .with_analyzer_rules(dialect::analyzer_rules(Analyzer::new().rules))
         .with_optimizer_rules(rules)
         .with_physical_optimizer_rules(optimizer::physical_rules())
         .with_relation_planners(vec![Arc::new(FunctionPlanner), Arc::new(PlanAsofRelations)])
@@ -98,4 +112,22 @@ pub fn new_for(
 pub async fn query(session: &SessionContext, text: &str) -> Result<DataFrame> {
     let plan = asof_join::plan(&session.state(), text).await?;
     Ok(session.execute_logical_plan(plan).await?)
+}
+
+/// Start a plan; nothing of it is computed here.
+pub(crate) async fn start(session: &SessionContext, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
+    let state = session.state();
+    if let LogicalPlan::Explain(explained) = &plan {
+        // The engine would show what is wrong with a plan as a row of it.
+        state.create_physical_plan(&explained.plan).await?;
+    }
+    let physical = state.create_physical_plan(&plan).await?;
+    let stream = execute_stream(physical, session.task_ctx())?;
+    Ok(if explain::is(&plan) { explain::one_column(stream) } else { stream })
+}
+
+/// How a session prints values.
+#[must_use]
+pub fn style(session: &SessionContext) -> Style {
+    Style { zone: dialect::session_zone(session.state_ref().read().config_options()) }
 }

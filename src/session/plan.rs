@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions,
 };
 
-use super::{explain, kinds};
+use super::{explain, insert, kinds};
 use crate::catalog::pg_catalog;
 use crate::dialect::{self, Names};
 use crate::error::{Error, Result, UserError, sqlstate};
@@ -62,6 +62,9 @@ pub(crate) async fn plan(state: &SessionState, statement: &Ast, declared: &[Opti
     let mut statement = statement.clone();
     let names = dialect::column_names(&statement);
     to_engine(state, &mut statement)?;
+    if let Ast::Insert(insert) = &mut statement {
+        insert::complete(state, insert).await?;
+    }
     let count = parameter_count(&statement);
     if count > 65_535 {
         return Err(no_parameter(count));

@@ -314,6 +314,13 @@ impl OptimizerRule for ResolveTableFunctions {
                     return Err(bad_call(signature, format!("argument {name} is not constant: {other}")));
                 }
             };
+            let now = config.query_execution_start_time().map(|now| now.timestamp_micros());
+            let value = match (value.try_as_str().flatten(), now, declared.kind) {
+                (Some(text), Some(now), ArgumentType::Time) => {
+                    input::dated(text, oid::TIMESTAMPTZ, now, zone).map_or(value.clone(), ScalarValue::from)
+                }
+                _ => value,
+            };
             let value = converted(signature, name, &value, declared.kind, zone)?;
             if declared.required && value.is_null() {
                 return Err(UserError::invalid(format!("{}: argument {name} is null", signature.name))

@@ -1,7 +1,8 @@
-//! `pg_catalog`: the catalog as PostgreSQL's clients ask for it, made of what there really is.
+//! `pg_catalog` and `information_schema`: the catalog as PostgreSQL's clients ask for it, made of what there really is.
 
 mod compatible;
 mod functions;
+mod information;
 mod objects;
 mod privileges;
 mod provider;
@@ -30,7 +31,9 @@ pub(super) fn register(
     client: &Arc<Client>,
     state: std::sync::Weak<parking_lot::RwLock<SessionState>>,
 ) -> Result<()> {
-    catalog.register_schema("pg_catalog", Arc::new(provider::PgCatalog::new(client, state)))?;
+    let tables = Arc::new(provider::PgCatalog::new(client, state));
+    catalog.register_schema("information_schema", Arc::new(information::InformationSchema::new(&tables)))?;
+    catalog.register_schema("pg_catalog", tables)?;
     let session = context.state_ref();
     functions::register(&mut *session.write(), client)?;
     Ok(())

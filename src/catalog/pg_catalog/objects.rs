@@ -261,6 +261,11 @@ pub(super) fn type_modifier(data_type: &DataType) -> i64 {
     }
 }
 
+/// The type of the elements of an array type.
+pub(super) fn array_element(oid: i64) -> Option<&'static Type> {
+    TYPES.iter().find(|known| known.array == oid && oid != 0)
+}
+
 /// `format_type`.
 pub(super) fn format_type(oid: i64, modifier: i64) -> String {
     if let Some(known) = TYPES.iter().find(|known| known.oid == oid) {
@@ -269,7 +274,7 @@ pub(super) fn format_type(oid: i64, modifier: i64) -> String {
         }
         return known.sql.to_owned();
     }
-    match TYPES.iter().find(|known| known.array == oid && oid != 0) {
+    match array_element(oid) {
         Some(element) => format!("{}[]", element.sql),
         None if oid == 0 => "-".to_owned(),
         None => "???".to_owned(),

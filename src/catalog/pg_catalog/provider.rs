@@ -1,5 +1,6 @@
 //! `pg_catalog` as a schema: its tables are computed when they are read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -31,6 +32,24 @@ impl fmt::Debug for PgCatalog {
 impl PgCatalog {
     pub(in crate::catalog) fn new(client: &Arc<Client>, state: StateRef) -> Self {
         Self { client: Arc::clone(client), state }
+    }
+
+    /// The relations whose names the role sees.
+    pub(super) async fn visible_relations(&self) -> Vec<Seen> {
+        let state = self.state.upgrade().map(|state| state.read().clone());
+        let catalog = state.and_then(|state| state.catalog_list().catalog(crate::config::DATABASE));
+        let names = |schema: &str| {
+            let names = catalog.as_ref().and_then(|catalog| catalog.schema(schema)).map(|schema| schema.table_names());
+            names.into_iter().flatten().collect::<BTreeSet<_>>()
+        };
+        let (public, system) = (names("public"), names("system"));
+        let mut relations = self.relations().await;
+        relations.retain(|relation| match relation.schema.as_str() {
+            "public" => public.contains(&relation.name),
+            "system" => system.contains(&relation.name),
+            _ => true,
+        });
+        relations
     }
 
     /// Every relation that the session sees.

@@ -28,9 +28,9 @@ pub(super) struct Seen {
 
 #[derive(Debug, Clone)]
 pub(super) struct SeenColumn {
-    name: String,
-    type_oid: i64,
-    modifier: i64,
+    pub(super) name: String,
+    pub(super) type_oid: i64,
+    pub(super) modifier: i64,
 }
 
 /// The columns of a schema.

@@ -20,6 +20,7 @@ pub(super) enum Kind {
     Char,
     Name,
     Text,
+    Varchar,
     Int2,
     Int4,
     Int8,
@@ -33,7 +34,7 @@ impl Kind {
     fn data_type(self) -> DataType {
         match self {
             Self::Bool => DataType::Boolean,
-            Self::Char | Self::Name | Self::Text => DataType::Utf8,
+            Self::Char | Self::Name | Self::Text | Self::Varchar => DataType::Utf8,
             Self::Int2 => DataType::Int16,
             Self::Int4 => DataType::Int32,
             Self::Int8 | Self::Oid => DataType::Int64,
@@ -48,6 +49,7 @@ impl Kind {
             Self::Char => Some("18"),
             Self::Name => Some("19"),
             Self::Oid => Some("26"),
+            Self::Varchar => Some("1043"),
             _ => None,
         }
     }
@@ -151,7 +153,9 @@ fn build((name, kind, default): &Column, rows: &[Row]) -> Result<ArrayRef> {
             let value = |cell: &&Cell| if let Cell::Bool(value) = cell { Some(*value) } else { None };
             Arc::new(cells.iter().map(value).collect::<BooleanArray>())
         }
-        Kind::Char | Kind::Name | Kind::Text => Arc::new(cells.iter().map(text).collect::<StringArray>()),
+        Kind::Char | Kind::Name | Kind::Text | Kind::Varchar => {
+            Arc::new(cells.iter().map(text).collect::<StringArray>())
+        }
         Kind::Int2 => Arc::new(
             cells.iter().map(|cell| int(cell).and_then(|value| i16::try_from(value).ok())).collect::<Int16Array>(),
         ),

@@ -309,6 +309,34 @@ impl Style {
         Ok(out)
     }
 
+    /// The rows of a batch as JSON objects, with the columns in their order; what JSON has no numbers for is text.
+    ///
+    /// # Errors
+    /// When a type cannot be converted.
+    pub fn row_objects(self, batch: &RecordBatch) -> Result<Vec<String>> {
+        let columns: Vec<Column> = batch.columns().iter().map(Column::new).collect::<Result<_>>()?;
+        let schema = batch.schema();
+        let kinds: Vec<u32> = schema.fields().iter().map(|field| pg_type(field).oid).collect();
+        let object = |row: usize| {
+            let mut out = String::from("{");
+            for ((field, column), kind) in schema.fields().iter().zip(&columns).zip(&kinds) {
+                if out.len() > 1 {
+                    out.push(',');
+                }
+                json_string(&mut out, field.name());
+                out.push(':');
+                match (column.value(row), *kind) {
+                    // It is JSON already.
+                    (Some(Value::Text(text)), oid::JSON | oid::JSONB) => out.push_str(text),
+                    (value, _) => json::json(&mut out, value, self),
+                }
+            }
+            out.push('}');
+            out
+        };
+        Ok((0..batch.num_rows()).map(object).collect())
+    }
+
     fn cell(self, column: &Column, row: usize, kind: u32) -> Option<String> {
         column.value(row).map(|value| {
             let mut out = String::new();

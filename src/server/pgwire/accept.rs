@@ -186,7 +186,7 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
     replies.push(&PgWireBackendMessage::Authentication(Authentication::Ok))?;
     let key = BackendKeyData::new(place.pid, SecretKey::I32(place.secret));
     let session = Session::new(context, client, shared.cpu);
-    session.apply_settings();
+    session.control.apply_settings(&session.context);
     let mut connection = Connection::new(session, replies, Arc::clone(&place.stops), clock, shared.audit);
     connection.report_all().map_err(std::io::Error::other)?;
     connection.replies.push(&PgWireBackendMessage::BackendKeyData(key))?;

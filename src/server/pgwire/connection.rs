@@ -127,7 +127,7 @@ impl Connection {
             }
             Message::Sync => {
                 self.skipping = false;
-                if self.session.transaction.is_none() {
+                if self.session.control.open().is_none() {
                     self.session.portals.clear();
                 }
                 self.ready().await
@@ -170,7 +170,7 @@ impl Connection {
     async fn simple(&mut self, sql: &str) -> Result<()> {
         self.begin_activity(sql);
         self.session.portals.remove("");
-        self.session.statements.remove("");
+        self.session.kept.statements.remove("");
         let begun = Instant::now();
         let parsed = self.parse(sql);
         let statements = self.recorded(sql, begun, parsed)?;
@@ -198,12 +198,12 @@ impl Connection {
                 self.begin_activity(&query);
                 let watched = self.watch();
                 if name.is_empty() {
-                    self.session.statements.remove("");
+                    self.session.kept.statements.remove("");
                 }
                 let begun = Instant::now();
                 let prepared = self.prepare(&query, &kinds, &watched).await;
                 let prepared = self.recorded(&query, begun, prepared)?;
-                self.session.keep_statement(name, prepared)?;
+                self.session.kept.keep_statement(name, prepared)?;
                 self.replies.parse_complete()?;
             }
             Message::Bind(bind) => {
@@ -234,12 +234,12 @@ impl Connection {
             }
             Message::Close { portal: true, name } => {
                 if self.session.portals.remove(&name).is_none() {
-                    self.session.cursors.remove(&name);
+                    self.session.kept.cursors.remove(&name);
                 }
                 self.replies.close_complete()?;
             }
             Message::Close { portal: false, name } => {
-                self.session.statements.remove(&name);
+                self.session.kept.statements.remove(&name);
                 self.replies.close_complete()?;
             }
             _ => {}
@@ -281,7 +281,7 @@ impl Connection {
     }
 
     fn report(&mut self, error: &Error) -> std::io::Result<()> {
-        self.session.fail_transaction();
+        self.session.control.fail();
         let described = security::without_secrets(error.describe(), &self.text);
         let position = self.position.take().or_else(|| place(&self.text, self.offset, &described));
         self.replies.error("ERROR", &described, position)

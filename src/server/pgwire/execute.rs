@@ -5,25 +5,23 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
-use datafusion::catalog::MemTable;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::{self, Statement as Ast};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
 
 use super::connection::Connection;
-use super::copy_in;
 use super::encode::Format;
 use super::running::{Item, Running, Shape, compute};
 use super::session::Cursor;
-use super::statement::Kind;
 use super::stop::Watched;
-use super::utility::{Count, Utility};
 use crate::catalog::settings;
-use crate::error::{Error, Result, UserError, sqlstate};
-use crate::session::{Planned, explain, plan};
+use crate::error::{Result, UserError, sqlstate};
+use crate::session::roles::Request;
+use crate::session::statement::{self, Kind};
+use crate::session::utility::{Count, Utility};
+use crate::session::{Planned, administer, control, copy_in, plan, start, view};
 
 /// Bytes that one COPY FROM STDIN may bring.
 const MOST_COPIED: usize = 256 << 20;
@@ -47,20 +45,11 @@ impl Connection {
     /// Start a plan; nothing is computed here.
     fn start(&self, plan: LogicalPlan, shape: Shape) -> Running {
         let context = self.session.context.clone();
-        Running::start(&self.session.cpu, shape, async move {
-            let state = context.state();
-            if let LogicalPlan::Explain(explained) = &plan {
-                // The engine would show what is wrong with a plan as a row of it.
-                state.create_physical_plan(&explained.plan).await?;
-            }
-            let physical = state.create_physical_plan(&plan).await?;
-            let stream = execute_stream(physical, context.task_ctx())?;
-            Ok(if explain::is(&plan) { explain::one_column(stream) } else { stream })
-        })
+        Running::start(&self.session.cpu, shape, async move { start(&context, plan).await })
     }
 
     /// The columns of a statement that is not a query; none if it returns no rows.
-    pub(super) fn utility_schema(&self, utility: &Utility) -> Result<Option<SchemaRef>> {
+    pub(super) fn utility_schema(&mut self, utility: &Utility) -> Result<Option<SchemaRef>> {
         Ok(match utility {
             Utility::Show(name) => {
                 self.session.client.settings.get(name)?;
@@ -69,7 +58,7 @@ impl Connection {
             }
             Utility::ShowAll => Some(text_columns(&["name", "setting", "description"])),
             Utility::Fetch { name, skip: false, .. } => Some(self.session.cursor_schema(name)?),
-            Utility::Execute { name, .. } => self.session.statement(name)?.schema.clone(),
+            Utility::Execute { name, .. } => self.session.kept.statement(name)?.schema.clone(),
             _ => None,
         })
     }
@@ -77,7 +66,7 @@ impl Connection {
     /// Run a statement of the simple protocol. `alone` says whether no other statement follows it in its message.
     pub(super) async fn run_simple(&mut self, kind: Kind, alone: bool, watched: &Watched) -> Result<()> {
         if !matches!(kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
-            self.session.check_not_failed()?;
+            self.session.control.check_not_failed()?;
         }
         match kind {
             Kind::Query(ast) => {
@@ -87,7 +76,7 @@ impl Connection {
                 let mut running = self.start(planned.plan, Shape::Rows(encoder));
                 self.replies.rows(&planned.schema, &formats)?;
                 let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
-                self.replies.complete(tag_of(&ast, rows))?;
+                self.replies.complete(statement::tag_of(&ast, rows))?;
             }
             Kind::Utility(utility) => {
                 if let Some(schema) = self.utility_schema(&utility)?
@@ -122,7 +111,7 @@ impl Connection {
     /// How the simple protocol sends the rows of a statement about the session.
     fn format_of(&self, utility: &Utility) -> Format {
         match utility {
-            Utility::Fetch { name, .. } if self.session.cursors.get(name).is_some_and(|cursor| cursor.binary) => {
+            Utility::Fetch { name, .. } if self.session.kept.cursors.get(name).is_some_and(|cursor| cursor.binary) => {
                 Format::Binary
             }
             _ => Format::Text,
@@ -137,12 +126,12 @@ impl Connection {
             return Ok(());
         };
         if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
-            self.session.check_not_failed()?;
+            self.session.control.check_not_failed()?;
         }
         match statement.kind {
             Kind::Query(ast) => {
                 let Some(mut running) = self.running_portal(name)? else {
-                    self.replies.complete(tag_of(&ast, 0))?;
+                    self.replies.complete(statement::tag_of(&ast, 0))?;
                     return Ok(());
                 };
                 let (rows, more) = self.send_rows(&mut running, max_rows, watched).await?;
@@ -150,7 +139,7 @@ impl Connection {
                 if more {
                     self.replies.suspended()?;
                 } else {
-                    self.replies.complete(tag_of(&ast, rows))?;
+                    self.replies.complete(statement::tag_of(&ast, rows))?;
                 }
             }
             Kind::Insert(_) => {
@@ -235,7 +224,7 @@ impl Connection {
     }
 
     async fn insert(&mut self, plan: LogicalPlan, watched: &Watched) -> Result<()> {
-        self.session.check_may_write("INSERT")?;
+        self.session.control.check_may_write("INSERT")?;
         let rows = self.write(plan, watched).await?;
         self.replies.complete(format!("INSERT 0 {rows}"))?;
         Ok(())
@@ -255,26 +244,28 @@ impl Connection {
     }
 
     async fn view(&mut self, ast: &Ast, watched: &Watched) -> Result<()> {
-        let (mut ast, mut tag) = (ast.clone(), "DROP VIEW");
-        if let Ast::CreateView(view) = &mut ast {
-            tag = "CREATE VIEW";
-            if !view.temporary {
-                let notice = UserError::new("01000", format!("view \"{}\" lasts as long as this session", view.name));
-                self.replies.notice("NOTICE", &notice)?;
-            }
-            view.temporary = false;
+        let (context, ast) = (self.session.context.clone(), ast.clone());
+        let work = compute(&self.session.cpu, async move { view::define(&context, &ast).await });
+        let done = watched.run(work).await??;
+        for notice in &done.notices {
+            self.replies.notice("NOTICE", notice)?;
         }
-        let planned = self.plan(&ast, &[], watched).await?;
-        let context = self.session.context.clone();
-        let work = compute(&self.session.cpu, async move {
-            context.execute_logical_plan(planned.plan).await?.collect().await.map_err(Error::from)
-        });
-        watched.run(work).await??;
+        self.replies.complete(done.tag)?;
+        Ok(())
+    }
+
+    /// Change roles or what they may do.
+    async fn administer(&mut self, request: Request) -> Result<()> {
+        let tag = request.tag();
+        self.session.control.check_may_write(tag)?;
+        for notice in administer::administer(&self.session.context, &self.session.client, request).await? {
+            self.replies.notice("NOTICE", &UserError::new("00000", notice))?;
+        }
         self.replies.complete(tag)?;
         Ok(())
     }
 
-    async fn copy(&mut self, copy: super::statement::Copy, watched: &Watched) -> Result<()> {
+    async fn copy(&mut self, copy: statement::Copy, watched: &Watched) -> Result<()> {
         if copy.into.is_some() {
             return self.copy_in(copy, watched).await;
         }
@@ -298,7 +289,9 @@ impl Connection {
         let first = watched.run(running.next()).await??;
         let response = CopyOutResponse::new(format, columns, vec![i16::from(format); width]);
         self.replies.push(&PgWireBackendMessage::CopyOutResponse(response))?;
-        self.replies.raw(head.unwrap_or_default()).await?;
+        if let Some(head) = head {
+            self.replies.raw(super::copy::one(head.as_bytes())).await?;
+        }
         let rows = match first {
             Some(item) => {
                 if let Item::Chunk(chunk) = item {
@@ -309,7 +302,7 @@ impl Connection {
             None => 0,
         };
         if binary {
-            self.replies.raw(super::copy::Options::tail(running.unled().unwrap_or_default())).await?;
+            self.replies.raw(super::copy::tail(running.unled().unwrap_or_default())).await?;
         }
         self.replies.push(&PgWireBackendMessage::CopyDone(CopyDone::new()))?;
         self.replies.complete(format!("COPY {rows}"))?;
@@ -317,8 +310,8 @@ impl Connection {
     }
 
     /// Rows that the client sends, all of them in one commit.
-    async fn copy_in(&mut self, copy: super::statement::Copy, watched: &Watched) -> Result<()> {
-        self.session.check_may_write("COPY FROM")?;
+    async fn copy_in(&mut self, copy: statement::Copy, watched: &Watched) -> Result<()> {
+        self.session.control.check_may_write("COPY FROM")?;
         let Some((table, columns)) = copy.into else { return Ok(()) };
         let planned = self.plan(&copy.query, &[], watched).await?;
         let (schema, width) = (Arc::clone(&planned.schema), planned.schema.fields().len());
@@ -336,25 +329,14 @@ impl Connection {
         }
         let text = String::from_utf8(bytes)
             .map_err(|_| UserError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
-        let batch = copy_in::batch(&copy.options.rows(&text)?, &schema, self.session.client.settings.zone())?;
-        let name = copy_in::NAME;
-        let rows = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
-        self.session.context.register_table(name, Arc::new(rows))?;
-        let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
-        let listed = if columns.is_empty() { String::new() } else { format!("({})", columns.join(", ")) };
-        let sql = format!("INSERT INTO {table} {listed} SELECT * FROM {name}");
-        let inserted = self.insert_copied(&sql, watched).await;
-        self.session.context.deregister_table(name)?;
-        self.replies.complete(format!("COPY {}", inserted?))?;
-        Ok(())
-    }
-
-    async fn insert_copied(&mut self, sql: &str, watched: &Watched) -> Result<u64> {
-        let state = self.session.context.state();
-        let sql = sql.to_owned();
-        let plan = compute(&self.session.cpu, async move { Ok(state.create_logical_plan(&sql).await?) });
+        let (context, zone) = (self.session.context.clone(), self.session.client.settings.zone());
+        let (rows, options) = (copy.options.rows(&text)?, copy_in::Into { table, columns });
+        let plan =
+            compute(&self.session.cpu, async move { copy_in::plan(&context, &rows, &schema, zone, &options).await });
         let plan = watched.run(plan).await??;
-        self.write(plan, watched).await
+        let inserted = self.write(plan, watched).await?;
+        self.replies.complete(format!("COPY {inserted}"))?;
+        Ok(())
     }
 
     async fn run_utility(
@@ -372,21 +354,17 @@ impl Connection {
                 self.replies.complete("SHOW")?;
             }
             Utility::ShowAll => {
-                let settings = &self.session.client.settings;
-                let rows = settings::SETTINGS.iter().map(|setting| {
-                    Ok(vec![setting.name.to_owned(), settings.get(setting.name)?, setting.doc.to_owned()])
-                });
-                let rows = rows.collect::<Result<Vec<_>>>()?;
+                let rows = self.session.client.settings.all()?;
                 self.send_texts(&text_columns(&["name", "setting", "description"]), rows, formats).await?;
                 self.replies.complete("SHOW")?;
             }
             Utility::Declare { name, hold, binary, query } => {
-                if self.session.transaction.is_none() && !hold {
-                    return Err(UserError::new("25P01", "DECLARE CURSOR can only be used in transaction blocks").into());
-                }
+                control::check_declare(&self.session.control, hold)?;
                 let planned = self.plan(&query, &[], watched).await?;
                 let running = self.start(planned.plan, Shape::Batches);
-                self.session.keep_cursor(name, Cursor { schema: planned.schema, running, left: None, hold, binary })?;
+                self.session
+                    .kept
+                    .keep_cursor(name, Cursor { schema: planned.schema, running, left: None, hold, binary })?;
                 self.replies.complete("DECLARE CURSOR")?;
             }
             Utility::Fetch { name, count, skip } => self.fetch(&name, count, skip, formats, watched).await?,
@@ -426,13 +404,13 @@ impl Connection {
             Count::All => usize::MAX,
             Count::Rows(rows) => rows,
         };
-        if skip && !self.session.cursors.contains_key(name) && self.session.portals.contains_key(name) {
+        if skip && !self.session.kept.cursors.contains_key(name) && self.session.portals.contains_key(name) {
             return self.move_portal(name, most, watched).await;
         }
         let schema = self.session.cursor_schema(name)?;
         let mut rows = 0;
         while rows < most {
-            let Some(cursor) = self.session.cursors.get_mut(name) else { break };
+            let Some(cursor) = self.session.kept.cursors.get_mut(name) else { break };
             let batch = match cursor.left.take() {
                 Some(left) => left,
                 None => match watched.run(cursor.running.next()).await?? {
@@ -441,13 +419,11 @@ impl Connection {
                     None => break,
                 },
             };
-            let taken = batch.num_rows().min(most - rows);
-            if taken < batch.num_rows() {
-                cursor.left = Some(batch.slice(taken, batch.num_rows() - taken));
-            }
-            rows += taken;
+            let (batch, left) = control::first_rows(batch, most - rows);
+            cursor.left = left;
+            rows += batch.num_rows();
             if !skip {
-                self.send_batch(&schema, &batch.slice(0, taken), formats).await?;
+                self.send_batch(&schema, &batch, formats).await?;
             }
         }
         self.replies.complete(format!("{} {rows}", if skip { "MOVE" } else { "FETCH" }))?;
@@ -459,7 +435,7 @@ impl Connection {
         let text = statement.to_string();
         let kinds = data_types.iter().map(super::extended::oid_of_sql_type).collect::<Result<Vec<_>>>()?;
         let prepared = self.prepare(&text, &kinds, watched).await?;
-        self.session.keep_statement(name, prepared)?;
+        self.session.kept.keep_statement(name, prepared)?;
         self.replies.complete("PREPARE")?;
         Ok(())
     }
@@ -472,16 +448,8 @@ impl Connection {
         simple: bool,
         watched: &Watched,
     ) -> Result<()> {
-        let prepared = self.session.statement(name)?;
-        if arguments.len() != prepared.kinds.len() {
-            let (given, wanted) = (arguments.len(), prepared.kinds.len());
-            return Err(UserError::new(
-                sqlstate::SYNTAX,
-                format!("wrong number of parameters for prepared statement \"{name}\""),
-            )
-            .detail(format!("Expected {wanted} parameters but got {given}."))
-            .into());
-        }
+        let prepared = self.session.kept.statement(name)?;
+        control::check_arguments(name, arguments.len(), prepared.kinds.len())?;
         let values = self.constants(arguments, watched).await?;
         let Some(statement) = &prepared.statement else { return Ok(()) };
         let (Kind::Query(ast) | Kind::Insert(ast)) = &statement.kind else {
@@ -499,7 +467,7 @@ impl Connection {
         let encoder = self.session.encoder(&schema, formats);
         let mut running = self.start(plan, Shape::Rows(encoder));
         let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
-        self.replies.complete(tag_of(ast, rows))?;
+        self.replies.complete(statement::tag_of(ast, rows))?;
         Ok(())
     }
 
@@ -508,12 +476,7 @@ impl Connection {
         if expressions.is_empty() {
             return Ok(Vec::new());
         }
-        let shown: Vec<String> = expressions.iter().enumerate().map(|(at, expr)| format!("{expr} AS c{at}")).collect();
-        let statements =
-            super::statement::parse(&format!("SELECT {}", shown.join(", "))).map_err(|(error, _)| error)?;
-        let Some(Kind::Query(ast)) = statements.into_iter().next().map(|statement| statement.kind) else {
-            return Ok(Vec::new());
-        };
+        let ast = statement::constants(expressions)?;
         let planned = self.plan(&ast, &[], watched).await?;
         let mut running = self.start(planned.plan, Shape::Batches);
         let mut batches = Vec::new();
@@ -525,12 +488,5 @@ impl Connection {
         let Some(first) = batches.first() else { return Ok(Vec::new()) };
         let row = concat_batches(&first.schema(), &batches)?;
         Ok(row.columns().iter().map(|column| ScalarValue::try_from_array(column, 0)).collect::<Result<_, _>>()?)
-    }
-}
-
-fn tag_of(ast: &Ast, rows: usize) -> String {
-    match ast {
-        Ast::Explain { .. } => "EXPLAIN".to_owned(),
-        _ => format!("SELECT {rows}"),
     }
 }

@@ -12,12 +12,12 @@ use super::encode::{Format, of_data_type, oid};
 use super::frame::Bind;
 use super::parameters;
 use super::session::{Portal, Prepared};
-use super::statement::{self, Kind};
 use super::stop::Watched;
-use super::utility::Utility;
 use crate::dialect::{self, input::data_type};
 use crate::error::{Result, UserError, sqlstate};
 use crate::session::plan;
+use crate::session::statement::{self, Kind};
+use crate::session::utility::Utility;
 
 /// OID of a type that a PREPARE names; 0 for one that is left to be inferred.
 pub(super) fn oid_of_sql_type(data_type: &SqlType) -> Result<u32> {
@@ -46,7 +46,7 @@ impl Connection {
         };
         self.offset = statement.offset;
         if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
-            self.session.check_not_failed()?;
+            self.session.control.check_not_failed()?;
         }
         let mut said = BTreeMap::new();
         if let Kind::Query(ast) | Kind::Insert(ast) = &mut statement.kind {
@@ -82,7 +82,7 @@ impl Connection {
 
     /// Bind values to a statement; the plan is made anew, so that it sees the newest rows.
     pub(super) async fn bind(&mut self, bind: Bind, watched: &Watched) -> Result<()> {
-        let prepared = self.session.statement(&bind.statement)?;
+        let prepared = self.session.kept.statement(&bind.statement)?;
         self.text = prepared.statement.as_ref().map(|statement| statement.text.clone()).unwrap_or_default();
         self.offset = 0;
         if bind.values.len() != prepared.kinds.len() {
@@ -107,7 +107,7 @@ impl Connection {
         if let Some(statement) = &prepared.statement
             && let Kind::Query(ast) | Kind::Insert(ast) = &statement.kind
         {
-            self.session.check_not_failed()?;
+            self.session.control.check_not_failed()?;
             let types: Vec<Option<DataType>> = prepared
                 .types
                 .iter()
@@ -152,7 +152,7 @@ impl Connection {
     }
 
     pub(super) fn describe_statement(&mut self, name: &str) -> Result<()> {
-        let prepared = self.session.statement(name)?;
+        let prepared = self.session.kept.statement(name)?;
         self.replies.parameters(prepared.kinds.clone())?;
         self.describe(prepared.schema.as_ref(), &[])
     }

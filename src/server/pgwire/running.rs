@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::copy;
 use super::encode::{Chunk, RowEncoder, Style};
 use crate::error::{Error, Result, UserError, sqlstate};
+use crate::session::copy::Options;
 
 /// Chunks between the plan and the connection.
 const QUEUE: usize = 3;
@@ -28,7 +29,7 @@ pub(super) enum Shape {
     /// `DataRow` messages.
     Rows(RowEncoder),
     /// `CopyData` messages.
-    Copy(copy::Options, Style),
+    Copy(Options, Style),
     /// Batches, for a cursor whose format is known when it is fetched from.
     Batches,
 }
@@ -159,7 +160,7 @@ async fn slices(sender: &mpsc::Sender<Result<Item>>, shape: &Shape, batch: &Reco
     for from in (0..batch.num_rows()).step_by(CURSOR_ROWS) {
         let slice = batch.slice(from, CURSOR_ROWS.min(batch.num_rows() - from));
         let item = match shape {
-            Shape::Copy(options, style) => Item::Chunk(options.chunk(&slice, *style)?),
+            Shape::Copy(options, style) => Item::Chunk(copy::chunk(options, &slice, *style)?),
             _ => Item::Batch(slice),
         };
         if sender.send(Ok(item)).await.is_err() {

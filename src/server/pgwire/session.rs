@@ -1,6 +1,6 @@
 //! What one connection has: its engine session, settings, prepared statements, portals, cursors, transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -11,12 +11,11 @@ use tokio::runtime::Handle;
 
 use super::encode::{Format, RowEncoder, Style};
 use super::running::Running;
-use super::statement::Statement;
 use crate::catalog::Client;
-use crate::error::{Result, UserError, sqlstate};
-
-/// Prepared statements, portals or cursors that a connection may have at a time, of each.
-const MOST: usize = 2000;
+use crate::error::{Result, UserError};
+use crate::session::control::{Control, Done, Kept, room};
+use crate::session::statement::Statement;
+use crate::session::utility::Utility;
 
 /// A parsed statement with its parameters' types.
 #[derive(Debug)]
@@ -63,52 +62,27 @@ pub(super) struct Cursor {
     pub(super) binary: bool,
 }
 
-/// An explicit transaction.
-#[derive(Debug)]
-pub(super) struct Transaction {
-    pub(super) failed: bool,
-    /// The settings at its beginning, to which ROLLBACK goes back.
-    pub(super) settings: BTreeMap<String, String>,
-    /// What `SET LOCAL` changed, as it was.
-    pub(super) local: Vec<(String, Option<String>)>,
-    pub(super) savepoints: Vec<(String, BTreeMap<String, String>)>,
-}
-
 /// The state of one connection.
 pub(super) struct Session {
     pub(super) context: SessionContext,
     pub(super) client: Arc<Client>,
     pub(super) cpu: Handle,
-    pub(super) statements: HashMap<String, Arc<Prepared>>,
+    pub(super) kept: Kept<Prepared, Cursor>,
     pub(super) portals: HashMap<String, Portal>,
-    pub(super) cursors: HashMap<String, Cursor>,
-    pub(super) transaction: Option<Transaction>,
+    pub(super) control: Control,
 }
 
 impl Session {
     pub(super) fn new(context: SessionContext, client: Arc<Client>, cpu: Handle) -> Self {
-        Self {
-            context,
-            client,
-            cpu,
-            statements: HashMap::new(),
-            portals: HashMap::new(),
-            cursors: HashMap::new(),
-            transaction: None,
-        }
+        let control = Control::new(&client);
+        Self { context, client, cpu, kept: Kept::default(), portals: HashMap::new(), control }
     }
 
     pub(super) fn status(&self) -> TransactionStatus {
-        match &self.transaction {
+        match self.control.open() {
             None => TransactionStatus::Idle,
-            Some(transaction) if transaction.failed => TransactionStatus::Error,
-            Some(_) => TransactionStatus::Transaction,
-        }
-    }
-
-    pub(super) fn fail_transaction(&mut self) {
-        if let Some(transaction) = &mut self.transaction {
-            transaction.failed = true;
+            Some(true) => TransactionStatus::Error,
+            Some(false) => TransactionStatus::Transaction,
         }
     }
 
@@ -119,28 +93,6 @@ impl Session {
     pub(super) fn encoder(&self, schema: &SchemaRef, formats: &[Format]) -> RowEncoder {
         let formats = (0..schema.fields().len()).map(|at| formats.get(at).copied().unwrap_or(Format::Text)).collect();
         RowEncoder::new(schema, formats, self.style())
-    }
-
-    pub(super) fn keep_statement(&mut self, name: String, prepared: Prepared) -> Result<()> {
-        if !name.is_empty() {
-            if self.statements.contains_key(&name) {
-                return Err(UserError::new("42P05", format!("prepared statement \"{name}\" already exists")).into());
-            }
-            room(self.statements.len(), "prepared statements")?;
-        }
-        self.statements.insert(name, Arc::new(prepared));
-        Ok(())
-    }
-
-    pub(super) fn statement(&self, name: &str) -> Result<Arc<Prepared>> {
-        self.statements.get(name).cloned().ok_or_else(|| {
-            let shown = if name.is_empty() {
-                "unnamed prepared statement does not exist".to_owned()
-            } else {
-                format!("prepared statement \"{name}\" does not exist")
-            };
-            UserError::new("26000", shown).into()
-        })
     }
 
     pub(super) fn keep_portal(&mut self, name: String, portal: Portal) -> Result<()> {
@@ -159,107 +111,22 @@ impl Session {
         self.portals.get_mut(name).ok_or_else(|| missing().into())
     }
 
-    pub(super) fn keep_cursor(&mut self, name: String, cursor: Cursor) -> Result<()> {
-        if self.cursors.contains_key(&name) {
-            return Err(UserError::new("42P03", format!("cursor \"{name}\" already exists")).into());
-        }
-        room(self.cursors.len(), "cursors")?;
-        self.cursors.insert(name, cursor);
-        Ok(())
-    }
-
     /// The columns of a cursor.
-    pub(super) fn cursor_schema(&self, name: &str) -> Result<SchemaRef> {
-        let missing = || UserError::new("34000", format!("cursor \"{name}\" does not exist"));
-        Ok(Arc::clone(&self.cursors.get(name).ok_or_else(missing)?.schema))
+    pub(super) fn cursor_schema(&mut self, name: &str) -> Result<SchemaRef> {
+        Ok(Arc::clone(&self.kept.cursor(name)?.schema))
     }
 
-    /// The settings that the engine has to know of.
-    pub(super) fn apply_settings(&self) {
-        let settings = &self.client.settings;
-        let schema = settings.get("search_path").ok().and_then(|path| first_schema(&path)).unwrap_or("public");
-        let state = self.context.state_ref();
-        let mut state = state.write();
-        let options = state.config_mut().options_mut();
-        options.execution.time_zone = Some(settings.zone().name().to_owned());
-        schema.clone_into(&mut options.catalog.default_schema);
-    }
-
-    pub(super) fn begin(&mut self) -> bool {
-        if self.transaction.is_some() {
-            return false;
+    /// Do what a statement about the session says.
+    pub(super) fn run(&mut self, statement: Utility) -> Result<Done> {
+        if let Some(done) = self.kept.forget(&statement)? {
+            return Ok(done);
         }
-        let settings = self.client.settings.snapshot();
-        self.client.pin();
-        self.transaction = Some(Transaction { failed: false, settings, local: Vec::new(), savepoints: Vec::new() });
-        true
-    }
-
-    /// End the transaction; gives back whether it was committed. No transaction is none to end.
-    pub(super) fn end(&mut self, commit: bool) -> Option<bool> {
-        let transaction = self.transaction.take()?;
-        self.client.unpin();
-        let commit = commit && !transaction.failed;
-        if commit {
-            let mut now = self.client.settings.snapshot();
-            for (name, before) in transaction.local.into_iter().rev() {
-                match before {
-                    Some(value) => now.insert(name, value),
-                    None => now.remove(&name),
-                };
-            }
-            self.client.settings.restore(now);
-        } else {
-            self.client.settings.restore(transaction.settings);
+        let all = matches!(statement, Utility::DiscardAll);
+        let done = self.control.run(&self.context, statement)?;
+        if all {
+            self.kept = Kept::default();
+            self.portals.clear();
         }
-        self.apply_settings();
-        self.cursors.retain(|_, cursor| cursor.hold && commit);
-        self.portals.clear();
-        Some(commit)
+        Ok(done)
     }
-
-    /// A statement in a failed transaction is not looked at.
-    pub(super) fn check_not_failed(&self) -> Result<()> {
-        match &self.transaction {
-            Some(transaction) if transaction.failed => {
-                let message = "current transaction is aborted, commands ignored until end of transaction block";
-                Err(UserError::new("25P02", message).into())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// `tag` is that of the statement.
-    pub(super) fn check_may_write(&self, tag: &str) -> Result<()> {
-        let read_only = ["default_transaction_read_only", "transaction_read_only"]
-            .iter()
-            .any(|name| self.client.settings.get(name).is_ok_and(|value| value == "on"));
-        if read_only {
-            let message = format!("cannot execute {tag} in a read-only transaction");
-            return Err(UserError::new("25006", message).into());
-        }
-        if self.transaction.is_some() {
-            let message = "writing inside of a transaction block is not supported";
-            return Err(UserError::new(sqlstate::NOT_SUPPORTED, message)
-                .detail("what ROLLBACK cannot take back is not written")
-                .hint("write outside of BEGIN … COMMIT: every statement is a transaction of its own")
-                .into());
-        }
-        Ok(())
-    }
-}
-
-fn room(used: usize, what: &str) -> Result<()> {
-    if used >= MOST {
-        return Err(UserError::new("53400", format!("too many {what}: a connection has {MOST} at most"))
-            .hint("close those that are done with")
-            .into());
-    }
-    Ok(())
-}
-
-fn first_schema(path: &str) -> Option<&'static str> {
-    let names = path.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_lowercase());
-    let known = ["public", "system", "pg_catalog", "information_schema"];
-    names.into_iter().find_map(|name| known.into_iter().find(|known| *known == name))
 }

@@ -14,20 +14,20 @@ use crate::operators::asof_join;
 const DEPTH: usize = 100;
 
 /// An error and where in the text it is: characters from one.
-pub(super) type Located<T> = Result<T, (UserError, Option<usize>)>;
+pub(crate) type Located<T> = Result<T, (UserError, Option<usize>)>;
 
 /// One statement.
 #[derive(Debug, Clone)]
-pub(super) struct Statement {
-    pub(super) text: String,
+pub(crate) struct Statement {
+    pub(crate) text: String,
     /// Characters of the message before the text.
-    pub(super) offset: usize,
-    pub(super) kind: Kind,
+    pub(crate) offset: usize,
+    pub(crate) kind: Kind,
 }
 
 /// What kind of statement it is.
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// It returns rows and changes nothing.
     Query(Box<Ast>),
     /// It adds rows to a table.
@@ -43,15 +43,15 @@ pub(super) enum Kind {
 
 /// `COPY (query) TO STDOUT`.
 #[derive(Debug, Clone)]
-pub(super) struct Copy {
-    pub(super) query: Box<Ast>,
-    pub(super) options: super::copy::Options,
+pub(crate) struct Copy {
+    pub(crate) query: Box<Ast>,
+    pub(crate) options: super::copy::Options,
     /// The table and columns that rows are copied into, if they are.
-    pub(super) into: Option<(ast::ObjectName, Vec<ast::Ident>)>,
+    pub(crate) into: Option<(ast::ObjectName, Vec<ast::Ident>)>,
 }
 
 /// The statements of a message; none if it is empty.
-pub(super) fn parse(sql: &str) -> Located<Vec<Statement>> {
+pub(crate) fn parse(sql: &str) -> Located<Vec<Statement>> {
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
         let what = if error.message.starts_with("Unterminated string") {
@@ -136,6 +136,24 @@ fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
     }
 }
 
+/// The command tag of a query.
+pub(crate) fn tag_of(ast: &Ast, rows: usize) -> String {
+    match ast {
+        Ast::Explain { .. } => "EXPLAIN".to_owned(),
+        _ => format!("SELECT {rows}"),
+    }
+}
+
+/// The query that has expressions without columns as its one row.
+pub(crate) fn constants(expressions: &[ast::Expr]) -> Result<Box<Ast>, UserError> {
+    let shown: Vec<String> = expressions.iter().enumerate().map(|(at, expr)| format!("{expr} AS c{at}")).collect();
+    let statements = parse(&format!("SELECT {}", shown.join(", "))).map_err(|(error, _)| error)?;
+    match statements.into_iter().next().map(|statement| statement.kind) {
+        Some(Kind::Query(ast)) => Ok(ast),
+        _ => Err(UserError::new(sqlstate::SYNTAX, "arguments are expressions")),
+    }
+}
+
 /// Whether a query is not only a query: `SELECT INTO`, `WITH x AS (INSERT …)`.
 fn writes(query: &ast::Query) -> bool {
     let mut visitor = Writes(false);
@@ -161,7 +179,10 @@ impl ast::Visitor for Writes {
 }
 
 fn sql_verb(pieces: &[utility::Piece]) -> String {
-    let words = pieces.iter().take(2).map_while(|piece| piece.word()).map(str::to_uppercase);
+    // What stands behind these is a name already.
+    let alone =
+        matches!(pieces.first().and_then(|piece| piece.word()), Some("update" | "truncate" | "vacuum" | "merge"));
+    let words = pieces.iter().take(if alone { 1 } else { 2 }).map_while(|piece| piece.word()).map(str::to_uppercase);
     words.collect::<Vec<_>>().join(" ")
 }
 

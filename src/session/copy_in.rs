@@ -4,19 +4,49 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, new_empty_array};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::MemTable;
 use datafusion::common::ScalarValue;
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 
 use super::copy::Field;
-use super::encode::{oid, pg_type};
-use crate::dialect::input;
+use crate::dialect::encode::{oid, pg_type};
+use crate::dialect::{input, map_of};
 use crate::error::{Result, UserError, sqlstate};
 
 /// The table of the session that the rows are put into on their way.
-pub(super) const NAME: &str = "pg_copied_rows";
+const NAME: &str = "pg_copied_rows";
+
+/// Where rows go: the table, and its columns if they are named.
+#[derive(Debug)]
+pub(crate) struct Into {
+    pub(crate) table: ObjectName,
+    pub(crate) columns: Vec<Ident>,
+}
+
+/// The plan that inserts rows in one commit. The plan holds the rows: nothing of them is left in the session.
+pub(crate) async fn plan(
+    session: &SessionContext,
+    rows: &[Vec<Field>],
+    schema: &SchemaRef,
+    zone: Tz,
+    into: &Into,
+) -> Result<LogicalPlan> {
+    let batch = batch(rows, schema, zone)?;
+    let rows = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+    session.register_table(NAME, Arc::new(rows))?;
+    let columns: Vec<String> = into.columns.iter().map(ToString::to_string).collect();
+    let listed = if columns.is_empty() { String::new() } else { format!("({})", columns.join(", ")) };
+    let (state, sql) = (session.state(), format!("INSERT INTO {} {listed} SELECT * FROM {NAME}", into.table));
+    let planned = state.create_logical_plan(&sql).await;
+    session.deregister_table(NAME)?;
+    Ok(planned?)
+}
 
 /// Fields as columns of a schema.
-pub(super) fn batch(rows: &[Vec<Field>], schema: &SchemaRef, zone: Tz) -> Result<RecordBatch> {
+fn batch(rows: &[Vec<Field>], schema: &SchemaRef, zone: Tz) -> Result<RecordBatch> {
     let width = schema.fields().len();
     for row in rows {
         if row.len() > width {
@@ -32,6 +62,9 @@ pub(super) fn batch(rows: &[Vec<Field>], schema: &SchemaRef, zone: Tz) -> Result
         let (kind, data_type) = (pg_type(field).oid, field.data_type());
         let value = |row: &Vec<Field>| -> Result<ScalarValue> {
             let Some(Some(text)) = row.get(at) else { return Ok(ScalarValue::try_from(data_type)?) };
+            if matches!(data_type, DataType::Map(..)) {
+                return Ok(map_of(text)?);
+            }
             if kind == oid::JSONB {
                 let message = format!("COPY into column \"{}\", which is nested, is not supported", field.name());
                 return Err(UserError::new(sqlstate::NOT_SUPPORTED, message).into());

@@ -1,33 +1,30 @@
-//! Statements about roles, privileges, row policies and masks: their grammar, and what they do.
+//! Statements about roles, privileges, row policies and masks: their grammar.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    AlterTableOperation, CreatePolicyCommand, CreatePolicyType, Ident, ObjectName, Owner, Statement as Ast,
+    AlterTableOperation, CreatePolicyCommand, CreatePolicyType, ObjectName, Owner, Statement as Ast,
 };
 
-use super::connection::Connection;
-use super::encode::oid;
 use super::utility::{Piece, Words};
-use crate::catalog;
-use crate::dialect::input;
-use crate::error::{Result, UserError, sqlstate};
-use crate::security::{Access, Change, Object, Policy, Privilege, RoleOptions};
+use crate::dialect::encode::oid;
+use crate::dialect::{folded, input};
+use crate::error::{UserError, sqlstate};
+use crate::security::{Change, Object, Policy, Privilege, RoleOptions};
 
 /// A statement about roles. Names of schemas are empty where it has none.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    change: Change,
+pub(crate) struct Request {
+    pub(super) change: Change,
     /// ALL TABLES IN SCHEMA, ALL FUNCTIONS IN SCHEMA.
-    every: Vec<(Every, String)>,
+    pub(super) every: Vec<(Every, String)>,
     /// ALL PRIVILEGES, for the columns or, without any, the whole.
-    all_privileges: Option<Vec<String>>,
+    pub(super) all_privileges: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Every {
+pub(super) enum Every {
     Relation,
     Function,
 }
@@ -35,7 +32,14 @@ enum Every {
 /// Objects by name, and those of whole schemas.
 type Named = (Vec<Object>, Vec<(Every, String)>);
 
-type Parsed<T> = std::result::Result<T, UserError>;
+type Parsed<T> = Result<T, UserError>;
+
+impl Request {
+    /// The command tag.
+    pub(crate) fn tag(&self) -> &'static str {
+        self.change.tag()
+    }
+}
 
 impl From<Change> for Request {
     fn from(change: Change) -> Self {
@@ -362,10 +366,6 @@ fn until(text: &str) -> Parsed<Option<i64>> {
     }
 }
 
-fn folded(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
-}
-
 /// Schema, empty where there is none, and name.
 fn of_name(name: &ObjectName) -> Parsed<(String, String)> {
     let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect();
@@ -428,187 +428,4 @@ fn policy(create: &datafusion::sql::sqlparser::ast::CreatePolicy) -> Parsed<Poli
         restrictive: matches!(create.policy_type, Some(CreatePolicyType::Restrictive)),
         condition: condition.to_string(),
     })
-}
-
-impl Connection {
-    /// Change roles or what they may do.
-    pub(super) async fn administer(&mut self, request: Request) -> Result<()> {
-        let tag = request.change.tag();
-        self.session.check_may_write(tag)?;
-        let Some(guard) = self.session.client.guard.clone() else {
-            return Err(UserError::new(sqlstate::INTERNAL, "the session has no roles").into());
-        };
-        let role = guard.role().to_owned();
-        let allowed = |access: &Access, change: &Change| -> Result<()> {
-            if access.everything() || change.own(&role) {
-                return Ok(());
-            }
-            let message = format!("permission denied: only a superuser may run {tag}");
-            Err(UserError::new(sqlstate::PERMISSION, message).into())
-        };
-        let mut request = request;
-        mean(&mut request.change, &role);
-        allowed(&guard.access().await?, &request.change)?;
-        let change = self.resolve(request).await?;
-        let done = guard.directory().change(&role, |state| {
-            allowed(&Access::of(Arc::new(state.clone()), &role), &change)?;
-            state.apply(&change)
-        });
-        for notice in done.await? {
-            self.replies.notice("NOTICE", &UserError::new("00000", notice))?;
-        }
-        self.replies.complete(tag)?;
-        Ok(())
-    }
-
-    /// The change with every name looked up.
-    async fn resolve(&self, request: Request) -> Result<Change> {
-        let Request { mut change, every, all_privileges } = request;
-        match &mut change {
-            Change::Privileges { privileges, objects, .. } => {
-                for (every, schema) in every {
-                    if !["public", "system"].contains(&schema.as_str()) {
-                        return Err(UserError::new("3F000", format!("schema \"{schema}\" does not exist")).into());
-                    }
-                    objects.extend(match every {
-                        Every::Relation => catalog::relations(&schema)
-                            .into_iter()
-                            .map(|(name, _)| Object::relation(&schema, name))
-                            .collect::<Vec<_>>(),
-                        Every::Function if schema == crate::config::SCHEMA => {
-                            catalog::functions().into_iter().map(Object::function).collect()
-                        }
-                        Every::Function => Vec::new(),
-                    });
-                }
-                if let Some(columns) = all_privileges {
-                    let function = objects.iter().any(|object| matches!(object, Object::Function { .. }));
-                    let all: &[Privilege] =
-                        if function { &[Privilege::Execute] } else { &[Privilege::Select, Privilege::Insert] };
-                    for privilege in all {
-                        let columns = columns.iter().map(|column| (*privilege, Some(column.clone())));
-                        privileges.extend(columns);
-                    }
-                    if columns.is_empty() {
-                        privileges.extend(all.iter().map(|privilege| (*privilege, None)));
-                    }
-                }
-                for object in objects {
-                    self.check_object(object, privileges).await?;
-                }
-            }
-            Change::CreatePolicy(policy) => {
-                self.table(&mut policy.schema, &policy.table).await?;
-                let state = self.session.context.state();
-                catalog::check_condition(&state, &policy.schema, &policy.table, &policy.condition).await?;
-            }
-            Change::DropPolicy { schema, table, .. } | Change::RowSecurity { schema, table, .. } => {
-                self.table(schema, table).await?;
-            }
-            Change::Label { schema, table, column, label } => {
-                let columns = self.table(schema, table).await?;
-                known_column(&columns, table, column)?;
-                if let Some(label) = label {
-                    catalog::check_mask(&self.session.context.state(), schema, table, column, label).await?;
-                }
-            }
-            Change::CreateRole(..) | Change::AlterRole(..) | Change::DropRole { .. } | Change::Membership { .. } => {}
-        }
-        Ok(change)
-    }
-
-    async fn check_object(&self, object: &mut Object, privileges: &[(Privilege, Option<String>)]) -> Result<()> {
-        let of_function = |privilege: &Privilege| *privilege == Privilege::Execute;
-        let (kind, wrong) = match object {
-            Object::Function { name } => {
-                if !catalog::functions().contains(&name.as_str()) {
-                    let message = format!("function {name} does not exist");
-                    return Err(UserError::new(sqlstate::UNDEFINED_FUNCTION, message)
-                        .hint("privileges are for functions that read the lake; the others are everybody's")
-                        .into());
-                }
-                let wrong =
-                    |(privilege, column): &&(Privilege, Option<String>)| !of_function(privilege) || column.is_some();
-                ("function", privileges.iter().find(wrong))
-            }
-            Object::Relation { schema, name } => {
-                let columns = self.relation(schema, name).await?;
-                for column in privileges.iter().filter_map(|(_, column)| column.as_ref()) {
-                    known_column(&columns, name, column)?;
-                }
-                ("table", privileges.iter().find(|(privilege, _)| of_function(privilege)))
-            }
-        };
-        match wrong {
-            None => Ok(()),
-            Some((privilege, _)) => {
-                let message = format!("invalid privilege type {} for {kind}", privilege.name());
-                Err(UserError::new("0LP01", message).into())
-            }
-        }
-    }
-
-    /// The columns of a relation that every session has; its schema is filled in.
-    async fn relation(&self, schema: &mut String, name: &str) -> Result<Vec<String>> {
-        let state = self.session.context.state();
-        if schema.is_empty() {
-            state.config_options().catalog.default_schema.clone_into(schema);
-        }
-        let missing = || {
-            let shown = if schema == crate::config::SCHEMA { name.to_owned() } else { format!("{schema}.{name}") };
-            UserError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist"))
-        };
-        if !catalog::relations(schema).iter().any(|(known, _)| *known == name) {
-            return Err(missing().into());
-        }
-        let found = state.catalog_list().catalog(crate::config::DATABASE);
-        let found = found.and_then(|catalog| catalog.schema(schema)).ok_or_else(missing)?;
-        let table = found.table(name).await?.ok_or_else(missing)?;
-        Ok(table.schema().fields().iter().map(|field| field.name().clone()).collect())
-    }
-
-    /// The same of a table, not a view.
-    async fn table(&self, schema: &mut String, name: &str) -> Result<Vec<String>> {
-        let columns = self.relation(schema, name).await?;
-        if catalog::relations(schema).iter().any(|(known, view)| *known == name && *view) {
-            return Err(UserError::new("42809", format!("\"{name}\" is not a table"))
-                .hint("views show what their tables show: policies and masks are for tables")
-                .into());
-        }
-        Ok(columns)
-    }
-}
-
-fn known_column(columns: &[String], table: &str, column: &str) -> Result<()> {
-    if columns.iter().any(|known| known == column) {
-        return Ok(());
-    }
-    let message = format!("column \"{column}\" of relation \"{table}\" does not exist");
-    Err(UserError::new(sqlstate::UNDEFINED_COLUMN, message).into())
-}
-
-/// Put the role in the place of CURRENT_USER and its kin.
-fn mean(change: &mut Change, role: &str) {
-    let mean = |name: &mut String| {
-        if matches!(name.as_str(), "current_user" | "session_user" | "current_role") {
-            role.clone_into(name);
-        }
-    };
-    match change {
-        Change::AlterRole(name, _) => mean(name),
-        Change::DropRole { names, .. } => names.iter_mut().for_each(mean),
-        Change::Membership { roles, members, .. } => roles.iter_mut().chain(members).for_each(mean),
-        Change::Privileges { roles, .. } => roles.iter_mut().for_each(mean),
-        Change::CreatePolicy(policy) => {
-            let roles = std::mem::take(&mut policy.roles);
-            policy.roles = roles
-                .into_iter()
-                .map(|mut name| {
-                    mean(&mut name);
-                    name
-                })
-                .collect();
-        }
-        _ => {}
-    }
 }

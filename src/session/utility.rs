@@ -4,11 +4,12 @@ use datafusion::sql::sqlparser::ast::{Expr, Statement as Ast};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::statement::Located;
+use crate::dialect::folded;
 use crate::error::{UserError, sqlstate};
 
 /// A statement about the session.
 #[derive(Debug, Clone)]
-pub(super) enum Utility {
+pub(crate) enum Utility {
     /// No value is the default.
     Set {
         name: String,
@@ -62,22 +63,22 @@ pub(super) enum Utility {
 
 /// What is said of a transaction: none where it is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Modes {
-    pub(super) isolation: Option<String>,
-    pub(super) read_only: Option<bool>,
-    pub(super) deferrable: Option<bool>,
+pub(crate) struct Modes {
+    pub(crate) isolation: Option<String>,
+    pub(crate) read_only: Option<bool>,
+    pub(crate) deferrable: Option<bool>,
 }
 
 /// How many rows to fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Count {
+pub(crate) enum Count {
     All,
     Rows(usize),
 }
 
 /// A token that means something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// A name or keyword, in lower case unless it was quoted.
     Word(String),
     /// A string.
@@ -87,7 +88,7 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    pub(super) fn word(&self) -> Option<&str> {
+    pub(crate) fn word(&self) -> Option<&str> {
         match self {
             Self::Word(word) => Some(word),
             _ => None,
@@ -106,12 +107,12 @@ fn piece(token: &Token) -> Option<Piece> {
     })
 }
 
-pub(super) fn pieces(tokens: &[TokenWithSpan]) -> Vec<Piece> {
+pub(crate) fn pieces(tokens: &[TokenWithSpan]) -> Vec<Piece> {
     tokens.iter().filter_map(|token| piece(&token.token)).collect()
 }
 
 /// The statement, if its first word is that of one about the session. `inner` parses the statement inside, from a piece on.
-pub(super) fn parse(pieces: &[Piece], inner: impl Fn(usize) -> Located<Ast>) -> Option<Located<Utility>> {
+pub(crate) fn parse(pieces: &[Piece], inner: impl Fn(usize) -> Located<Ast>) -> Option<Located<Utility>> {
     let first = pieces.first()?.word()?.to_owned();
     let mut words = Words { pieces, at: 1 };
     let found = match first.as_str() {
@@ -177,40 +178,36 @@ fn execute(inner: impl Fn(usize) -> Located<Ast>) -> Located<Utility> {
     }
 }
 
-fn folded(name: &datafusion::sql::sqlparser::ast::Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
-}
-
 /// Pieces that are read one after the other.
-pub(super) struct Words<'a> {
-    pub(super) pieces: &'a [Piece],
-    pub(super) at: usize,
+pub(crate) struct Words<'a> {
+    pub(crate) pieces: &'a [Piece],
+    pub(crate) at: usize,
 }
 
 impl Words<'_> {
-    pub(super) fn peek(&self) -> Option<&Piece> {
+    pub(crate) fn peek(&self) -> Option<&Piece> {
         self.pieces.get(self.at)
     }
 
-    pub(super) fn next(&mut self) -> Option<Piece> {
+    pub(crate) fn next(&mut self) -> Option<Piece> {
         let piece = self.pieces.get(self.at).cloned();
         self.at += 1;
         piece
     }
 
-    pub(super) fn accept(&mut self, word: &str) -> bool {
+    pub(crate) fn accept(&mut self, word: &str) -> bool {
         let found = self.peek().and_then(Piece::word) == Some(word);
         self.at += usize::from(found);
         found
     }
 
-    pub(super) fn symbol(&mut self, symbol: &str) -> bool {
+    pub(crate) fn symbol(&mut self, symbol: &str) -> bool {
         let found = matches!(self.peek(), Some(Piece::Symbol(text)) if text == symbol);
         self.at += usize::from(found);
         found
     }
 
-    pub(super) fn name(&mut self) -> Option<String> {
+    pub(crate) fn name(&mut self) -> Option<String> {
         match self.next()? {
             Piece::Word(name) => Some(name),
             _ => None,
@@ -417,7 +414,7 @@ impl Words<'_> {
 }
 
 /// Index in the tokens of the piece of that number.
-pub(super) fn token_of(tokens: &[TokenWithSpan], piece_at: usize) -> usize {
+pub(crate) fn token_of(tokens: &[TokenWithSpan], piece_at: usize) -> usize {
     let mut meaningful = tokens.iter().enumerate().filter(|(_, token)| piece(&token.token).is_some());
     meaningful.nth(piece_at).map_or(tokens.len(), |(at, _)| at)
 }

@@ -1,0 +1,212 @@
+//! Functions whose results may be far larger than what they are given: what would not fit is refused before memory is taken
+//! for it. PostgreSQL's limits are 1 GB for a value and 134,217,727 elements for an array.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::{cast, kernels::length::length};
+use datafusion::arrow::datatypes::{
+    DataType, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
+use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+
+use crate::error::UserError;
+
+/// Bytes of a value, and of all that one call makes for a batch of rows.
+const BYTES: i128 = 0x3fff_ffff;
+
+/// Elements of an array, and of all that one call makes for a batch of rows.
+const ELEMENTS: i128 = 134_217_727;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Unit {
+    Bytes,
+    Elements,
+}
+
+/// How large a result is, from what [`measured`] says of the arguments; an absent argument is nought.
+type Size = fn(&[i128]) -> i128;
+
+/// Functions, each with what is counted of its result, and how many there are.
+const FUNCTIONS: [(&str, Unit, Size); 9] = [
+    ("repeat", Unit::Bytes, |of| at(of, 0) * at(of, 1)),
+    // A letter has four bytes at most.
+    ("lpad", Unit::Bytes, |of| at(of, 1) * 4),
+    ("rpad", Unit::Bytes, |of| at(of, 1) * 4),
+    ("replace", Unit::Bytes, |of| at(of, 0) + at(of, 0) / at(of, 1).max(1) * at(of, 2)),
+    ("regexp_replace", Unit::Bytes, |of| at(of, 0) + (at(of, 0) + 1) * at(of, 2)),
+    ("array_repeat", Unit::Elements, |of| at(of, 1)),
+    ("array_resize", Unit::Elements, |of| at(of, 1)),
+    ("generate_series", Unit::Elements, series),
+    ("range", Unit::Elements, series),
+];
+
+fn at(sizes: &[i128], place: usize) -> i128 {
+    sizes.get(place).copied().unwrap_or(0).max(0)
+}
+
+/// Elements from the first to the second by the third; from nought if there is one, by one if there are two.
+fn series(of: &[i128]) -> i128 {
+    let (from, to, by) = match *of {
+        [to] => (0, to, 1),
+        [from, to] => (from, to, 1),
+        [from, to, by, ..] => (from, to, by),
+        [] => return 0,
+    };
+    if by == 0 { 0 } else { ((to - from) / by + 1).max(0) }
+}
+
+/// Put the functions in the place of those of the same names.
+pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    for (name, unit, size) in FUNCTIONS {
+        let inner = registry.udf(name)?;
+        registry.register_udf(std::sync::Arc::new(ScalarUDF::new_from_impl(Bounded {
+            inner: inner.as_ref().clone(),
+            unit,
+            size,
+        })))?;
+    }
+    Ok(())
+}
+
+/// A function with a limit.
+#[derive(Debug)]
+struct Bounded {
+    inner: ScalarUDF,
+    unit: Unit,
+    size: Size,
+}
+
+impl PartialEq for Bounded {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner
+    }
+}
+
+impl Eq for Bounded {}
+
+impl std::hash::Hash for Bounded {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Bounded {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(types)
+    }
+
+    fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        self.inner.simplify(args, context)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.check(&args)?;
+        self.inner.invoke_with_args(args)
+    }
+}
+
+impl Bounded {
+    fn check(&self, args: &ScalarFunctionArgs) -> Result<()> {
+        let most = if self.unit == Unit::Bytes { BYTES } else { ELEMENTS };
+        let columns = args.args.iter().map(measured).collect::<Result<Vec<_>>>()?;
+        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { args.number_rows };
+        let widest: Vec<i128> =
+            columns.iter().map(|column| column.iter().flatten().copied().max().unwrap_or(0)).collect();
+        // Most calls are small whatever their rows.
+        if self.unit == Unit::Bytes && (self.size)(&widest) * i128::try_from(rows).unwrap_or(i128::MAX) <= most {
+            return Ok(());
+        }
+        let mut total: i128 = 0;
+        for row in 0..rows {
+            let value = |column: &Vec<Option<i128>>| *column.get(if column.len() == 1 { 0 } else { row })?;
+            let Some(values) = columns.iter().map(value).collect::<Option<Vec<i128>>>() else { continue };
+            let size = (self.size)(&values);
+            if size > most {
+                return Err(self.too_large().into());
+            }
+            total += size;
+        }
+        if total > most {
+            let message = format!("out of memory: the results of {} are too large together", self.inner.name());
+            return Err(UserError::new("53200", message).hint("ask for fewer rows, or smaller values").into());
+        }
+        Ok(())
+    }
+
+    fn too_large(&self) -> UserError {
+        match self.unit {
+            Unit::Bytes => UserError::new(TOO_LARGE, "requested length too large").detail("a value has 1 GB at most"),
+            Unit::Elements => UserError::new(TOO_LARGE, format!("array size exceeds the maximum allowed ({ELEMENTS})")),
+        }
+    }
+}
+
+/// `program_limit_exceeded`
+const TOO_LARGE: &str = "54000";
+
+/// Microseconds of a day.
+const DAY: i128 = 86_400_000_000;
+
+/// What matters of each value of an argument: the bytes of a text, a number as it is, microseconds of times and of spans.
+fn measured(argument: &ColumnarValue) -> Result<Vec<Option<i128>>> {
+    let array: ArrayRef = match argument {
+        ColumnarValue::Scalar(value) => value.to_array()?,
+        ColumnarValue::Array(array) => ArrayRef::clone(array),
+    };
+    let whole = |array: &ArrayRef, factor: i128| -> Result<Vec<Option<i128>>> {
+        let values = cast(array, &DataType::Int64)?;
+        Ok(values
+            .as_primitive::<Int64Type>()
+            .iter()
+            .map(|value| value.map(|value| i128::from(value) * factor))
+            .collect())
+    };
+    match array.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Binary => whole(&length(&array)?, 1),
+        DataType::Dictionary(_, value) => measured(&ColumnarValue::Array(cast(&array, value)?)),
+        of if of.is_integer() => whole(&array, 1),
+        DataType::Date32 => whole(&cast(&array, &DataType::Int32)?, DAY),
+        DataType::Timestamp(_, zone) => {
+            whole(&cast(&array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?, 1)
+        }
+        DataType::Interval(_) => {
+            let spans = cast(&array, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+            let micros = |span: IntervalMonthDayNano| {
+                (i128::from(span.months) * 30 + i128::from(span.days)) * DAY + i128::from(span.nanoseconds / 1000)
+            };
+            Ok(spans.as_primitive::<IntervalMonthDayNanoType>().iter().map(|span| span.map(micros)).collect())
+        }
+        // Of anything else the size does not matter.
+        _ => Ok(vec![Some(0); array.len()]),
+    }
+}
