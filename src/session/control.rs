@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use ascribe_udfs::PseudonymOptions;
 use datafusion::arrow::array::RecordBatch;
+use datafusion::config::ConfigOptions;
 use datafusion::execution::context::SessionContext;
 
 use super::utility::{Modes, Utility};
@@ -12,6 +14,9 @@ use crate::error::{Result, UserError, sqlstate};
 
 /// Prepared statements, portals or cursors that a session may have at a time, of each.
 const MOST: usize = 2000;
+
+/// What the names of options of our functions begin with.
+const OPTIONS: &str = "ascribe.";
 
 /// An explicit transaction.
 #[derive(Debug)]
@@ -127,6 +132,11 @@ impl Control {
         let options = state.config_mut().options_mut();
         options.execution.time_zone = Some(settings.zone().name().to_owned());
         schema.clone_into(&mut options.catalog.default_schema);
+        options.extensions.insert(PseudonymOptions::default());
+        for (name, value) in settings.snapshot().iter().filter(|(name, _)| name.starts_with(OPTIONS)) {
+            // It was tried when it was set.
+            options.set(name, value).unwrap_or_default();
+        }
     }
 
     /// Do what a statement about settings or transactions says.
@@ -263,6 +273,11 @@ impl Control {
         let before = settings.snapshot().get(&key).cloned();
         match value {
             Some(value) => {
+                if key.starts_with(OPTIONS) {
+                    let mut options = ConfigOptions::default();
+                    options.extensions.insert(PseudonymOptions::default());
+                    options.set(&key, &value).map_err(|error| UserError::invalid(error.strip_backtrace()))?;
+                }
                 settings.set(name, &value)?;
             }
             None => settings.reset(name)?,
