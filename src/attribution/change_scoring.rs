@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::contrast::{Cohort, contrast};
 use super::detectors::{Findings, Group, Groups, Suspect};
 use super::load::Traffic;
-use super::stats::softmax;
+use super::stats::{logistic, softmax};
 use super::visits::NONE;
 
 /// A change that may have caused it.
@@ -131,8 +131,8 @@ const LOAD_WEIGHT: f64 = 5.0;
 const TENANT_CONTRAST: f64 = 1.0;
 /// Service hypotheses that are listed.
 const MAX_SERVICES: usize = 25;
-/// Log-odds that something happened where somebody asks: 20 to 1.
-const ASKED: f64 = 3.0;
+/// Log-odds that something happened where somebody asks.
+const ASKED: f64 = 2.0;
 /// Weight of "no change and no service" among the hypotheses without a change.
 const LEFT_OVER: f64 = 0.02;
 
@@ -158,8 +158,9 @@ pub fn rank(evidence: &Evidence<'_>) -> Vec<Candidate> {
     candidates.extend(without_change(evidence));
     let others: f64 =
         candidates.iter().filter(|other| other.1.cause != Cause::Nothing).map(|other| other.0.exp()).sum();
+    let happened = something_happened(evidence.findings);
     for (score, candidate) in candidates.iter_mut().filter(|candidate| candidate.1.cause == Cause::Nothing) {
-        let quiet = (score.exp() + others * nothing_happened(evidence.findings).exp()).ln() - *score;
+        let quiet = (score.exp() + others * (1.0 - happened) / happened.max(1e-12)).ln() - *score;
         *score += quiet;
         candidate.parts.push((Part::Quiet, quiet));
     }
@@ -170,13 +171,14 @@ pub fn rank(evidence: &Evidence<'_>) -> Vec<Candidate> {
     ranked
 }
 
-/// Log-odds that nothing happened at all against all that could have: somebody saw reason to ask, but what was measured
-/// may be no more than chance. A logistic curve over 28 simulated incidents and twice as many windows before them.
-fn nothing_happened(findings: &Findings) -> f64 {
-    let Some(surprise) = findings.surprise else { return f64::NEG_INFINITY };
+/// Probability that something happened at all: somebody saw reason to ask, but what was measured may be no more than
+/// chance. A logistic curve over 28 simulated incidents and twice as many windows before them; 1 where nothing was counted.
+#[must_use]
+pub fn something_happened(findings: &Findings) -> f64 {
+    let Some(surprise) = findings.surprise else { return 1.0 };
     let strength: f64 = findings.suspects.iter().map(|suspect| suspect.strength).sum();
-    let incident = 0.38 * (strength + 0.01).ln() + 0.84 * surprise.first.asinh() + 1.72 * surprise.all.asinh() - 2.73;
-    -ASKED - incident
+    let measured = 0.38 * (strength + 0.01).ln() + 0.84 * surprise.first.asinh() + 1.72 * surprise.all.asinh() - 2.73;
+    logistic(ASKED + measured)
 }
 
 /// Where the blame lies.

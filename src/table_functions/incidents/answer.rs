@@ -100,6 +100,7 @@ fn rows(
 ) -> Vec<Row> {
     let Learned { loaded, changes, .. } = reasoner.learned;
     let words = &loaded.vocabulary;
+    let happened = change_scoring::something_happened(&reasoner.learned.findings);
     let top = candidates.first().map_or(0.0, |candidate| candidate.score);
     let mut rows = Vec::with_capacity(candidates.len());
     for (at, candidate) in candidates.iter().enumerate() {
@@ -118,7 +119,8 @@ fn rows(
                 .fold(0.0, f64::max),
             lead_time: candidate.lead_time.map(|lead| lead as f64 / SECOND as f64),
             complete: reasoner.learned.complete,
-            provenance: 1.0,
+            // Of what may be chance, nobody is the cause.
+            provenance: if candidate.cause == Cause::Nothing { 1.0 } else { happened },
             candidates: candidates.len(),
         });
         rows.push(Row {

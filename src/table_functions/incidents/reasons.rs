@@ -108,7 +108,11 @@ impl<'a> Reasoner<'a> {
         let words = &self.learned.loaded.vocabulary;
         let (service, version) = (words.services.text(change.service), words.versions.text(change.version));
         let lead = (onset - change.time) as f64 / 1e6;
-        let when = if lead >= 0.0 { format!("{lead:.0} s before") } else { format!("{:.0} s after", -lead) };
+        let when = match lead.round() {
+            0.0 => "together with".to_owned(),
+            lead if lead > 0.0 => format!("{lead} s before"),
+            lead => format!("{} s after", -lead),
+        };
         let what = if service.is_empty() { change.kind.clone() } else { format!("{} of {service}", change.kind) };
         let (statement, table, query) = if change.recorded {
             (
