@@ -46,7 +46,7 @@ async fn killed_while_they_look_after_the_lake_they_lose_and_double_nothing() {
     let stop = Arc::new(AtomicBool::new(false));
     let mut senders = JoinSet::new();
     (0..SENDERS).for_each(|sender| {
-        drop(senders.spawn(keep_sending([sender, SENDERS, SPANS], addresses.into(), Arc::clone(&stop))))
+        drop(senders.spawn(keep_sending([sender, SENDERS, SPANS], addresses.into(), Arc::clone(&stop))));
     });
     let mut nodes = ports.map(|port| node(lake, port));
     for seed in 0..kills {
