@@ -50,7 +50,8 @@ async fn storm(seed: u64) {
         let mut attempts = 0;
         while let Err(error) = try_to_land(node, number).await {
             attempts += 1;
-            assert!(attempts < 50, "seed {seed}: batch {number} never landed: {error}");
+            // A long log is read in as many requests, so that most attempts meet a fault; but not all of them.
+            assert!(attempts < 2000, "seed {seed}: batch {number} never landed: {error}");
         }
         landed += 1;
         if let Some(found) = count(&nodes[usize::from(number.is_multiple_of(2))]).await {
