@@ -157,5 +157,6 @@ def the_bar(folder, lake, state):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         state, lake = os.path.join(folder, "state"), os.path.join(folder, "lake")
+        os.mkdir(lake)
         at_the_prompt(lake, state)
         the_bar(folder, lake, state)
