@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::tables;
-use crate::dialect::tree::{call, cast};
+use crate::dialect::tree::{call, cast, string};
 
 /// Rewrite a statement that only reads the catalog; leave every other alone.
 pub fn compatible(statement: &mut Statement) {
@@ -424,6 +424,13 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
                 _ => None,
             })?;
             Some(call("unnest", vec![unnested(&name, argument)]))
+        }
+        ("array_agg", FunctionArguments::List(list)) => {
+            // OIDs are integers to the engine, which keeps what a column says of itself, but not through an aggregate.
+            let [FunctionArg::Unnamed(FunctionArgExpr::Expr(item))] = list.args.as_slice() else { return None };
+            let of_oids = column_name(item).is_some_and(|name| name.ends_with("oid") || name.ends_with("typid"));
+            let gathered = Expr::Function(function.clone());
+            of_oids.then(|| call("pg_cast", vec![gathered, string("_oid")]))
         }
         (
             "current_user" | "session_user" | "user" | "current_catalog" | "current_schema" | "current_role",
