@@ -8,7 +8,6 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Field, FieldRef};
 use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan};
 
-use crate::dialect::encode::array_of;
 use crate::dialect::{PG_TYPE, pg_type_of};
 
 /// The fields of a plan, each with its PostgreSQL type if that can be found in the plan.
@@ -37,10 +36,7 @@ fn of_column(plan: &LogicalPlan, at: usize) -> Option<u32> {
         LogicalPlan::RecursiveQuery(query) => of_column(&query.static_term, at),
         LogicalPlan::Distinct(Distinct::All(input)) => of_column(input, at),
         LogicalPlan::Distinct(Distinct::On(distinct)) => of_expression(distinct.select_expr.get(at)?, &distinct.input),
-        LogicalPlan::Aggregate(aggregate) => {
-            let expression = aggregate.group_expr.iter().chain(&aggregate.aggr_expr).nth(at)?;
-            of_expression(expression, &aggregate.input)
-        }
+        LogicalPlan::Aggregate(aggregate) => of_expression(aggregate.group_expr.get(at)?, &aggregate.input),
         LogicalPlan::SubqueryAlias(alias) => of_column(&alias.input, at),
         LogicalPlan::Filter(filter) => of_column(&filter.input, at),
         LogicalPlan::Sort(sort) => of_column(&sort.input, at),
@@ -63,14 +59,6 @@ fn of_expression(expr: &Expr, input: &LogicalPlan) -> Option<u32> {
         }
         Expr::ScalarFunction(call) if ["coalesce", "nullif", "greatest", "least"].contains(&call.name()) => {
             call.args.iter().find_map(|argument| of_expression(argument, input))
-        }
-        Expr::AggregateFunction(call) => {
-            let kind = of_expression(call.params.args.first()?, input)?;
-            match call.func.name() {
-                "min" | "max" | "first_value" | "last_value" => Some(kind),
-                "array_agg" => array_of(kind),
-                _ => None,
-            }
         }
         Expr::ScalarSubquery(subquery) => of_column(&subquery.subquery, 0),
         other => other.to_field(input.schema()).ok().and_then(|(_, field)| pg_type_of(&field)),
