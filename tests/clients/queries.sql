@@ -44,6 +44,10 @@ SELECT * FROM version_changes('{start}', '{end}')
 SELECT * FROM recent_changes('{service}', '{end}', lookback => interval '2 hours', hops => 2)
 -- query attribute_incident
 SELECT * FROM attribute_incident('{incident}') ORDER BY rank
+-- query incident_services
+SELECT rank, service_name, owner, is_external, round(blame::numeric, 6) AS blame, onset, resource_metric FROM incident_services('{incident}') ORDER BY rank
+-- query incident_visits
+SELECT * FROM incident_visits('{incident}') WHERE phase = 'during' AND in_scope ORDER BY start_time, trace_id, span_id, service_name LIMIT 200
 -- query attribute_incident_window
 SELECT * FROM attribute_incident('{service}', '{t0}', '{t1}') ORDER BY rank
 -- query evidence
