@@ -73,21 +73,30 @@ def interval(text):
 
 
 def items(text):
-    """The members of a list in PostgreSQL's braces or Arrow's brackets."""
-    inside = text[1:-1]
-    if text.startswith("["):
-        inside = inside.replace(", ", ",")
-    return next(csv.reader([inside], escapechar="\\"), []) if inside else []
+    """The members of a list in PostgreSQL's braces."""
+    return next(csv.reader([text[1:-1]], escapechar="\\"), [])
+
+
+def document(text):
+    """What a JSON object or array holds; none if it is neither."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, (dict, list)) else None
 
 
 def canonical(cell):
     """One spelling for what the clients and the command line spell differently; a null and an empty text are one."""
     if isinstance(cell, datetime.timedelta):
         return ("interval", decimal.Decimal(str(cell.total_seconds())).normalize())
+    if cell in ([], (), {}, "{}"):
+        # A list and a map are spelled alike.
+        return ("nothing",)
     if isinstance(cell, (list, tuple)):
         return ("list", *(canonical(item) for item in cell))
     if isinstance(cell, dict):
-        cell = json.dumps(cell, ensure_ascii=False)
+        return ("map", *sorted((key, canonical(value)) for key, value in cell.items()))
     if isinstance(cell, datetime.datetime):
         cell = cell.isoformat()
     text = "" if cell is None else str(cell)
@@ -98,11 +107,10 @@ def canonical(cell):
         return datetime.datetime.fromisoformat(text).astimezone(datetime.timezone.utc)
     if re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?", text):
         return decimal.Decimal(text).normalize()
-    if re.fullmatch(r"\{.*:.*\}", text, re.S):
-        # A map: JSON from the server, without quotes from the command line.
-        return ("map", *sorted(part.strip() for part in text[1:-1].replace('"', "").replace(": ", ":").split(",")))
-    if re.fullmatch(r"\[.*\]|\{[^:]*\}", text, re.S):
-        return ("list", *(canonical(item) for item in items(text)))
+    if (found := document(text)) is not None:
+        return canonical(found)
+    if text.startswith("{") and text.endswith("}"):
+        return canonical(items(text))
     if (length := interval(text)) is not None:
         return ("interval", length)
     return text
