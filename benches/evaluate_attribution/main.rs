@@ -4,10 +4,11 @@
 //! ```text
 //! evaluate_attribution trainticket DIR
 //! evaluate_attribution petshop DIR
-//! evaluate_attribution simulated FIRST_SEED SEEDS SPANS [--lakes DIR] [SCENARIO…]
+//! evaluate_attribution simulated FIRST_SEED SEEDS SPANS [--lakes DIR] [--quiet WINDOWS] [SCENARIO…]
 //! ```
 //!
-//! With `--lakes` the simulated incidents are kept in a directory and only asked about the next time. Weights are tuned
+//! With `--lakes` the simulated incidents are kept in a directory and only asked about the next time. With `--quiet` so
+//! many windows before each incident, in which nothing happened, are asked about as well. Weights are tuned
 //! on seeds below 1000 only; what is reported comes from seeds of 10000 and above, which nothing was decided by.
 #![expect(clippy::print_stdout, reason = "an example talks to its user")]
 
@@ -115,6 +116,6 @@ async fn main() -> Outcome<()> {
             petshop::run(Path::new(arguments.get(1).map_or("../shared/data/petshop", |text| text))).await
         }
         Some("simulated") => simulated::run(arguments.get(1..).unwrap_or_default()).await,
-        _ => Err("trainticket DIR, petshop DIR, or simulated FIRST_SEED SEEDS SPANS [--lakes DIR] [SCENARIO…]".into()),
+        _ => Err("trainticket DIR, petshop DIR, or simulated FIRST_SEED SEEDS SPANS [--lakes DIR] [--quiet WINDOWS] [SCENARIO…]".into()),
     }
 }

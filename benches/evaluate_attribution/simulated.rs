@@ -10,7 +10,7 @@ use ascribe::simulate::{self, DEFAULT_START, Plan, Scenario};
 use futures::StreamExt;
 use serde_json::Value;
 
-use crate::{Outcome, Row, Tally, ask, land, questions};
+use crate::{Outcome, Row, Tally, ask, iso, land, questions};
 
 /// Incidents that are worked on at once.
 const AT_ONCE: usize = 2;
@@ -26,8 +26,21 @@ struct Case {
     rank: Option<usize>,
     /// Confidence, and whether the row was right.
     judged: Vec<(f64, bool)>,
+    /// The same for windows in which nothing happened.
+    quiet: Vec<Quiet>,
     /// What was ranked first instead, with its reasons.
     miss: Vec<String>,
+}
+
+/// What was answered about a window in which nothing happened.
+#[derive(Debug)]
+struct Quiet {
+    /// Whether that was the first answer.
+    right: bool,
+    /// Confidence, and whether the row said that nothing happened.
+    judged: Vec<(f64, bool)>,
+    /// What was asked, and what was named.
+    told: String,
 }
 
 fn is_cause(row: &Row, cause: &Value) -> bool {
@@ -90,7 +103,42 @@ fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn incident(plan: Plan, kept: Option<PathBuf>) -> Outcome<Case> {
+/// Ask about windows before the trouble: of several lengths, about services in turn.
+async fn quiet(database: &Database, truth: &Value, plan: &Plan, windows: u64) -> Outcome<Vec<Quiet>> {
+    const MINUTE: i64 = 60_000_000;
+    let time = |at: &Value| -> Outcome<i64> {
+        Ok(chrono::DateTime::parse_from_rfc3339(at.as_str().unwrap_or_default())?.timestamp_micros())
+    };
+    let (start, onset) = (time(&truth["window"]["start"])?, time(&truth["incident"]["onset"])?);
+    let asked = |service: &&Value| service["before"]["requests"].as_u64().unwrap_or_default() > 20;
+    let services: Vec<&Value> = truth["services"].as_array().into_iter().flatten().filter(asked).collect();
+    let mut found = Vec::new();
+    for window in 0..windows {
+        let turn = usize::try_from(plan.seed * 31 + window * 7)?;
+        let length = [2, 3, 5][turn % 3] * MINUTE;
+        let first = start + (onset - start) / 4;
+        let last = onset - length - 2 * MINUTE;
+        let from = first + (last - first) * i64::try_from(turn % 17)? / 16;
+        let Some(service) = services.get(turn % services.len().max(1)) else { break };
+        let signal = ["any", "latency", "errors"][(turn / 2) % 3];
+        let service = service["service_name"].as_str().unwrap_or_default();
+        let question = format!(
+            "attribute_incident('{service}', timestamptz '{}', timestamptz '{}', '{signal}')",
+            iso(from),
+            iso(from + length)
+        );
+        // A service that nobody asked anything in the window is no case.
+        let Ok(rows) = ask(database, &question).await else { continue };
+        let Some(first) = rows.first() else { continue };
+        let judged = rows.iter().take(JUDGED).filter_map(|row| Some((row.confidence?, row.kind == "none"))).collect();
+        let (kind, sure) = (&first.kind, first.confidence.unwrap_or_default());
+        let told = format!("{kind} {} ({}) {sure:.3}: {question}", first.id, first.service);
+        found.push(Quiet { right: kind == "none", judged, told });
+    }
+    Ok(found)
+}
+
+async fn incident(plan: Plan, kept: Option<PathBuf>, windows: u64) -> Outcome<Case> {
     let scratch = tempfile::tempdir()?;
     let folder = kept.map_or_else(
         || scratch.path().join("world"),
@@ -107,7 +155,7 @@ async fn incident(plan: Plan, kept: Option<PathBuf>) -> Outcome<Case> {
             _ => questions::cost(&database, &truth).await?,
         };
         let miss = if answer.0 == Some(0) { Vec::new() } else { vec![answer.1] };
-        return Ok(Case { scenario: plan.scenario, rank: answer.0, judged: Vec::new(), miss });
+        return Ok(Case { scenario: plan.scenario, rank: answer.0, judged: Vec::new(), quiet: Vec::new(), miss });
     }
     let text = |key: &str| truth["incident"][key].as_str().unwrap_or_default();
     let call = format!(
@@ -143,7 +191,8 @@ async fn incident(plan: Plan, kept: Option<PathBuf>) -> Outcome<Case> {
             miss.extend(reasons(&database, &row.attribution).await?);
         }
     }
-    Ok(Case { scenario: plan.scenario, rank, judged, miss })
+    let quiet = quiet(&database, &truth, &plan, windows).await?;
+    Ok(Case { scenario: plan.scenario, rank, judged, quiet, miss })
 }
 
 fn causes_in_short(causes: &[Value]) -> String {
@@ -192,6 +241,21 @@ fn summary(cases: &[Case]) {
     let judged: Vec<(f64, bool)> = cases.iter().flat_map(|case| case.judged.iter().copied()).collect();
     calibration("first causes", &firsts);
     calibration("all causes", &judged);
+    let quiet: Vec<&Quiet> = cases.iter().flat_map(|case| &case.quiet).collect();
+    let mut judged = judged;
+    if !quiet.is_empty() {
+        let firsts: Vec<(f64, bool)> = quiet.iter().filter_map(|quiet| quiet.judged.first().copied()).collect();
+        let named: Vec<f64> = firsts.iter().filter(|first| !first.1).map(|first| first.0).collect();
+        println!(
+            "quiet windows: {}, of {} that is said first; another cause with at least .5, .75, .9: {:?}",
+            quiet.len(),
+            quiet.iter().filter(|quiet| quiet.right).count(),
+            [0.5, 0.75, 0.9].map(|least| named.iter().filter(|sure| **sure >= least).count())
+        );
+        calibration("first answers about quiet windows", &firsts);
+        judged.extend(quiet.iter().flat_map(|quiet| quiet.judged.iter().copied()));
+        calibration("all together", &judged);
+    }
     let used = confidence::CALIBRATION;
     let mixed = |of: &[(f64, bool)]| -> Vec<(f64, bool)> {
         of.iter().map(|&(said, right)| ((logit(said) - used.intercept) / used.slope, right)).collect()
@@ -208,11 +272,15 @@ pub async fn run(arguments: &[String]) -> Outcome<()> {
     let number = |at: usize, default: u64| arguments.get(at).map_or(Ok(default), |text| text.parse());
     let (first, seeds, spans) = (number(0, 10_000)?, number(1, 3)?, number(2, 20_000)?);
     let mut names = arguments.get(3..).unwrap_or_default();
-    let mut kept = None;
-    if let [flag, folder, rest @ ..] = names
-        && flag == "--lakes"
+    let (mut kept, mut windows) = (None, 0);
+    while let [flag, value, rest @ ..] = names
+        && flag.starts_with("--")
     {
-        kept = Some(PathBuf::from(folder));
+        match flag.as_str() {
+            "--lakes" => kept = Some(PathBuf::from(value)),
+            "--quiet" => windows = value.parse()?,
+            _ => return Err(format!("unknown option {flag}").into()),
+        }
         names = rest;
     }
     let chosen: Vec<Scenario> = if names.is_empty() {
@@ -225,7 +293,7 @@ pub async fn run(arguments: &[String]) -> Outcome<()> {
     let mut cases = Vec::new();
     let mut answers = futures::stream::iter(plans.map(|plan| {
         let (kept, name) = (kept.clone(), format!("{} {}", plan.scenario.name(), plan.seed));
-        async move { (name, tokio::spawn(incident(plan, kept)).await) }
+        async move { (name, tokio::spawn(incident(plan, kept, windows)).await) }
     }))
     .buffered(AT_ONCE);
     while let Some((name, answer)) = answers.next().await {
@@ -233,6 +301,9 @@ pub async fn run(arguments: &[String]) -> Outcome<()> {
             Ok(case) => {
                 println!("{name}: rank {:?}", case.rank.map(|at| at + 1));
                 case.miss.iter().for_each(|line| println!("    {line}"));
+                for quiet in case.quiet.iter().filter(|quiet| !quiet.right) {
+                    println!("    quiet: {}", quiet.told);
+                }
                 cases.push(case);
             }
             Err(error) => println!("{name}: {error}"),

@@ -2,25 +2,24 @@
 //!
 //! A score says which candidate is ahead; how often such a candidate is right depends on how far ahead it is and on
 //! how good the data were. The evidence's log-odds are mixed with the prior's by the reliability of the data, and the
-//! result is mapped by a logistic curve that was fitted to labelled incidents.
+//! result is mapped by a logistic curve that was fitted to labelled incidents. Whether there was an incident at all is a
+//! question of its own, and its probability a factor.
 
 use super::stats::{logistic, logit, normal_upper};
 
 /// What a candidate's confidence rests on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Input {
-    /// Its score among the candidates.
+    /// Its score among the candidates, given that something happened.
     pub score: f64,
-    /// The best other candidate's score.
-    pub runner_up: f64,
     /// Onset minus change, seconds; none for a candidate that is no change.
     pub lead_time: Option<f64>,
     /// Share of the spans whose traces are unbroken.
     pub complete: f64,
-    /// Product of the probabilities of the links that the evidence needs.
-    pub provenance: f64,
     /// How many candidates there are.
     pub candidates: usize,
+    /// Probability that something happened.
+    pub happened: f64,
 }
 
 /// Uncertainty of an onset, seconds.
@@ -44,17 +43,19 @@ pub const CALIBRATION: Calibration = Calibration { intercept: 1.24, slope: 1.68 
 /// The log-odds of evidence and prior, mixed by the reliability of the data.
 #[must_use]
 pub fn mixed(input: &Input) -> f64 {
-    // A change after the onset could not have caused it; how sure that order is depends on the onset's uncertainty.
-    let alignment = input.lead_time.map_or(1.0, |lead| 1.0 - normal_upper(lead.max(-90.0) / ONSET_SIGMA + 1.0));
-    let reliability = (input.complete.clamp(0.0, 1.0) * alignment * input.provenance.clamp(0.0, 1.0)).clamp(0.0, 1.0);
-    let prior = 1.0 / (input.candidates.max(2) as f64);
-    reliability * logit(input.score) + (1.0 - reliability) * logit(prior)
+    let (evidence, prior) = (logit(input.score), logit(1.0 / (input.candidates.max(2) as f64)));
+    // A change after the onset could not have caused it; how sure that order is depends on the onset's uncertainty. Doubt
+    // about the order makes no candidate likelier.
+    let late = |lead: f64| normal_upper(lead.max(-90.0) / ONSET_SIGMA + 1.0);
+    let alignment = input.lead_time.filter(|_| evidence > prior).map_or(1.0, |lead| 1.0 - late(lead));
+    let reliability = (input.complete * alignment).clamp(0.0, 1.0);
+    reliability * evidence + (1.0 - reliability) * prior
 }
 
 /// The probability that a candidate is a cause.
 #[must_use]
 pub fn confidence(input: &Input) -> f64 {
-    apply(CALIBRATION, mixed(input))
+    input.happened * apply(CALIBRATION, mixed(input))
 }
 
 /// A mixed log-odds on a curve.
@@ -108,8 +109,7 @@ pub fn calibration_error(cases: &[(f64, bool)]) -> f64 {
 mod tests {
     use super::*;
 
-    const SURE: Input =
-        Input { score: 0.9, runner_up: 0.05, lead_time: Some(120.0), complete: 1.0, provenance: 1.0, candidates: 10 };
+    const SURE: Input = Input { score: 0.9, lead_time: Some(120.0), complete: 1.0, candidates: 10, happened: 1.0 };
 
     #[test]
     fn bad_data_pull_towards_the_prior() {
@@ -118,6 +118,19 @@ mod tests {
         assert!(mixed(&broken) < mixed(&SURE));
         let worthless = Input { complete: 0.0, ..SURE };
         assert!((mixed(&worthless) - logit(0.1)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn doubt_about_the_order_takes_from_a_likely_change_and_gives_an_unlikely_one_nothing() {
+        let late = |score| mixed(&Input { score, lead_time: Some(-60.0), ..SURE });
+        assert!(late(0.9) < mixed(&SURE));
+        assert_eq!(late(0.001), logit(0.001));
+    }
+
+    #[test]
+    fn what_may_have_been_nothing_is_nobodys_doing() {
+        let doubtful = Input { happened: 0.3, ..SURE };
+        assert!((confidence(&doubtful) - 0.3 * confidence(&SURE)).abs() < 1e-12);
     }
 
     #[test]

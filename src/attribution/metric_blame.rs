@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::blame_flow::{Edge, Node, blame_flow};
-use super::detectors::{Finding, Findings, Outcome, Signal, Suspect};
+use super::detectors::{Finding, Findings, Outcome, Signal, Surprise, Suspect};
 use super::stats::Usual;
 
 /// What was measured at one service up to one moment.
@@ -73,6 +73,9 @@ pub struct Unusual {
     pub excess: f64,
     /// Share of the intervals of the incident that are unusual.
     pub share: f64,
+    /// By how many standard deviations the incident exceeds what is usual: its mean, or its peak less what the highest of
+    /// so many intervals is by chance.
+    pub surprise: f64,
     /// Start of the first unusual interval.
     pub since: Option<i64>,
 }
@@ -117,13 +120,14 @@ fn unusual(intervals: &[Interval], span: &Span, errors: bool) -> Option<Unusual>
     }
     let usual = Usual::of(&mut before, if errors { 0.0 } else { STEADY }, 1e-9);
     let mut found = Unusual { usual: usual.median, peak: f64::NEG_INFINITY, ..Unusual::default() };
-    let (mut odd, mut all) = (0.0, 0.0);
+    let (mut odd, mut all, mut sum) = (0.0, 0.0, 0.0);
     for (at, (value, requests)) in within(span.from, span.to) {
         // A share of few requests jumps: its scale is at least that of the binomial distribution.
         let pooled = (usual.median * requests + 1.0) / (requests + 2.0);
         let chance = if errors { (pooled * (1.0 - pooled) / requests).sqrt() } else { 0.0 };
         let z = (value - usual.median) / usual.scale.max(chance);
         all += 1.0;
+        sum += z;
         if z >= FULL_SCALES {
             odd += 1.0;
             found.since = found.since.or(Some(at));
@@ -134,6 +138,10 @@ fn unusual(intervals: &[Interval], span: &Span, errors: bool) -> Option<Unusual>
         found.excess += requests * (value - usual.median).max(0.0) * (z / FULL_SCALES).clamp(0.0, 1.0);
     }
     found.share = odd / f64::max(all, 1.0);
+    // What is usual is known from some intervals only, too.
+    let known = before.len() as f64;
+    let mean = sum / f64::max(all, 1.0) / (1.0 / f64::max(all, 1.0) + 1.0 / known).sqrt();
+    found.surprise = mean.max((found.z - (2.0 * f64::max(all, 1.0).ln()).sqrt()) / (1.0 + 1.0 / known).sqrt());
     (all > 0.0).then_some(found)
 }
 
@@ -193,6 +201,9 @@ pub fn find(services: &[Measured], links: &[Link], alerting: u32, span: &Span, s
         answer.unusual.insert(service.service, found);
     }
     answer.findings.suspects.sort_unstable_by(|a, b| b.blame.total_cmp(&a.blame).then(a.service.cmp(&b.service)));
+    let first = answer.findings.suspects.first().and_then(|first| answer.unusual.get(&first.service));
+    answer.findings.surprise = found[root]
+        .map(|root| Surprise { all: root.surprise, first: first.map_or(root.surprise, |first| first.surprise) });
     answer
 }
 

@@ -19,7 +19,13 @@ pub fn quantile(values: &[f64], q: f64) -> f64 {
     quantile_sorted(&sorted, q)
 }
 
-/// What is usual: the median and the scale IQR/1.349, which is a normal distribution's standard deviation.
+/// How much larger a scale of one value would be taken: a spread that few values tell is uncertain itself. About as
+/// the quantile of three standard deviations grows from the normal distribution to Student's, of a third as many degrees
+/// of freedom as there are values, for quartiles tell that much less than all of them.
+const FEW: f64 = 8.0;
+
+/// What is usual: the median and the scale IQR/1.349, which is a normal distribution's standard deviation; of few values
+/// it is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Usual {
     /// The median.
@@ -34,7 +40,8 @@ impl Usual {
     pub fn of(values: &mut [f64], relative: f64, floor: f64) -> Self {
         values.sort_unstable_by(f64::total_cmp);
         let median = quantile_sorted(values, 0.5);
-        let spread = (quantile_sorted(values, 0.75) - quantile_sorted(values, 0.25)) / 1.349;
+        let quartiles = quantile_sorted(values, 0.75) - quantile_sorted(values, 0.25);
+        let spread = quartiles / 1.349 * (1.0 + FEW / (values.len() as f64).max(1.0));
         Self { median, scale: spread.max(relative * median.abs()).max(floor) }
     }
 
@@ -161,6 +168,15 @@ mod tests {
         dirty[100] = 1e9;
         assert_eq!(Usual::of(&mut clean, 0.0, 0.0), Usual::of(&mut dirty, 0.0, 0.0));
         assert!((clean[75] - 75.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn few_values_make_a_wide_scale() {
+        let scale = |n: u32| {
+            let mut values: Vec<f64> = (0..n).map(|at| f64::from(at) / f64::from(n - 1)).collect();
+            Usual::of(&mut values, 0.0, 0.0).scale * 1.349
+        };
+        assert!((scale(5) - 0.5 * 2.6).abs() < 1e-12 && (scale(1001) - 0.5 * (1.0 + 8.0 / 1001.0)).abs() < 1e-12);
     }
 
     #[test]

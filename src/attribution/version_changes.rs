@@ -1,8 +1,9 @@
 //! Which version of a service served when, and so when it changed: from spans alone, recorded deploy or not.
 //!
 //! Versions overlap while a change rolls out, and a canary overlaps with the version that it did not replace, so each
-//! version has runs of presence of its own; a run begins with a change. A change back to a version that had run
-//! before is a rollback, also when the version in between never replaced it.
+//! version has runs of presence of its own; a run begins with a change. A change back to a version that is older than
+//! the one it replaces is a rollback, also when that one never replaced it. Versions that serve side by side from the
+//! begin on changed before it: which came first cannot be told.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -38,11 +39,11 @@ pub struct VersionChange {
 /// Kind of a change of version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The first version seen: it may have begun at any time before.
+    /// There from the begin on: it may have begun at any time before.
     Initial,
-    /// A version that was not seen before.
+    /// To a version that is newer, or was not seen before.
     Deploy,
-    /// Back to a version that ran before, or to a lower one.
+    /// Back to a lower version or, where they cannot be compared, to one that was there first.
     Rollback,
 }
 
@@ -61,6 +62,10 @@ impl Kind {
 /// Spans of a version that would have been seen by now had it still been serving: beyond this it has ended.
 const MISSED: f64 = 6.0;
 
+/// Spans of a version that would have been seen before its first one had it been serving from the begin on: below this
+/// it may have been, and nothing says that it came.
+const UNSEEN: f64 = 3.0;
+
 #[derive(Debug, Clone)]
 struct Run {
     version: String,
@@ -71,7 +76,20 @@ struct Run {
     all: f64,
     /// Spans of all versions since the version was last seen.
     since: f64,
+    /// Spans of all versions before it was seen first.
+    ahead: f64,
     open: bool,
+}
+
+impl Run {
+    fn share(&self) -> f64 {
+        self.spans / self.all.max(1.0)
+    }
+
+    /// Whether it may have served since before the first interval.
+    fn from_the_begin(&self) -> bool {
+        self.ahead * self.share() < UNSEEN
+    }
 }
 
 /// The changes of one service in one environment. The sightings are ordered by interval; those of one interval follow
@@ -79,28 +97,30 @@ struct Run {
 #[must_use]
 pub fn version_changes(sightings: &[(i64, Sighting)]) -> Vec<VersionChange> {
     let mut runs: Vec<Run> = Vec::new();
-    let mut at = 0;
+    let (mut at, mut ahead) = (0, 0.0);
     while at < sightings.len() {
         let interval = sightings[at].0;
         let end = at + sightings[at..].iter().take_while(|sighting| sighting.0 == interval).count();
-        step(&mut runs, &sightings[at..end]);
+        ahead += step(&mut runs, &sightings[at..end], ahead);
         at = end;
     }
     runs.sort_by_key(|run| run.first);
     changes(&runs)
 }
 
-fn step(runs: &mut Vec<Run>, interval: &[(i64, Sighting)]) {
+/// Take one interval, behind so many spans of earlier ones; the spans in it.
+fn step(runs: &mut Vec<Run>, interval: &[(i64, Sighting)], ahead: f64) -> f64 {
     let total: f64 = interval.iter().map(|(_, sighting)| sighting.spans).sum();
     for run in runs.iter_mut().filter(|run| run.open) {
         let seen = interval.iter().find(|(_, sighting)| sighting.version == run.version);
         if seen.is_none() {
             run.since += total;
-            let share = run.spans / run.all.max(1.0);
-            run.open = run.since * share <= MISSED;
+            run.open = run.since * run.share() <= MISSED;
         }
     }
     for (_, sighting) in interval {
+        let gone = interval.iter().filter(|(_, other)| other.last < sighting.first).map(|(_, other)| other.spans);
+        let ahead = ahead + gone.sum::<f64>();
         let open = runs.iter_mut().find(|run| run.open && run.version == sighting.version);
         if let Some(run) = open {
             run.last = run.last.max(sighting.last);
@@ -116,33 +136,34 @@ fn step(runs: &mut Vec<Run>, interval: &[(i64, Sighting)]) {
             spans: sighting.spans,
             all: total,
             since: 0.0,
+            ahead,
             open: true,
         });
     }
+    total
 }
 
 fn changes(runs: &[Run]) -> Vec<VersionChange> {
     let mut changes = Vec::new();
     for (at, run) in runs.iter().enumerate() {
-        // The version that served when this one came: of the runs still going, or else of the latest, the largest.
         let earlier = &runs[..at];
+        let initial = run.from_the_begin() && earlier.iter().all(|other| other.version != run.version);
+        if initial {
+            changes.push(VersionChange {
+                time: run.first,
+                time_end: None,
+                from_version: None,
+                to_version: run.version.clone(),
+                kind: Kind::Initial,
+            });
+        }
+        // The version that served when this one came: of the runs still going, or else of the latest, the largest.
         let going = earlier.iter().filter(|other| other.last >= run.first && other.version != run.version);
         let before = going
             .max_by(|a, b| a.spans.total_cmp(&b.spans))
             .or_else(|| earlier.iter().filter(|other| other.version != run.version).max_by_key(|other| other.last));
-        let Some(before) = before else {
-            // An idle service that goes on with its version did not change.
-            if earlier.is_empty() {
-                changes.push(VersionChange {
-                    time: run.first,
-                    time_end: None,
-                    from_version: None,
-                    to_version: run.version.clone(),
-                    kind: Kind::Initial,
-                });
-            }
-            continue;
-        };
+        // An idle service that goes on with its version did not change.
+        let Some(before) = before else { continue };
         let resumed = earlier.iter().filter(|other| other.version == run.version).max_by_key(|other| other.last);
         // A version that was away while no other was seen did not change either.
         if let Some(same) = resumed
@@ -151,18 +172,21 @@ fn changes(runs: &[Run]) -> Vec<VersionChange> {
             continue;
         }
         let withdrawn = !run.open && before.last > run.last;
-        let both = run.open && before.open;
-        let kind = kind(earlier, &before.version, &run.version);
-        changes.push(VersionChange {
-            time: run.first,
-            time_end: if both { None } else { Some(if withdrawn { run.last } else { before.last.max(run.first) }) },
-            from_version: Some(before.version.clone()),
-            to_version: run.version.clone(),
-            kind,
-        });
-        // What replaced it may be a third version, whose own run says so; otherwise it went back.
+        if !initial {
+            let end = if withdrawn { run.last } else { before.last.max(run.first) };
+            changes.push(VersionChange {
+                time: run.first,
+                time_end: (!(run.open && before.open)).then_some(end),
+                from_version: Some(before.version.clone()),
+                to_version: run.version.clone(),
+                kind: kind(earlier, &before.version, &run.version),
+            });
+        }
+        // What replaced it may be a third version, whose own run says so; otherwise it went back, unless it was on its
+        // way out from the begin on.
         let replaced = runs[at + 1..].iter().any(|later| later.first <= run.last || later.version == before.version);
-        if withdrawn && !replaced {
+        let went_back = !initial || compare(&before.version, &run.version) == Some(Ordering::Less);
+        if withdrawn && !replaced && went_back {
             changes.push(VersionChange {
                 time: run.last,
                 time_end: Some(run.last),
@@ -177,8 +201,12 @@ fn changes(runs: &[Run]) -> Vec<VersionChange> {
 }
 
 fn kind(earlier: &[Run], from: &str, to: &str) -> Kind {
-    let ran = earlier.iter().any(|run| run.version == to);
-    if ran || compare(to, from) == Some(Ordering::Less) { Kind::Rollback } else { Kind::Deploy }
+    let first = |version: &str| earlier.iter().position(|run| run.version == version);
+    let back = match compare(to, from) {
+        Some(order) => order == Ordering::Less,
+        None => first(to).is_some_and(|there| first(from).is_none_or(|came| there < came)),
+    };
+    if back { Kind::Rollback } else { Kind::Deploy }
 }
 
 /// Compare dotted numbers such as `v1.10.2`; none when one of them is something else (a commit, a date tag with letters).
@@ -272,8 +300,34 @@ mod tests {
                 (359, Some("v2"), "v1", Kind::Rollback)
             ]
         );
-        let standing = version_changes(&seen(&[(0, "v1", 95.0), (1, "v1", 95.0), (1, "v2", 5.0)]));
-        assert_eq!(standing[1].time_end, None);
+        let standing: Vec<_> = (0..4).map(|minute| (minute, "v1", 95.0)).chain([(3, "v2", 5.0)]).collect();
+        assert_eq!(version_changes(&seen(&standing))[1].time_end, None);
+    }
+
+    #[test]
+    fn versions_that_serve_side_by_side_from_the_begin_on_are_no_changes() {
+        let canary = |first: i64, spans: f64| -> Vec<_> {
+            (0..10)
+                .flat_map(|minute| [(minute, "1.10.0", 95.0), (minute, "1.11.0", spans), (minute, "1.9.0", 1.0)])
+                .filter(|row| row.0 >= first || row.1 == "1.10.0")
+                .collect()
+        };
+        for (first, spans) in [(0, 5.0), (1, 2.0)] {
+            let changes = version_changes(&seen(&canary(first, spans)));
+            assert!(changes.len() == 3 && changes.iter().all(|change| change.kind == Kind::Initial), "{changes:?}");
+        }
+        let kinds: Vec<_> =
+            version_changes(&seen(&canary(4, 5.0))).into_iter().map(|c| (c.to_version, c.kind)).collect();
+        let expected = [("1.10.0", Kind::Initial), ("1.11.0", Kind::Deploy), ("1.9.0", Kind::Rollback)]
+            .map(|(v, k)| (v.into(), k));
+        assert_eq!(kinds, expected);
+    }
+
+    #[test]
+    fn a_withdrawn_version_that_is_tried_again_is_deployed_again() {
+        let rows: Vec<_> = [(0, "a"), (1, "b"), (2, "a"), (3, "b")].map(|(at, version)| (at, version, 50.0)).into();
+        let kinds: Vec<_> = version_changes(&seen(&rows)).iter().map(|change| change.kind).collect();
+        assert_eq!(kinds, [Kind::Initial, Kind::Deploy, Kind::Rollback, Kind::Deploy]);
     }
 
     #[test]

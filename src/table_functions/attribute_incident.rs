@@ -73,7 +73,8 @@ static SIGNATURE: Signature = Signature {
         effect: Double,
         /// Relative weight among the candidates; not a probability.
         score: Double,
-        /// Probability that this is a cause, calibrated on simulated incidents; real ones are less tidy.
+        /// Probability that this is a cause, of which there may be several, or (none) that nothing happened; calibrated on
+        /// simulated incidents and quiet times, real ones are less tidy. Null where nothing is known of what is usual.
         confidence: Double,
         /// Id for evidence(attribution_id).
         attribution_id: Text,

@@ -21,7 +21,8 @@ static SIGNATURE: Signature = Signature {
     doc: &[
         "Duration, errors and throughput of the changed service before and after a change, with an effect size and a",
         "p-value. What the other services went through at the same time is held against it: a shift that they share is",
-        "not the change's.",
+        "not the change's. Of a canary, only the requests to the new version count as after, and the versions that serve",
+        "beside it are held against it; throughput is that of the whole service.",
     ],
     arguments: &[
         Argument { names: &["change_id"], kind: ArgumentType::Text, required: true, doc: "Id of a row of changes." },
@@ -61,6 +62,8 @@ static SIGNATURE: Signature = Signature {
 
 /// Requests on each side that a verdict needs.
 const ENOUGH: usize = 20;
+/// Place of throughput among the metrics, behind those of single requests.
+const THROUGHPUT: usize = 3;
 /// Minutes on each side that a verdict on throughput needs.
 const ENOUGH_MINUTES: usize = 5;
 /// p-value below which a difference is not chance; four metrics are tested.
@@ -78,9 +81,19 @@ struct Side {
     minutes: Vec<f64>,
 }
 
+/// Whose requests.
+#[derive(Debug, Clone, Copy)]
+enum Of<'a> {
+    Service,
+    OtherServices,
+    Version(&'a str),
+    OtherVersions(&'a str),
+}
+
 #[derive(Debug)]
 struct Changed {
     service: String,
+    version: Option<String>,
     from: i64,
     to: i64,
 }
@@ -102,14 +115,16 @@ impl TableFunction for DeployImpact {
         let change = changed(&call, call.text(0).unwrap_or_default()).await?;
         let old = (change.from.saturating_sub(before), change.from);
         let new = (change.to, change.to.saturating_add(after));
-        let mut sides = Vec::new();
-        for window in [old, new] {
-            for own in [true, false] {
-                sides.push(side(&call, &change.service, own, window).await?);
+        let of = |of| sides(&call, &change.service, of, [old, new]);
+        let (service, others) = (of(Of::Service).await?, of(Of::OtherServices).await?);
+        let mut rows = compare((&service.0, &service.1), (&others.0, &others.1));
+        if let Some(version) = change.version.as_deref() {
+            let (ours, beside) = (of(Of::Version(version)).await?, of(Of::OtherVersions(version)).await?);
+            if ours.1.durations.len().min(beside.1.durations.len()) >= ENOUGH {
+                let canary = compare((&service.0, &ours.1), (&beside.0, &beside.1));
+                rows = canary.into_iter().take(THROUGHPUT).chain(rows.split_off(THROUGHPUT)).collect();
             }
         }
-        let [own_old, others_old, own_new, others_new] = &sides[..] else { return Ok(call.rows(vec![])) };
-        let rows = compare((own_old, own_new), (others_old, others_new));
         let batch = RecordBatch::try_new(
             call.schema(),
             vec![
@@ -129,7 +144,7 @@ impl TableFunction for DeployImpact {
 
 async fn changed(call: &Call, id: &str) -> Result<Changed> {
     let sql = "SELECT max(service_name), min(coalesce(started_at, finished_at)), max(coalesce(finished_at, started_at)), \
-               count(*) FROM changes WHERE change_id = $id";
+               count(*), max(version) FROM changes WHERE change_id = $id";
     let batches = call.collect(sql, vec![("id", ScalarValue::Utf8(Some(id.to_owned())))]).await?;
     let unknown = || {
         UserError::invalid(format!("deploy_impact: there is no change {id}"))
@@ -142,26 +157,40 @@ async fn changed(call: &Call, id: &str) -> Result<Changed> {
     }
     let (services, from, to) = (texts(batch, 0)?, times(batch, 1)?, times(batch, 2)?);
     match (text_at(&services, 0), time_at(&from, 0), time_at(&to, 0)) {
-        (Some(service), Some(from), Some(to)) => Ok(Changed { service: service.to_owned(), from, to: to.max(from) }),
+        (Some(service), Some(from), Some(to)) => {
+            let version = text_at(&texts(batch, 4)?, 0).map(str::to_owned);
+            Ok(Changed { service: service.to_owned(), version, from, to: to.max(from) })
+        }
         _ => Err(UserError::invalid(format!("deploy_impact: change {id} names no service or no time"))
             .hint("a change to something wider than a service has no impact that could be told by service")
             .into()),
     }
 }
 
-/// Requests that the service (or the others) served in a window: spans that came from elsewhere.
-async fn side(call: &Call, service: &str, own: bool, window: (i64, i64)) -> Result<Side> {
-    let which = if own { "service_name = $service" } else { "service_name <> $service" };
+/// Requests before and after.
+async fn sides(call: &Call, service: &str, of: Of<'_>, [old, new]: [(i64, i64); 2]) -> Result<(Side, Side)> {
+    Ok((side(call, service, of, old).await?, side(call, service, of, new).await?))
+}
+
+/// Requests that were served in a window: spans that came from elsewhere.
+async fn side(call: &Call, service: &str, of: Of<'_>, window: (i64, i64)) -> Result<Side> {
+    let (which, version) = match of {
+        Of::Service => ("service_name = $service", None),
+        Of::OtherServices => ("service_name <> $service", None),
+        Of::Version(version) => ("service_name = $service AND service_version = $version", Some(version)),
+        Of::OtherVersions(version) => ("service_name = $service AND service_version <> $version", Some(version)),
+    };
     let sql = format!(
         "SELECT duration_nano / 1e6, CASE WHEN status_code = 'ERROR' OR http_response_status_code >= 500 THEN 1 ELSE 0 END, \
          date_bin(interval '1 minute', start_time) FROM spans WHERE {which} \
          AND (span_kind IN ('SERVER', 'CONSUMER') OR parent_span_id IS NULL) AND start_time >= $from AND start_time < $to"
     );
-    let parameters = vec![
+    let mut parameters = vec![
         ("service", ScalarValue::Utf8(Some(service.to_owned()))),
         ("from", timestamp(window.0)),
         ("to", timestamp(window.1)),
     ];
+    parameters.extend(version.map(|version| ("version", ScalarValue::Utf8(Some(version.to_owned())))));
     let mut side = Side::default();
     let mut minutes: std::collections::BTreeMap<i64, f64> = std::collections::BTreeMap::new();
     for batch in call.collect(&sql, parameters).await? {
@@ -215,13 +244,13 @@ fn compare(own: (&Side, &Side), others: (&Side, &Side)) -> Vec<Impact> {
     let found = tests(own).into_iter().zip(tests(others)).zip(names).enumerate();
     found
         .map(|(at, ((test, shared), metric))| {
-            let of = |side: &Side| if at == 3 { side.minutes.len() } else { side.durations.len() };
+            let of = |side: &Side| if at == THROUGHPUT { side.minutes.len() } else { side.durations.len() };
             let n = (of(own.0), of(own.1));
-            let enough = n.0.min(n.1) >= if at == 3 { ENOUGH_MINUTES } else { ENOUGH };
-            let negligible = if matches!(at, 0 | 3) { DELTA } else { RATE };
+            let enough = n.0.min(n.1) >= if at == THROUGHPUT { ENOUGH_MINUTES } else { ENOUGH };
+            let negligible = if matches!(at, 0 | THROUGHPUT) { DELTA } else { RATE };
             let verdict = match test.filter(|_| enough) {
                 None => "not_enough_data",
-                Some(test) => judge(test, shared.map_or(0.0, |shared| shared.effect), negligible, at == 3),
+                Some(test) => judge(test, shared.map_or(0.0, |shared| shared.effect), negligible, at == THROUGHPUT),
             };
             Impact { metric, baseline: value(own.0, at), observed: value(own.1, at), test, n, verdict }
         })

@@ -23,7 +23,8 @@ canonical_table! {
     key [];
     cluster [];
     bloom [];
-    /// during (the incident), before (what is usual is learned from it); null for neither.
+    /// before (what is usual is learned from it), during (the incident), or between: so shortly before the incident that
+    /// it may be part of it already, and counts as neither.
     phase: Text,
     /// Trace.
     trace_id: Text,
@@ -138,14 +139,14 @@ impl State {
             (at < ids.len()).then(|| ids.value(at).to_owned().into())
         };
         let phase = match self.learned.window.phase(visit.start) {
-            Phase::Before => Some("before"),
-            Phase::During => Some("during"),
-            Phase::Outside => None,
+            Phase::Before => "before",
+            Phase::During => "during",
+            Phase::Outside => "between",
         };
         let seen =
             self.wants_seen.then(|| self.learned.visits.seen(visit).map(|seen| name_of(words, seen).into()).collect());
         rows.append(&VisitRow {
-            phase: phase.map(Into::into),
+            phase: Some(phase.into()),
             trace_id: id(&self.ids.0),
             span_id: id(&self.ids.1),
             service_name: Some(words.services.text(visit.service).into()),

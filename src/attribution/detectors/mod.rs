@@ -172,10 +172,11 @@ pub enum Group {
 /// Groups of the visits of one service, before and from the onset on.
 pub type Groups = HashMap<Group, (Cohort, Cohort)>;
 
-/// By how many standard deviations the odd visits of an incident exceed their usual number.
+/// By how many standard deviations the odd visits of an incident exceed their usual number or, where there are metrics
+/// only, the incident what is usual.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Surprise {
-    /// Of all services in scope.
+    /// Of all services in scope; from metrics, of the alerting service.
     pub all: f64,
     /// Of the service with the most blame.
     pub first: f64,
@@ -196,7 +197,7 @@ pub struct Findings {
     pub onsets: HashMap<u32, i64>,
     /// What is unusual about each visit, in their order.
     pub odds: Vec<Odd>,
-    /// Whether the incident is out of the ordinary at all; none where there are no visits to count.
+    /// Whether the incident is out of the ordinary at all; none where there is nothing to compare.
     pub surprise: Option<Surprise>,
 }
 
@@ -268,7 +269,7 @@ pub fn detect(
         findings.onsets.extend(at.map(|at| (suspect.service, at)));
     }
     let first = findings.suspects.first().map(|suspect| suspect.service);
-    findings.surprise = Some(surprise(visits, window, &odds, signal, first));
+    findings.surprise = surprise(visits, window, &odds, signal, first);
     findings.odds = odds;
     findings
 }

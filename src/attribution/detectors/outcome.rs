@@ -117,8 +117,18 @@ pub(super) fn onset(visits: &Visits, window: &Window, odds: &[Odd], of: impl Fn(
 }
 
 /// How far odd visits exceed the usual number: all of them, and those of the service with the most blame. Gaps count
-/// by themselves: a slow network makes no service slow.
-pub(super) fn surprise(visits: &Visits, window: &Window, odds: &[Odd], signal: Signal, first: Option<u32>) -> Surprise {
+/// by themselves: a slow network makes no service slow. None without a visit of which it is known what is usual.
+pub(super) fn surprise(
+    visits: &Visits,
+    window: &Window,
+    odds: &[Odd],
+    signal: Signal,
+    first: Option<u32>,
+) -> Option<Surprise> {
+    let mut seen = visits.all.iter().zip(odds);
+    if !seen.any(|(visit, odd)| visit.in_scope && odd.known && window.phase(visit.start) == Phase::During) {
+        return None;
+    }
     let deviations = |is_odd: &dyn Fn(&Odd) -> bool, of: &dyn Fn(&Visit) -> bool| {
         let (mut before, mut during) = ((0.0, 0.0), (0.0, 0.0));
         for (visit, odd) in visits.all.iter().zip(odds).filter(|(visit, odd)| visit.in_scope && odd.known && of(visit))
@@ -141,5 +151,5 @@ pub(super) fn surprise(visits: &Visits, window: &Window, odds: &[Odd], signal: S
         );
         odd.max(gap)
     };
-    Surprise { all: most(&|_| true), first: most(&|visit| Some(visit.service) == first) }
+    Some(Surprise { all: most(&|_| true), first: most(&|visit| Some(visit.service) == first) })
 }

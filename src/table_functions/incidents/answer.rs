@@ -1,5 +1,6 @@
 //! From a question to ranked causes with their evidence.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use crate::security::Rights;
 use crate::table_functions::Call;
 
 /// Version of the method: part of every attribution's id.
-pub(in crate::table_functions) const METHOD_VERSION: &str = "3";
+pub(in crate::table_functions) const METHOD_VERSION: &str = "4";
 
 /// Name of the method.
 pub(in crate::table_functions) const METHOD: &str = "blame-and-changes";
@@ -100,8 +101,9 @@ fn rows(
 ) -> Vec<Row> {
     let Learned { loaded, changes, .. } = reasoner.learned;
     let words = &loaded.vocabulary;
-    let happened = change_scoring::something_happened(&reasoner.learned.findings);
-    let top = candidates.first().map_or(0.0, |candidate| candidate.score);
+    let nothing = candidates.iter().find(|candidate| candidate.cause == Cause::Nothing).map_or(0.0, |none| none.score);
+    // Where nothing could be compared nobody can say how sure to be.
+    let measured = reasoner.learned.findings.surprise.is_some();
     let mut rows = Vec::with_capacity(candidates.len());
     for (at, candidate) in candidates.iter().enumerate() {
         let service = (candidate.service != NONE).then(|| words.services.text(candidate.service).to_owned());
@@ -109,23 +111,20 @@ fn rows(
         // One tenant may be a candidate at several services.
         let key = format!("{cause_kind}/{}/{}", cause_id.as_deref().unwrap_or(""), service.as_deref().unwrap_or(""));
         let owner = service.as_ref().and_then(|service| owners.get(service)).cloned();
-        let confidence = confidence::confidence(&confidence::Input {
-            score: candidate.score,
-            runner_up: candidates
-                .iter()
-                .enumerate()
-                .filter(|other| other.0 != at)
-                .map(|other| other.1.score)
-                .fold(0.0, f64::max),
-            lead_time: candidate.lead_time.map(|lead| lead as f64 / SECOND as f64),
-            complete: reasoner.learned.complete,
-            // Of what may be chance, nobody is the cause.
-            provenance: if candidate.cause == Cause::Nothing { 1.0 } else { happened },
-            candidates: candidates.len(),
-        });
+        let confidence = if candidate.cause == Cause::Nothing {
+            nothing
+        } else {
+            confidence::confidence(&confidence::Input {
+                score: candidate.score / (1.0 - nothing).max(1e-12),
+                lead_time: candidate.lead_time.map(|lead| lead as f64 / SECOND as f64),
+                complete: reasoner.learned.complete,
+                candidates: candidates.len(),
+                happened: 1.0 - nothing,
+            })
+        };
         rows.push(Row {
             attribution_id: Uuid::new_v5(&id, key.as_bytes()).to_string(),
-            role: role(at, candidate, top),
+            role: "candidate",
             cause_kind,
             cause_id,
             service,
@@ -133,9 +132,14 @@ fn rows(
             lead_time: candidate.lead_time,
             effect: rounded(candidate.effect),
             score: rounded(candidate.score),
-            confidence: Some(rounded(confidence)),
+            confidence: measured.then(|| rounded(confidence)),
             evidence: if at < EXPLAINED { reasoner.explain(candidate, onset) } else { Vec::new() },
         });
+    }
+    rows.sort_by(|a, b| b.confidence.partial_cmp(&a.confidence).unwrap_or(Ordering::Equal));
+    let top = rows.first().map_or(0.0, |row| row.score);
+    for (at, row) in rows.iter_mut().enumerate() {
+        row.role = role(at, row.score, top);
     }
     rows
 }
@@ -146,10 +150,10 @@ fn rounded(value: f64) -> f64 {
 }
 
 /// A second cause contributes when it is not much less likely than the first; the rest are candidates that lost.
-fn role(at: usize, candidate: &Candidate, top: f64) -> &'static str {
+fn role(at: usize, score: f64, top: f64) -> &'static str {
     match at {
         0 => "primary",
-        _ if candidate.score >= 0.1 && candidate.score >= top * 0.2 => "contributing",
+        _ if score >= 0.1 && score >= top * 0.2 => "contributing",
         _ => "candidate",
     }
 }

@@ -75,7 +75,7 @@ impl<'a> Reasoner<'a> {
         match candidate.cause {
             Cause::Change(at) => {
                 if let Some(change) = self.learned.changes.get(at) {
-                    drafts.push(self.lead_time(candidate, change, onset));
+                    drafts.push(self.lead_time(candidate, change));
                     drafts.extend(self.cohort(candidate, change, onset));
                     drafts.push(self.blame(candidate, "reaches", onset));
                 }
@@ -104,26 +104,31 @@ impl<'a> Reasoner<'a> {
         format!("incident_visits({})", self.arguments)
     }
 
-    fn lead_time(&self, candidate: &Candidate, change: &Change, onset: i64) -> Draft {
+    /// When the change was made, against the onset that its lead time counts to: that of the service, where it has one.
+    fn lead_time(&self, candidate: &Candidate, change: &Change) -> Draft {
         let words = &self.learned.loaded.vocabulary;
         let (service, version) = (words.services.text(change.service), words.versions.text(change.version));
-        let lead = (onset - change.time) as f64 / 1e6;
+        let lead = candidate.lead_time.unwrap_or_default() as f64 / 1e6;
+        let trouble = match self.learned.findings.onsets.get(&change.service) {
+            Some(own) => format!("the trouble in {service} at {}", shown(own / 1000)),
+            None => "the trouble".to_owned(),
+        };
         let when = match lead.round() {
-            0.0 => "together with".to_owned(),
-            lead if lead > 0.0 => format!("{lead} s before"),
-            lead => format!("{} s after", -lead),
+            0.0 => format!("together with {trouble}"),
+            lead if lead > 0.0 => format!("{lead} s before {trouble}"),
+            lead => format!("{} s after {trouble}", -lead),
         };
         let what = if service.is_empty() { change.kind.clone() } else { format!("{} of {service}", change.kind) };
         let (statement, table, query) = if change.recorded {
             (
-                format!("The {what} ({}) began {when} the trouble.", change.id),
+                format!("The {what} ({}) began {when}.", change.id),
                 "changes",
                 format!("SELECT * FROM changes WHERE change_id = {}", literal(&change.id)),
             )
         } else {
             let (from, to) = (self.learned.window.before / 1000, self.question.to);
             (
-                format!("Version {version} of {service} was first seen {when} the trouble; nobody recorded a change."),
+                format!("Version {version} of {service} was first seen {when}; nobody recorded a change."),
                 "spans",
                 format!(
                     "SELECT trace_id, span_id, start_time, service_version FROM spans WHERE service_name = {} \
@@ -153,8 +158,15 @@ impl<'a> Reasoner<'a> {
         let known = suspect_of(&self.learned.findings, candidate.service).is_some();
         let statement = if known {
             format!("{:.1} % of the blame {verb} {service}.", 100.0 * candidate.effect)
+        } else if service.is_empty() {
+            "The change names no service.".to_owned()
+        } else if self.learned.visits.all.iter().any(|visit| visit.service == candidate.service) {
+            format!(
+                "{service} did nothing for the requests to {0}: what calls {0} is not to blame for it.",
+                self.question.service
+            )
         } else {
-            "What was changed took no part in the requests.".to_owned()
+            format!("{service} took no part in any request that was seen.")
         };
         Draft {
             kind: Part::Blame.name(),
@@ -261,7 +273,10 @@ impl<'a> Reasoner<'a> {
         };
         Draft {
             kind: "no_change",
-            statement: format!("{} recorded changes were considered{unrecorded}.", recorded.len()),
+            statement: match recorded.len() {
+                1 => format!("1 recorded change was considered{unrecorded}."),
+                some => format!("{some} recorded changes were considered{unrecorded}."),
+            },
             table: "changes",
             row_key: None,
             observed_at: self.question.from,
@@ -278,24 +293,48 @@ impl<'a> Reasoner<'a> {
     /// That what was noticed may be no more than chance.
     fn quiet(&self, candidate: &Candidate) -> Option<Draft> {
         let surprise = self.learned.findings.surprise?;
+        let (what, table, query) = match &self.learned.measured {
+            None => (
+                "Unusual requests (or gaps) exceed their usual number".to_owned(),
+                "spans",
+                format!(
+                    "SELECT phase, count(*) FILTER (WHERE is_unusual) AS unusual, \
+                     count(*) FILTER (WHERE has_unusual_gap) AS gaps, count(*) AS visits FROM {} \
+                     WHERE in_scope AND phase IN ('before', 'during') AND is_unusual IS NOT NULL GROUP BY phase",
+                    self.visits()
+                ),
+            ),
+            Some(measured) => {
+                let service = self.learned.loaded.vocabulary.services.find(&self.question.service)?;
+                let what = if measured.errors { "Failures of" } else { "Durations of" };
+                (
+                    format!("{what} requests to {} exceed what is usual", self.question.service),
+                    "metric_points",
+                    self.points(measured.filters.get(&service)?, self.learned.window.before / 1000),
+                )
+            }
+        };
         Some(Draft {
             kind: Part::Quiet.name(),
-            statement: format!(
-                "Unusual requests (or gaps) exceed their usual number by {:.1} standard deviations; two are within chance.",
-                surprise.all
-            ),
-            table: "spans",
+            statement: format!("{what} by {:.1} standard deviations; two are within chance.", surprise.all),
+            table,
             row_key: None,
             observed_at: self.question.from,
             weight: part(candidate, Part::Quiet),
-            query: format!(
-                "SELECT phase, count(*) FILTER (WHERE is_unusual) AS unusual, \
-                 count(*) FILTER (WHERE has_unusual_gap) AS gaps, count(*) AS visits FROM {} \
-                 WHERE in_scope AND phase IS NOT NULL AND is_unusual IS NOT NULL GROUP BY phase",
-                self.visits()
-            ),
+            query,
             rows: None,
         })
+    }
+
+    /// The points that a condition selects, from a time to the end of the incident.
+    fn points(&self, filter: &str, from: i64) -> String {
+        format!(
+            "SELECT time, metric_name, value, count, sum, attributes FROM metric_points WHERE {filter} \
+             AND time >= {} AND time < {}{}",
+            time_literal(from),
+            time_literal(self.question.to),
+            self.question.environment_literal()
+        )
     }
 
     fn explain_service(&self, candidate: &Candidate, drafts: &mut Vec<Draft>) {
@@ -359,13 +398,7 @@ impl<'a> Reasoner<'a> {
             row_key: None,
             observed_at: unusual.since.unwrap_or(self.question.from),
             weight: candidate.effect,
-            query: format!(
-                "SELECT time, metric_name, value, count, sum, attributes FROM metric_points WHERE {filter} \
-                 AND time >= {} AND time < {}{}",
-                time_literal(self.question.from),
-                time_literal(self.question.to),
-                self.question.environment_literal()
-            ),
+            query: self.points(filter, self.question.from),
             rows: None,
         })
     }
@@ -386,20 +419,23 @@ impl<'a> Reasoner<'a> {
         let count = fact.count(self.learned);
         let (service, operation) = (words.services.text(service), words.operations.text(reason.operation));
         let usual = 100.0 * reason.usual;
+        let requests = if count == 1 { "request" } else { "requests" };
         let statement = match &fact.property {
             Property::SelfTimeOver(_) => format!(
-                "{count} requests to {operation} of {service} spent more than {:.1} ms in {service} itself; {:.1} ms is usual.",
+                "{count} {requests} to {operation} of {service} spent more than {:.1} ms in {service} itself; {:.1} ms is usual.",
                 reason.threshold, reason.usual
             ),
             Property::GapOver(_) => format!(
-                "{count} calls of {operation} of {service} took their caller more than {:.1} ms longer than {service}; {:.1} ms is usual.",
-                reason.threshold, reason.usual
+                "{count} {} of {operation} of {service} took their caller more than {:.1} ms longer than {service}; {:.1} ms is usual.",
+                if count == 1 { "call" } else { "calls" },
+                reason.threshold,
+                reason.usual
             ),
             Property::Lacks(name) => format!(
-                "{count} requests to {operation} of {service} went without “{name}”, which {usual:.0} % of them show usually."
+                "{count} {requests} to {operation} of {service} went without “{name}”, which {usual:.0} % of them show usually."
             ),
             Property::Shows(name) => format!(
-                "{count} requests to {operation} of {service} show “{name}”, which {usual:.0} % of them do usually."
+                "{count} {requests} to {operation} of {service} had “{name}”, which {usual:.0} % of them have usually."
             ),
         };
         Some(Draft {
@@ -430,7 +466,7 @@ impl<'a> Reasoner<'a> {
         }
         // What nothing happened in is no time without requests: a system that was idle was not less busy.
         let query = format!(
-            "WITH visits AS (SELECT *, max(tenant_id) OVER (PARTITION BY trace_id) AS tenant FROM {} WHERE phase IS NOT NULL), \
+            "WITH visits AS (SELECT *, max(tenant_id) OVER (PARTITION BY trace_id) AS tenant FROM {} WHERE phase IN ('before', 'during')), \
              active AS (SELECT phase, 10 * count(DISTINCT floor(extract(epoch FROM start_time) / 10)) AS seconds \
              FROM visits GROUP BY phase), \
              traces AS (SELECT phase, trace_id, tenant, max(adjusted_count) AS requests FROM visits \
