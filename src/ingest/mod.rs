@@ -3,6 +3,8 @@
 //! A source is one folder with one line in [`all`]. Live requests go through [`buffer::Buffer`].
 
 pub mod alertmanager;
+pub mod audit;
+pub mod azure_activity;
 pub mod backstage;
 pub mod buffer;
 pub mod cdevents;
@@ -11,12 +13,17 @@ pub mod decimal;
 pub mod delimited;
 mod files;
 pub mod focus;
+pub mod gcp_audit;
 pub mod github;
+pub mod github_audit;
 mod import;
 mod incidents;
 mod ingests;
 pub mod json;
 pub mod json_records;
+pub mod k8s_audit;
+pub mod ocsf;
+pub mod okta;
 pub mod openslo;
 mod ownership;
 pub mod pagerduty;
@@ -28,6 +35,7 @@ pub mod tabular;
 #[cfg(test)]
 pub mod testing;
 pub mod times;
+pub mod workload;
 pub mod yaml;
 
 use std::collections::BTreeMap;
@@ -66,9 +74,17 @@ pub trait Source: std::fmt::Debug + Sync {
     fn replaces(&self, _options: &Options) -> bool {
         false
     }
-    /// Whether it lands in any table: the one of [`Options::table`], with [`Options::set`].
+    /// Whether it lands in any table: the one of [`Options::table`].
     fn is_generic(&self) -> bool {
         false
+    }
+    /// The tables that it lands in where it is received live.
+    fn tables(&self) -> Vec<&'static Table> {
+        vec![&model::ownership::INCIDENTS, &model::change::CHANGES]
+    }
+    /// Whether it reads [`Options::set`].
+    fn takes_set(&self) -> bool {
+        self.is_generic()
     }
     /// Decode one file. A record that cannot be understood is rejected with [`Output::reject`] and the rest lands;
     /// an error is only for input that cannot be read at all.
@@ -105,7 +121,7 @@ pub struct Options {
     pub table: Option<String>,
     /// `target=source` column mappings of the generic sources.
     pub map: Vec<(String, String)>,
-    /// `target=value`: what every row of the generic sources has in a column.
+    /// `target=value`: what every row has in a column, for the sources that take it.
     pub set: Vec<(String, String)>,
 }
 
@@ -271,6 +287,12 @@ pub fn all() -> Vec<&'static dyn Source> {
         &jaeger::Jaeger,
         &zipkin::Zipkin,
         &cloudtrail::CloudTrail,
+        &gcp_audit::GcpAudit,
+        &azure_activity::AzureActivity,
+        &k8s_audit::K8sAudit,
+        &okta::Okta,
+        &github_audit::GitHubAudit,
+        &ocsf::Ocsf,
         &focus::Focus,
         &github::GitHub,
         &cdevents::CdEvents,
