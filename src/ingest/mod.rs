@@ -3,6 +3,7 @@
 //! A source is one folder with one line in [`all`]. Live requests go through [`buffer::Buffer`].
 
 pub mod alertmanager;
+pub mod argocd;
 pub mod audit;
 pub mod azure_activity;
 pub mod backstage;
@@ -16,14 +17,17 @@ pub mod focus;
 pub mod gcp_audit;
 pub mod github;
 pub mod github_audit;
+pub mod gitlab;
 mod import;
 mod incidents;
 mod ingests;
 pub mod json;
 pub mod json_records;
 pub mod k8s_audit;
+pub mod kubernetes;
 pub mod ocsf;
 pub mod okta;
+pub mod openlineage;
 pub mod openslo;
 mod ownership;
 pub mod pagerduty;
@@ -295,9 +299,13 @@ pub fn all() -> Vec<&'static dyn Source> {
         &ocsf::Ocsf,
         &focus::Focus,
         &github::GitHub,
+        &gitlab::GitLab,
+        &argocd::ArgoCd,
+        &kubernetes::Kubernetes,
         &cdevents::CdEvents,
         &alertmanager::Alertmanager,
         &pagerduty::PagerDuty,
+        &openlineage::OpenLineage,
         &backstage::Backstage,
         &openslo::OpenSlo,
         &tabular::Csv,
