@@ -10,6 +10,7 @@ pub mod backstage;
 pub mod buffer;
 pub mod cdevents;
 pub mod cloudtrail;
+pub mod codeowners;
 pub mod decimal;
 pub mod delimited;
 mod files;
@@ -307,6 +308,7 @@ pub fn all() -> Vec<&'static dyn Source> {
         &pagerduty::PagerDuty,
         &openlineage::OpenLineage,
         &backstage::Backstage,
+        &codeowners::CodeOwners,
         &openslo::OpenSlo,
         &tabular::Csv,
         &tabular::Parquet,
