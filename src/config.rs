@@ -119,6 +119,9 @@ pub const CHECK_ATTEMPTS: u32 = 5;
 /// The file of a lake that says how long rows are kept.
 pub const RETENTION_FILE: &str = "retention.yaml";
 
+/// The file of a lake that says what webhooks of unknown senders mean.
+pub const WEBHOOKS_FILE: &str = "webhooks.yaml";
+
 /// How a lake is looked after.
 #[derive(Debug, Clone)]
 pub struct Maintenance {

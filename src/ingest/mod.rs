@@ -26,6 +26,7 @@ pub mod json;
 pub mod json_records;
 pub mod k8s_audit;
 pub mod kubernetes;
+pub mod mapped;
 pub mod ocsf;
 pub mod okta;
 pub mod openlineage;
