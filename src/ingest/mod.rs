@@ -41,6 +41,7 @@ pub mod tabular;
 #[cfg(test)]
 pub mod testing;
 pub mod times;
+pub mod watch;
 pub mod workload;
 pub mod yaml;
 
