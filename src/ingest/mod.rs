@@ -1,6 +1,7 @@
 //! Decoders: bytes of a source → rows of the canonical tables. Decoding is pure; reading files is `import.rs`'s.
 //!
-//! A source is one folder with one line in [`all`]. Live requests go through [`buffer::Buffer`].
+//! A source is one folder with one line in [`all`]. Live requests go through [`buffer::Buffer`]; [`mapped::Mapped`] is a source
+//! that a lake describes, and [`watch::Watch`] imports what is delivered to a place.
 
 pub mod alertmanager;
 pub mod argocd;

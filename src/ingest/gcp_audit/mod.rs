@@ -152,7 +152,7 @@ fn read_only(entry: &Value, payload: &Value) -> Option<bool> {
     if !types.is_empty() && types.iter().all(|kind| kind.ends_with("_READ")) {
         return Some(true);
     }
-    let log = str(entry, &["logName"])?.rsplit(['/']).next()?;
+    let log = str(entry, &["logName"])?.rsplit('/').next()?;
     (log == "cloudaudit.googleapis.com%2Factivity").then_some(false)
 }
 

@@ -172,9 +172,8 @@ fn prove(receiver: &Receiver, proof: Proof, headers: &HeaderMap, body: &[u8]) ->
         }),
         Proof::Of(secret) => {
             let given = header(&secret.header).strip_prefix(secret.prefix.as_bytes());
-            Some(given.is_some_and(|given| match secret.signs {
-                true => signed(&secret.value, body, given),
-                false => same(given, secret.value.as_bytes()),
+            Some(given.is_some_and(|given| {
+                if secret.signs { signed(&secret.value, body, given) } else { same(given, secret.value.as_bytes()) }
             }))
         }
         Proof::Token => None,
