@@ -86,6 +86,18 @@ pub const IMPORT_GROUP_BYTES: u64 = 256 << 20;
 /// Files that share the commits of an import.
 pub const IMPORT_GROUP_FILES: usize = 1000;
 
+/// Time between two looks at a watched prefix when nobody says otherwise.
+pub const WATCH_INTERVAL: &str = "60s";
+
+/// Files below a watched prefix; a prefix with more is not looked at.
+pub const WATCH_FILES: usize = 1_000_000;
+
+/// New files of a watched prefix that are fetched and imported at a time.
+pub const WATCH_BATCH_FILES: usize = 200;
+
+/// Rounds that a watched file waits at most after its import failed.
+pub const WATCH_LONGEST_WAIT: u64 = 64;
+
 /// Commits that are retried when other writers were faster.
 pub const COMMIT_RETRIES: usize = 100;
 
@@ -118,6 +130,9 @@ pub const CHECK_ATTEMPTS: u32 = 5;
 
 /// The file of a lake that says how long rows are kept.
 pub const RETENTION_FILE: &str = "retention.yaml";
+
+/// The file of a lake that says what webhooks of unknown senders mean.
+pub const WEBHOOKS_FILE: &str = "webhooks.yaml";
 
 /// How a lake is looked after.
 #[derive(Debug, Clone)]

@@ -58,7 +58,13 @@ impl Demo {
             return Ok(ExitCode::SUCCESS);
         }
         let nothing = Receive { http: None, grpc: None, ..Receive::default() };
-        super::serve::serve(database, super::serve::Security::default().settings(&self.listen)?, nothing, None).await
+        super::serve::serve(
+            database,
+            super::serve::Security::default().settings(&self.listen)?,
+            nothing,
+            super::serve::Background::default(),
+        )
+        .await
     }
 }
 

@@ -47,17 +47,20 @@ fn pairs(option: &str, given: &[String]) -> Result<Vec<(String, String)>> {
 }
 
 fn sources_help() -> String {
-    let lines = ingest::all().into_iter().map(|source| format!("  {:<12} {}", source.name(), source.doc()));
+    let lines = ingest::all().into_iter().map(|source| format!("  {:<14} {}", source.name(), source.doc()));
     format!("Sources:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
 impl Import {
     pub(super) async fn run(self) -> Ended {
         let source = ingest::find(&self.source).ok_or_else(|| unknown(&self.source))?;
-        for (option, given) in [("--table", self.table.is_some()), ("--set", !self.set.is_empty())] {
-            if given && !source.is_generic() {
+        let takes: [(&str, bool, fn(&dyn Source) -> bool); 2] =
+            [("--table", self.table.is_some(), Source::is_generic), ("--set", !self.set.is_empty(), Source::takes_set)];
+        for (option, given, takes) in takes {
+            if given && !takes(source) {
+                let takers = ingest::all().into_iter().filter(|source| takes(*source)).map(Source::name);
                 return Err(UserError::invalid(format!("{option} says nothing to the source {}", source.name()))
-                    .hint("it is for the sources csv and parquet")
+                    .hint(format!("it is for the sources {}", takers.collect::<Vec<_>>().join(", ")))
                     .into());
             }
         }

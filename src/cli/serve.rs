@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ascribe::Database;
-use ascribe::config::{DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP, Maintenance};
-use ascribe::error::Result;
+use ascribe::config::{DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP, Maintenance, WATCH_INTERVAL};
+use ascribe::error::{Result, UserError};
+use ascribe::ingest::watch::Watch;
 use ascribe::maintenance::{Maintainer, duration};
 use ascribe::reports::{self, Scheduler};
 use ascribe::server::http::{self, Receive};
@@ -32,6 +34,13 @@ pub(super) struct Serve {
     /// Time between two rounds of looking after the lake, such as 60s; `off` for never
     #[arg(long, value_name = "TIME", default_value = "60s")]
     maintain: String,
+    /// Import what is delivered below a directory or URL, such as cloudtrail=s3://my-trail/AWSLogs/; may be given many
+    /// times
+    #[arg(long, value_name = "SOURCE=URL")]
+    watch: Vec<String>,
+    /// Time between two looks at what is watched
+    #[arg(long, value_name = "TIME", default_value = WATCH_INTERVAL)]
+    watch_interval: String,
     #[command(flatten)]
     maintenance: Upkeep,
     #[command(flatten)]
@@ -89,21 +98,36 @@ impl Serve {
             }
             None => None,
         };
-        serve(database, settings, Receive { http, grpc, ..Receive::default() }, maintainer).await
+        let interval = duration(&self.watch_interval)?;
+        if interval.is_zero() {
+            return Err(UserError::invalid("--watch-interval 0s: there is no time between two looks").into());
+        }
+        let watched = self.watch.iter().map(|given| Watch::new(database.lake(), given));
+        let background = Background { maintainer, watched: watched.collect::<Result<_>>()?, interval };
+        serve(database, settings, Receive { http, grpc, ..Receive::default() }, background).await
     }
 }
 
+/// What a server does beside serving.
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    /// Looks after the lake.
+    pub maintainer: Option<Maintainer>,
+    /// Prefixes to import from.
+    pub watched: Vec<Watch>,
+    /// Time between two looks at them.
+    pub interval: Duration,
+}
+
 /// Serve until told to stop, then land what was received and let running queries end.
-pub(super) async fn serve(
-    database: Database,
-    settings: Settings,
-    receive: Receive,
-    maintainer: Option<Maintainer>,
-) -> Ended {
+pub(super) async fn serve(database: Database, settings: Settings, receive: Receive, background: Background) -> Ended {
     let server = server::serve(database.clone(), settings).await?;
     let receiving = http::receive(&database, receive).await?;
     let (stop, stopped) = watch::channel(false);
+    let Background { maintainer, watched, interval } = background;
     let maintenance = maintainer.map(|maintainer| tokio::spawn(maintainer.run(stopped.clone())));
+    let watching: Vec<_> =
+        watched.into_iter().map(|watch| tokio::spawn(watch.run(interval, stopped.clone()))).collect();
     let scheduler = tokio::spawn(Scheduler::new(database, reports::all()?).run(stopped));
     let at = server.local_addr();
     println!("\nListening. Connect with:\n\n  psql -h {} -p {} -U ascribe ascribe\n", at.ip(), at.port());
@@ -121,6 +145,7 @@ pub(super) async fn serve(
     if let Some(maintenance) = maintenance {
         maintenance.await.ok();
     }
+    futures::future::join_all(watching).await;
     received?;
     Ok(ExitCode::SUCCESS)
 }

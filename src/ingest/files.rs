@@ -42,6 +42,64 @@ pub(super) async fn expand(arguments: &[String]) -> Result<Vec<InputFile>> {
     Ok(files)
 }
 
+/// A file that could be imported.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    /// As [`expand`] takes it.
+    pub origin: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was written, microseconds since the epoch.
+    pub modified: i64,
+    /// Whether it is an object of a store, which is there whole or not at all.
+    pub is_object: bool,
+}
+
+/// What is below a directory or the URL of an object store now; nothing where nothing is yet.
+pub(super) async fn list(argument: &str) -> Result<Vec<Listed>> {
+    if argument.contains("://") && !argument.starts_with("file://") {
+        return list_objects(argument).await;
+    }
+    let root = path_of(argument);
+    let mut paths = Vec::new();
+    if Path::new(&root).exists() {
+        collect(Path::new(&root), &mut paths)?;
+    }
+    paths.sort();
+    let mut listed = Vec::new();
+    for path in paths {
+        // A file that is gone by now is none.
+        let Ok(found) = std::fs::metadata(&path) else { continue };
+        let modified = found.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros();
+        let modified = i64::try_from(modified).unwrap_or(i64::MAX);
+        listed.push(Listed { origin: path.display().to_string(), size: found.len(), modified, is_object: false });
+    }
+    Ok(listed)
+}
+
+async fn list_objects(argument: &str) -> Result<Vec<Listed>> {
+    let url = parsed(argument)?;
+    let (store, prefix) = crate::storage::open_store(&url)?;
+    let mut listed = Vec::new();
+    let mut listing = store.list(Some(&prefix));
+    while let Some(found) = listing.next().await {
+        let found = found?;
+        let (origin, modified) = (origin_of(&url, &found.location), found.last_modified.timestamp_micros());
+        listed.push(Listed { origin, size: found.size, modified, is_object: true });
+    }
+    listed.sort_by(|one, other| one.origin.cmp(&other.origin));
+    Ok(listed)
+}
+
+fn parsed(argument: &str) -> Result<url::Url> {
+    Ok(url::Url::parse(argument)
+        .map_err(|error| UserError::invalid(format!("\"{argument}\" is not a URL: {error}")))?)
+}
+
+fn origin_of(url: &url::Url, key: &object_store::path::Path) -> String {
+    format!("{}://{}/{key}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
 /// The path or pattern that an argument names; in a URL a blank is written %20. What is a file as it is written is that
 /// file, and a question mark is a pattern's.
 fn path_of(argument: &str) -> String {
@@ -110,8 +168,7 @@ async fn spool_stdin() -> Result<InputFile> {
 
 /// The objects below a URL, copied to local files.
 async fn fetch(argument: &str) -> Result<Vec<InputFile>> {
-    let url = url::Url::parse(argument)
-        .map_err(|error| UserError::invalid(format!("\"{argument}\" is not a URL: {error}")))?;
+    let url = parsed(argument)?;
     let (store, prefix) = crate::storage::open_store(&url)?;
     let mut keys = Vec::new();
     if store.head(&prefix).await.is_ok() {
@@ -134,8 +191,7 @@ async fn fetch(argument: &str) -> Result<Vec<InputFile>> {
             spool.write_all(&bytes?)?;
         }
         spool.flush()?;
-        let origin = format!("{}://{}/{key}", url.scheme(), url.host_str().unwrap_or_default());
-        files.push(opened(origin, spool.path().to_owned(), Some(spool))?);
+        files.push(opened(origin_of(&url, &key), spool.path().to_owned(), Some(spool))?);
     }
     Ok(files)
 }

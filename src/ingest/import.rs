@@ -171,7 +171,13 @@ impl Run<'_> {
             }
         }
         match broken {
-            None => self.commit(landed, ids).await,
+            None => {
+                if self.commit(landed, ids).await? {
+                    return Ok(());
+                }
+                // Another node landed some of these files meanwhile.
+                self.one_by_one(group).await
+            }
             Some((_, error)) if self.replaces() => Err(error.into()),
             Some((origin, error)) if group.len() == 1 => {
                 self.summary.unreadable.insert(origin, error);
@@ -268,7 +274,9 @@ impl Run<'_> {
         }
     }
 
-    async fn commit(&mut self, mut landed: Landed, ids: Vec<String>) -> Result<()> {
+    /// Commit what was decoded. False when some files of a group turn out to be there already, for then no row of a table
+    /// may be; what is there by then each file knows of itself.
+    async fn commit(&mut self, mut landed: Landed, ids: Vec<String>) -> Result<bool> {
         let commit = Commit { transactions: ids.clone(), ..Commit::default() };
         if let Some(rows) = ownership::land(self.lake, std::mem::take(&mut landed.owners), &commit).await? {
             *self.summary.rows.entry("ownership").or_default() += rows;
@@ -285,16 +293,21 @@ impl Run<'_> {
             } else {
                 commit.clone()
             };
-            if let Outcome::Committed(_) = writer.commit(commit).await? {
-                *self.summary.rows.entry(name).or_default() += rows;
-                unchanged = false;
+            match writer.commit(commit).await? {
+                Outcome::Committed(_) => {
+                    *self.summary.rows.entry(name).or_default() += rows;
+                    unchanged = false;
+                }
+                Outcome::AlreadyThere if ids.len() > 1 && !self.replaces() => return Ok(false),
+                Outcome::AlreadyThere | Outcome::Superseded => {}
             }
         }
         if unchanged {
             self.summary.skipped.extend(landed.ingests.into_iter().map(|ingest| ingest.origin));
-            return Ok(());
+            return Ok(true);
         }
-        self.record(landed.ingests, ids).await
+        self.record(landed.ingests, ids).await?;
+        Ok(true)
     }
 
     async fn record(&mut self, ingests: Vec<Ingest>, ids: Vec<String>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Records out of a stream of JSON, one at a time and each as it was delivered.
 //!
 //! Accepted are single values, values behind each other (on lines or not), arrays of values, and an envelope: an object
-//! whose named member is the array. The text is cut by its brackets alone, so that a record that is not JSON costs
+//! of which a member of a known name is the array. The text is cut by its brackets alone, so that a record that is not JSON costs
 //! itself and not its neighbours; where it is so broken that its end cannot be told, the next line that begins with `{`
 //! begins a record again. Memory holds one record, never the file.
 
@@ -58,7 +58,7 @@ enum End {
 /// Cuts a stream into [`Piece`]s.
 pub struct Records<'r> {
     reader: &'r mut dyn BufRead,
-    envelope: Option<&'static str>,
+    envelope: &'static [&'static str],
     chunk: Vec<u8>,
     at: usize,
     consumed: usize,
@@ -75,8 +75,8 @@ impl std::fmt::Debug for Records<'_> {
 }
 
 impl<'r> Records<'r> {
-    /// Cut this stream; `envelope` names the member whose array holds the records, where objects have it.
-    pub fn new(reader: &'r mut dyn BufRead, envelope: Option<&'static str>) -> Self {
+    /// Cut this stream; `envelope` lists the members whose array holds the records, where objects have one.
+    pub fn new(reader: &'r mut dyn BufRead, envelope: &'static [&'static str]) -> Self {
         Self {
             reader,
             envelope,
@@ -240,7 +240,7 @@ enum Step {
 /// Where inside a value we are.
 struct Scan {
     place: Place,
-    envelope: Option<&'static str>,
+    envelope: &'static [&'static str],
     in_string: bool,
     escaped: bool,
     /// The last byte outside of strings that is not blank.
@@ -255,8 +255,8 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(place: Place, envelope: Option<&'static str>) -> Self {
-        let envelope = envelope.filter(|_| !matches!(place, Place::Envelope { .. }));
+    fn new(place: Place, envelope: &'static [&'static str]) -> Self {
+        let envelope = if matches!(place, Place::Envelope { .. }) { &[] } else { envelope };
         Self {
             place,
             envelope,
@@ -341,8 +341,11 @@ impl Scan {
     }
 
     fn opens_envelope(&self, text: &[u8], stack: &[u8]) -> bool {
-        let Some(name) = self.envelope.filter(|_| self.deeper == 0) else { return false };
-        stack == b"{" && self.previous == b':' && text.get(self.key.0..self.key.1) == Some(name.as_bytes())
+        let is_named = || {
+            let key = text.get(self.key.0..self.key.1);
+            self.envelope.iter().any(|name| key == Some(name.as_bytes()))
+        };
+        self.deeper == 0 && stack == b"{" && self.previous == b':' && is_named()
     }
 
     fn push(&mut self, byte: u8, text: &mut Vec<u8>) {
@@ -363,7 +366,7 @@ pub type Reason = Cow<'static, str>;
 /// When the file cannot be read or the output cannot take more rows.
 pub fn for_each(
     input: Input<'_>,
-    envelope: Option<&'static str>,
+    envelope: &'static [&'static str],
     output: &mut Output<'_>,
     mut each: impl FnMut(&Value, &str, &mut Output<'_>) -> Result<(), Reason>,
 ) -> Result<()> {
@@ -404,7 +407,7 @@ mod tests {
     /// Records as text, broken pieces in angle brackets; a reader of few bytes, so that records span its chunks.
     fn cut(text: &str) -> Vec<String> {
         let mut reader = io::BufReader::with_capacity(3, text.as_bytes());
-        let mut records = Records::new(&mut reader, Some("Records"));
+        let mut records = Records::new(&mut reader, &["Records"]);
         let mut pieces = Vec::new();
         while let Some(piece) = records.next_piece().unwrap() {
             pieces.push(match piece {
@@ -484,7 +487,7 @@ mod tests {
         #[test]
         fn any_bytes_are_cut_to_the_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut reader = bytes.as_slice();
-            let mut records = Records::new(&mut reader, Some("Records"));
+            let mut records = Records::new(&mut reader, &["Records"]);
             let mut pieces = 0;
             while records.next_piece().unwrap().is_some() {
                 pieces += 1;

@@ -1,22 +1,36 @@
 //! Decoders: bytes of a source → rows of the canonical tables. Decoding is pure; reading files is `import.rs`'s.
 //!
-//! A source is one folder with one line in [`all`]. Live requests go through [`buffer::Buffer`].
+//! A source is one folder with one line in [`all`]. Live requests go through [`buffer::Buffer`]; [`mapped::Mapped`] is a source
+//! that a lake describes, and [`watch::Watch`] imports what is delivered to a place.
 
 pub mod alertmanager;
+pub mod argocd;
+pub mod audit;
+pub mod azure_activity;
 pub mod backstage;
 pub mod buffer;
 pub mod cdevents;
 pub mod cloudtrail;
+pub mod codeowners;
 pub mod decimal;
 pub mod delimited;
 mod files;
 pub mod focus;
+pub mod gcp_audit;
 pub mod github;
+pub mod github_audit;
+pub mod gitlab;
 mod import;
 mod incidents;
 mod ingests;
 pub mod json;
 pub mod json_records;
+pub mod k8s_audit;
+pub mod kubernetes;
+pub mod mapped;
+pub mod ocsf;
+pub mod okta;
+pub mod openlineage;
 pub mod openslo;
 mod ownership;
 pub mod pagerduty;
@@ -28,6 +42,8 @@ pub mod tabular;
 #[cfg(test)]
 pub mod testing;
 pub mod times;
+pub mod watch;
+pub mod workload;
 pub mod yaml;
 
 use std::collections::BTreeMap;
@@ -66,9 +82,17 @@ pub trait Source: std::fmt::Debug + Sync {
     fn replaces(&self, _options: &Options) -> bool {
         false
     }
-    /// Whether it lands in any table: the one of [`Options::table`], with [`Options::set`].
+    /// Whether it lands in any table: the one of [`Options::table`].
     fn is_generic(&self) -> bool {
         false
+    }
+    /// The tables that it lands in where it is received live.
+    fn tables(&self) -> Vec<&'static Table> {
+        vec![&model::ownership::INCIDENTS, &model::change::CHANGES]
+    }
+    /// Whether it reads [`Options::set`].
+    fn takes_set(&self) -> bool {
+        self.is_generic()
     }
     /// Decode one file. A record that cannot be understood is rejected with [`Output::reject`] and the rest lands;
     /// an error is only for input that cannot be read at all.
@@ -105,7 +129,7 @@ pub struct Options {
     pub table: Option<String>,
     /// `target=source` column mappings of the generic sources.
     pub map: Vec<(String, String)>,
-    /// `target=value`: what every row of the generic sources has in a column.
+    /// `target=value`: what every row has in a column, for the sources that take it.
     pub set: Vec<(String, String)>,
 }
 
@@ -271,12 +295,23 @@ pub fn all() -> Vec<&'static dyn Source> {
         &jaeger::Jaeger,
         &zipkin::Zipkin,
         &cloudtrail::CloudTrail,
+        &gcp_audit::GcpAudit,
+        &azure_activity::AzureActivity,
+        &k8s_audit::K8sAudit,
+        &okta::Okta,
+        &github_audit::GitHubAudit,
+        &ocsf::Ocsf,
         &focus::Focus,
         &github::GitHub,
+        &gitlab::GitLab,
+        &argocd::ArgoCd,
+        &kubernetes::Kubernetes,
         &cdevents::CdEvents,
         &alertmanager::Alertmanager,
         &pagerduty::PagerDuty,
+        &openlineage::OpenLineage,
         &backstage::Backstage,
+        &codeowners::CodeOwners,
         &openslo::OpenSlo,
         &tabular::Csv,
         &tabular::Parquet,

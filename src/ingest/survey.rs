@@ -1,7 +1,10 @@
 //! What lands of data sets beside the repository, for people who work on a decoder: `cargo test survey -- --ignored`.
 
 use super::testing::{decode, try_decode};
-use super::{Options, Source, backstage, cdevents, cloudtrail, focus, github, openslo};
+use super::{
+    Options, Source, azure_activity, backstage, cdevents, cloudtrail, focus, gcp_audit, github, github_audit, gitlab,
+    k8s_audit, okta, openslo,
+};
 
 fn files(folder: &str) -> Vec<std::path::PathBuf> {
     let root = crate::config::variable("ASCRIBE_SHARED_DATA").unwrap_or_else(|| "../shared/data".to_owned());
@@ -16,9 +19,15 @@ fn files(folder: &str) -> Vec<std::path::PathBuf> {
 #[test]
 #[ignore = "reads data sets that are not part of the repository"]
 fn survey() {
-    let runs: [(&dyn Source, &str, &str); 7] = [
+    let runs: [(&dyn Source, &str, &str); 13] = [
         (&cloudtrail::CloudTrail, "cloudtrail/stratus", "json"),
         (&cloudtrail::CloudTrail, "audit/cloudtrail.ndjson", "ndjson"),
+        (&gcp_audit::GcpAudit, "audit/gcp-audit.ndjson", "ndjson"),
+        (&azure_activity::AzureActivity, "audit/azure-activity.ndjson", "ndjson"),
+        (&k8s_audit::K8sAudit, "audit/k8s-audit.ndjson", "ndjson"),
+        (&okta::Okta, "audit/okta.ndjson", "ndjson"),
+        (&github_audit::GitHubAudit, "audit/github-audit.ndjson", "ndjson"),
+        (&gitlab::GitLab, "webhooks/gitlab", "json"),
         (&focus::Focus, "focus", "csv"),
         (&github::GitHub, "webhooks/github", "json"),
         (&cdevents::CdEvents, "webhooks/cdevents", "json"),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::{Input, Options, Output, Rejections, Source};
 use crate::error::Result;
@@ -46,6 +48,12 @@ impl Decoded {
         self.column(table, column).swap_remove(row)
     }
 
+    /// How many records did not land, for whatever reason.
+    #[must_use]
+    pub fn not_landed(&self) -> u64 {
+        self.rejected.values().map(|seen| seen.count).sum()
+    }
+
     /// Reasons and how many records each.
     #[must_use]
     pub fn reasons(&self) -> Vec<(&str, u64)> {
@@ -79,4 +87,80 @@ pub fn try_decode(source: &dyn Source, bytes: &[u8], options: &Options) -> Resul
 pub fn fixture(path: &str) -> Vec<u8> {
     let path = PathBuf::from("data/fixtures").join(path);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The records of a fixture that has one a line.
+#[must_use]
+pub fn lines(path: &str) -> Vec<Value> {
+    String::from_utf8(fixture(path)).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Any JSON, of few names and of texts such as records hold.
+pub fn any_json() -> impl Strategy<Value = Value> {
+    let words =
+        ["", "unknown", "x", "2024-08-01T09:00:00Z", "9999-12-31T23:59:59Z", "a/b:c@d", "//", ":", "é\u{0}", "0"];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| json!(number)),
+        proptest::sample::select(words.to_vec()).prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            proptest::collection::btree_map("[a-c]", inner, 0..3).prop_map(|members| json!(members)),
+        ]
+    })
+}
+
+/// Records of the shape of these: of each some members are missing, and some are something else.
+pub fn of_the_shape(records: Vec<Value>) -> impl Strategy<Value = Vec<Value>> {
+    let change = (any::<proptest::sample::Index>(), proptest::option::weighted(0.7, any_json()));
+    let record = (proptest::sample::select(records), proptest::collection::vec(change, 0..6));
+    let changed = record.prop_map(|(mut record, changes)| {
+        for (at, with) in changes {
+            let mut paths = Vec::new();
+            paths_of(&record, String::new(), &mut paths);
+            change_at(&mut record, &paths[at.index(paths.len())], with);
+        }
+        record
+    });
+    proptest::collection::vec(changed, 1..6)
+}
+
+fn paths_of(value: &Value, path: String, paths: &mut Vec<String>) {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, value)| (format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")), value))
+            .collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(at, value)| (format!("{path}/{at}"), value)).collect(),
+        _ => Vec::new(),
+    };
+    paths.push(path);
+    below.into_iter().for_each(|(path, value)| paths_of(value, path, paths));
+}
+
+/// Put another value there, or leave the member out.
+fn change_at(record: &mut Value, path: &str, with: Option<Value>) {
+    match (with, path.rsplit_once('/')) {
+        // Alone, a text is cut at its quotes, which is for `json_records` to test.
+        (None | Some(Value::String(_)), None) => *record = Value::Null,
+        (Some(value), _) => *record.pointer_mut(path).unwrap() = value,
+        (None, Some((parent, name))) => match record.pointer_mut(parent) {
+            Some(Value::Object(members)) => drop(members.remove(&name.replace("~1", "/").replace("~0", "~"))),
+            Some(Value::Array(items)) => drop(items.remove(name.parse::<usize>().unwrap())),
+            _ => unreachable!("{path} is no path"),
+        },
+    }
+}
+
+/// Decode records and count: each gives one row in a table, or is counted with a reason.
+pub fn nothing_is_lost(source: &dyn Source, table: &str, records: &[Value]) -> Decoded {
+    let decoded = decode(source, json!(records).to_string().as_bytes());
+    let counted = decoded.rows(table) as u64 + decoded.not_landed();
+    assert_eq!(counted, records.len() as u64, "{:?} {records:?}", decoded.rejected);
+    decoded
 }

@@ -11,9 +11,9 @@ canonical_table! {
     key ["entity_kind", "entity", "owner", "role", "valid_from"];
     cluster ["entity_kind", "entity", "valid_from"];
     bloom [];
-    /// service, resource, account, tag, repository, dataset, feature or tenant.
+    /// service, resource, account, tag, repository, path, dataset, feature or tenant.
     entity_kind: Text,
-    /// The thing owned; a tag is written key=value.
+    /// The thing owned; a tag is written key=value, a path repository:pattern.
     entity: Text,
     /// The owning team.
     owner: Text,

@@ -103,7 +103,7 @@ impl ScalarUDFImpl for OwnerOf {
                 doc,
                 "owner_of(kind, entity, at)",
             )
-            .with_argument("kind", "service, resource, account, tag, repository, dataset, feature or tenant.")
+            .with_argument("kind", "service, resource, account, tag, repository, path, dataset, feature or tenant.")
             .with_argument("entity", "The thing owned; a tag is written key=value.")
             .with_argument("at", "The time, a timestamptz.")
             .with_sql_example(

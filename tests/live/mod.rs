@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ascribe::Database;
 use ascribe::config::Live;
+use ascribe::error::Result;
 use ascribe::server::http::{Receive, Receiving, Secrets, receive};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
@@ -28,13 +29,16 @@ impl Fixture {
     }
 
     async fn start_with(live: Live, token: Option<&str>, secrets: Secrets) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().display().to_string()).await.unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), live, token, secrets).await.unwrap()
+    }
+
+    async fn in_folder(folder: tempfile::TempDir, live: Live, token: Option<&str>, secrets: Secrets) -> Result<Self> {
+        let database = Database::open(&folder.path().display().to_string()).await?;
         let free = || Some("127.0.0.1:0".to_owned());
         let token = token.map(str::to_owned);
         let options = Receive { http: free(), grpc: free(), token, secrets, live, ..Receive::default() };
-        let receiving = receive(&database, options).await.unwrap();
-        Self { _folder: folder, database, receiving }
+        let receiving = receive(&database, options).await?;
+        Ok(Self { _folder: folder, database, receiving })
     }
 
     fn http(&self) -> std::net::SocketAddr {

@@ -15,7 +15,7 @@ const DEPLOYED: &str = r#"{"context":{"version":"0.4.1","id":"271069a8","source"
     "subject":{"id":"cart","type":"service","content":{"environment":{"id":"prod"},"artifactId":"pkg:oci/cart@1.2"}}}"#;
 
 fn secrets() -> Secrets {
-    Secrets { github: Some("s3cret".to_owned()), gitlab: None, pagerduty: Some("duty".to_owned()) }
+    Secrets { github: Some("s3cret".to_owned()), gitlab: Some("t0ken".to_owned()), pagerduty: Some("duty".to_owned()) }
 }
 
 fn signature(prefix: &str, secret: &str, body: &str) -> String {
@@ -81,4 +81,92 @@ async fn alerts_and_pages_become_one_row_an_incident() {
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert!(rows[0].starts_with("alertmanager/f/1772359200000000|resolved|") && rows[0].ends_with("|alertmanager"));
     assert!(rows[1].starts_with("pagerduty/P1|open|") && rows[1].ends_with("|pagerduty"), "{rows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gitlab_shows_its_token_and_a_switch_that_comes_again_is_another() {
+    let fixture = Fixture::start_with(quick(), None, secrets()).await;
+    let at = fixture.http();
+    let flag = r#"{"object_kind":"feature_flag","project":{"path_with_namespace":"acme/shop"},
+        "object_attributes":{"id":6,"name":"new-cart","active":true},"user":{"username":"ann"}}"#;
+    let wrong = [JSON, ("x-gitlab-token", "t0kem")];
+    assert_eq!(post(at, "/webhooks/gitlab", &wrong, flag.as_bytes()).await.status, 401);
+    assert_eq!(post(at, "/webhooks/gitlab", &[JSON], flag.as_bytes()).await.status, 401);
+    // The same delivery twice, then the same switch of another delivery.
+    for (key, repeated) in [("k-1", false), ("k-1", true), ("k-2", false)] {
+        let headers = [JSON, ("x-gitlab-token", "t0ken"), ("idempotency-key", key), ("x-gitlab-event-uuid", "same")];
+        let answer = post(at, "/webhooks/gitlab", &headers, flag.as_bytes()).await;
+        assert!(answer.text().contains(&format!(r#""repeated":{repeated}"#)), "{key}: {}", answer.text());
+    }
+    assert_eq!(
+        fixture.rows("SELECT kind, title, count(*) FROM changes GROUP BY 1, 2").await,
+        ["feature_flag|new-cart on|2"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_audit_events_lands_in_both_tables_once() {
+    let fixture = Fixture::start(quick()).await;
+    let at = fixture.http();
+    let event = |id: &str, verb: &str| {
+        format!(
+            r#"{{"kind":"Event","auditID":"{id}","stage":"ResponseComplete","verb":"{verb}","user":{{"username":"ann"}},
+            "requestReceivedTimestamp":"2026-03-01T10:00:00.000001Z","responseStatus":{{"code":200}},
+            "objectRef":{{"resource":"deployments","apiGroup":"apps","apiVersion":"v1","namespace":"shop","name":"cart"}}}}"#
+        )
+    };
+    let list =
+        format!(r#"{{"kind":"EventList","items":[{},{},{{"verb":"get"}}]}}"#, event("a", "delete"), event("b", "get"));
+    for (rejected, repeated) in [(1, false), (0, true)] {
+        let answer = post(at, "/webhooks/k8s-audit", &[JSON], list.as_bytes()).await;
+        let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((told["rejected"].as_i64(), told["repeated"].as_bool()), (Some(rejected), Some(repeated)), "{told}");
+    }
+    assert_eq!(
+        fixture.rows("SELECT event_id, event_name, source FROM iam_events ORDER BY 1").await,
+        ["a|delete|k8s-audit", "b|get|k8s-audit"]
+    );
+    assert_eq!(fixture.rows("SELECT change_id, kind, actor FROM changes").await, ["kubernetes/a|infrastructure|ann"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lineage_applications_and_events_have_their_endpoints() {
+    let fixture = Fixture::start_with(quick(), Some("key"), secrets()).await;
+    let at = fixture.http();
+    let shown = [JSON, ("authorization", "Bearer key")];
+    let run = r#"{"eventType":"START","eventTime":"2026-03-01T10:00:00Z","run":{"runId":"r"},"job":{"namespace":"n","name":"j"}}"#;
+    assert_eq!(post(at, "/api/v1/lineage", &[JSON], run.as_bytes()).await.status, 401);
+    assert_eq!(post(at, "/api/v1/lineage", &shown, run.as_bytes()).await.status, 200);
+    assert!(post(at, "/webhooks/openlineage", &shown, run.as_bytes()).await.text().contains(r#""repeated":true"#));
+    let app = r#"{"app":{"kind":"Application","metadata":{"name":"cart"},"spec":{},
+        "status":{"operationState":{"phase":"Running","startedAt":"2026-03-01T10:00:00Z"}}}}"#;
+    assert_eq!(post(at, "/webhooks/argocd", &shown, app.as_bytes()).await.status, 200);
+    let scaled = r#"{"involvedObject":{"kind":"HorizontalPodAutoscaler","namespace":"shop","name":"cart"},"reason":"SuccessfulRescale",
+        "message":"New size: 4; reason: cpu","lastTimestamp":"2026-03-01T10:00:00Z"}"#;
+    assert_eq!(post(at, "/webhooks/kubernetes", &shown, scaled.as_bytes()).await.status, 200);
+    assert_eq!(fixture.rows("SELECT run_id, job, event_type FROM lineage_runs").await, ["r|n/j|START"]);
+    assert_eq!(fixture.rows("SELECT service_name, status, source FROM changes").await, ["cart|started|argocd"]);
+    assert_eq!(fixture.rows("SELECT target, to_replicas FROM scaling_events").await, ["shop/cart|4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_of_the_lake_are_received_as_they_are_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let described = "webhooks:\n  flags:\n    table: changes\n    map: {change_id: /id, started_at: /at}\n    set: {kind: feature_flag}\n";
+    std::fs::write(folder.path().join("webhooks.yaml"), described).unwrap();
+    let fixture = Fixture::in_folder(folder, quick(), None, secrets()).await.unwrap();
+    let at = fixture.http();
+    let body = r#"[{"id":"f-1","at":"2026-03-01T10:00:00Z"},{"id":"f-2"}]"#;
+    let answer = post(at, "/webhooks/flags", &[JSON], body.as_bytes()).await;
+    let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(
+        told,
+        serde_json::json!({ "message": "started_at is empty", "rejected": 1, "repeated": false, "rows": 1 })
+    );
+    assert_eq!(fixture.rows("SELECT change_id, kind, source FROM changes").await, ["f-1|feature_flag|flags"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("webhooks.yaml"), described.replace("/at}", "/at, nonsense: /x}")).unwrap();
+    let refused = Fixture::in_folder(folder, quick(), None, secrets()).await.err().unwrap();
+    assert!(refused.to_string().contains("nonsense"), "{refused}");
 }

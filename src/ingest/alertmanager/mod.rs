@@ -36,7 +36,7 @@ impl Source for Alertmanager {
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
-        json_records::for_each(input, None, output, |group, _, output| {
+        json_records::for_each(input, &[], output, |group, _, output| {
             let alerts = json::at(group, &["alerts"]).and_then(Value::as_array).ok_or("alerts is missing")?;
             for alert in alerts {
                 match row(group, alert) {

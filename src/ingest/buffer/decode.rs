@@ -15,6 +15,8 @@ pub(super) struct Job {
     pub content: Content,
     pub body: Bytes,
     pub identity: Identity,
+    /// Tables whose rows landed before.
+    pub done: Vec<&'static str>,
 }
 
 /// What some requests say.
@@ -61,11 +63,14 @@ fn split(jobs: Vec<Job>) -> Vec<Vec<Job>> {
 
 fn decode(jobs: &[Job], now: i64) -> Result<Decoded> {
     let mut decoded = Decoded::default();
-    for run in jobs.chunk_by(|one, next| one.content.source() == next.content.source()) {
-        let Some(source) = run.first().map(|job| job.content.source()) else { continue };
+    let alike = |one: &Job, next: &Job| one.content.source() == next.content.source() && one.done == next.done;
+    for run in jobs.chunk_by(alike) {
+        let Some((source, done)) = run.first().map(|job| (job.content.source(), &job.done)) else { continue };
         let batches = &mut decoded.batches;
-        let mut flush = |table, batch| {
-            batches.push((table, batch));
+        let mut flush = |table: &'static Table, batch| {
+            if !done.contains(&table.name) {
+                batches.push((table, batch));
+            }
             Ok(())
         };
         let mut output = Output::new(source, now, &mut flush);

@@ -15,7 +15,7 @@ use super::{Refusal, Request, Verdict};
 use crate::config::{self, Live};
 use crate::error::Result;
 use crate::ingest::ingests::Ingest;
-use crate::ingest::{NOT_USED, Rejections, incidents};
+use crate::ingest::{NOT_USED, Rejections, incidents, ownership as owned};
 use crate::model::{Table, ownership, telemetry};
 use crate::storage::{Commit, Lake, Outcome};
 
@@ -107,13 +107,13 @@ impl Lane {
         let fresh: Vec<bool> = gathered.iter().map(|pending| self.is_new(&pending.request, &mut new)).collect();
         let requests: Vec<&Request> =
             gathered.iter().zip(&fresh).filter(|(_, fresh)| **fresh).map(|(pending, _)| &pending.request).collect();
-        let jobs = requests.iter().copied().map(job).collect();
+        let jobs = requests.iter().map(|request| self.job(request)).collect();
         let decoded = decode::all(jobs, started).await?;
         let Decoded { batches, mut verdicts } = decoded;
         let mut spans = NewSpans::default();
         let (rows, repeated) = self.rows(batches, &mut spans)?;
         if !rows.is_empty()
-            && let Err(error) = self.commit(rows, &to_note(new.iter().copied())).await
+            && let Err(error) = self.commit(rows, &new).await
         {
             // The store may have done what it failed to tell.
             self.catch_up().await?;
@@ -183,29 +183,45 @@ impl Lane {
     }
 
     /// Commit the rows of each table. What says that the requests landed goes with the last commit, so that they are not
-    /// known before all of their rows are there; the commits before it are such that doing them again changes nothing.
-    async fn commit(&mut self, mut rows: Rows, note: &str) -> Result<()> {
-        let merged = rows.remove(ownership::INCIDENTS.name);
+    /// known before all of their rows are there. Those before it say which table is done, so that it is left out when the
+    /// requests are sent again; merging rows of incidents and ownership again changes nothing.
+    async fn commit(&mut self, mut rows: Rows, new: &HashSet<Identity>) -> Result<()> {
+        let note = || Some(to_note(new.iter().copied()));
+        let incidents = rows.remove(ownership::INCIDENTS.name);
+        let owners = rows.remove(ownership::OWNERSHIP.name);
         let last = rows.len();
-        if let Some((_, batches)) = merged {
-            let note = (last == 0).then(|| note.to_owned());
-            incidents::land(&self.lake, batches, &Commit { note, ..Commit::default() }).await?;
+        let whole = |is_last: bool| Commit { note: note().filter(|_| is_last), ..Commit::default() };
+        if let Some((_, batches)) = incidents {
+            incidents::land(&self.lake, batches, &whole(last == 0)).await?;
+        }
+        if let Some((_, batches)) = owners {
+            owned::land(&self.lake, batches, &whole(last == 0)).await?;
         }
         for (at, (table, batches)) in (1..).zip(rows.into_values()) {
             let mut writer = self.lake.writer(table).await?;
             for batch in batches {
                 writer.write(batch).await?;
             }
-            let note = (at == last).then(|| note.to_owned());
+            let part = || Some(to_note(new.iter().map(|identity| identity.within(table.name))));
+            let note = if at == last { note() } else { part() };
             let outcome = writer.commit(Commit { note, ..Commit::default() }).await?;
-            // The notes of a commit right behind what is known are known as well.
+            // The notes of a commit right behind what is known are known as well, but for the parts.
             if let (Some(known), Outcome::Committed(version)) = (self.versions.get_mut(table.name), outcome)
+                && at == last
                 && version == *known + 1
             {
                 *known = version;
             }
         }
         Ok(())
+    }
+
+    /// A request to decode, without the rows that landed when its commit failed half way.
+    fn job(&self, request: &Request) -> Job {
+        let identity = request.identities.first().copied().unwrap_or_else(|| Identity::of("", &request.body));
+        let landed = |table: &&str| request.identities.iter().any(|known| self.requests.contains(&known.within(table)));
+        let done = self.tables.iter().map(|table| table.name).filter(landed).collect();
+        Job { content: request.content, body: request.body.clone(), identity, done }
     }
 
     /// Count what landed and what did not. Tells whether something was rejected.
@@ -233,9 +249,4 @@ impl Lane {
         }
         rejected
     }
-}
-
-fn job(request: &Request) -> Job {
-    let identity = request.identities.first().copied().unwrap_or_else(|| Identity::of("", &request.body));
-    Job { content: request.content, body: request.body.clone(), identity }
 }

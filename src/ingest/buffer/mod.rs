@@ -1,7 +1,7 @@
 //! Live ingest: requests gather in memory and land together, one commit a table; each is answered after the commit that
 //! holds its rows.
 //!
-//! There is one lane a signal and one for webhooks. A lane takes the requests that arrived within an interval or up to a
+//! There is one lane a signal, and one for the sources of webhooks that land in the same tables. A lane takes the requests that arrived within an interval or up to a
 //! number of bytes, decodes them, writes the rows of each table as one commit, and answers. What a failed commit held is
 //! forgotten: its senders are told to send again.
 //!
@@ -29,7 +29,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -47,7 +47,7 @@ use super::otlp::{self, Encoding, Signal};
 use super::{Input, Options, Output, Rejections, Source, ingests};
 use crate::config::{self, Live};
 use crate::error::Result;
-use crate::model::{Table, change, ownership, telemetry};
+use crate::model::{Table, telemetry};
 use crate::storage::Lake;
 
 /// What a request holds.
@@ -140,12 +140,13 @@ impl Content {
         otlp::check(encoding, body)
     }
 
-    fn lane(self) -> usize {
+    /// The tables that its rows land in.
+    fn tables(self) -> Vec<&'static Table> {
         match self {
-            Self::Otlp(Signal::Traces, _) => 0,
-            Self::Otlp(Signal::Logs, _) => 1,
-            Self::Otlp(Signal::Metrics, _) => 2,
-            Self::Of(_) => 3,
+            Self::Otlp(Signal::Traces, _) => vec![&telemetry::SPANS],
+            Self::Otlp(Signal::Logs, _) => vec![&telemetry::LOGS],
+            Self::Otlp(Signal::Metrics, _) => vec![&telemetry::METRIC_POINTS],
+            Self::Of(source) => source.tables(),
         }
     }
 
@@ -166,27 +167,17 @@ impl Content {
     }
 }
 
-/// The tables of each lane.
-fn tables(lane: usize) -> Vec<&'static Table> {
-    match lane {
-        0 => vec![&telemetry::SPANS],
-        1 => vec![&telemetry::LOGS],
-        2 => vec![&telemetry::METRIC_POINTS],
-        _ => vec![&ownership::INCIDENTS, &change::CHANGES],
-    }
-}
-
-const LANES: usize = 4;
-
-type Senders = [mpsc::UnboundedSender<Pending>; LANES];
+/// Lanes by the names of their tables.
+type Lanes = HashMap<Vec<&'static str>, mpsc::UnboundedSender<Pending>>;
 
 /// Gathers live requests and lands them.
 #[derive(Debug)]
 pub struct Buffer {
     settings: Live,
     gate: Gate,
+    lake: Arc<Lake>,
     // Unbounded, because the gate bounds what is sent.
-    lanes: Mutex<Option<Senders>>,
+    lanes: Mutex<Option<Lanes>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     tally: Arc<Tally>,
     draining: watch::Sender<bool>,
@@ -198,17 +189,23 @@ impl Buffer {
     pub fn new(lake: &Arc<Lake>, settings: Live) -> Arc<Self> {
         let tally = Arc::new(Tally::new(Arc::clone(lake)));
         let (draining, drained) = watch::channel(false);
-        let mut tasks = Vec::new();
-        let lanes: Senders = std::array::from_fn(|at| {
-            let (sender, receiver) = mpsc::unbounded_channel();
-            let lane = Lane::new(Arc::clone(lake), tables(at), Arc::clone(&tally), settings.clone());
-            tasks.push(tokio::spawn(lane.run(receiver, drained.clone())));
-            sender
-        });
-        tasks.push(tokio::spawn(write_counts(Arc::clone(&tally), drained)));
+        let counting = tokio::spawn(write_counts(Arc::clone(&tally), drained));
         let gate = Gate::new(settings.requests, settings.buffer_bytes);
-        let (lanes, tasks) = (Mutex::new(Some(lanes)), Mutex::new(tasks));
-        Arc::new(Self { settings, gate, lanes, tasks, tally, draining })
+        let (lanes, tasks) = (Mutex::new(Some(Lanes::new())), Mutex::new(vec![counting]));
+        Arc::new(Self { settings, gate, lake: Arc::clone(lake), lanes, tasks, tally, draining })
+    }
+
+    /// The lane of some tables, which begins with its first request.
+    fn lane(&self, tables: Vec<&'static Table>) -> Option<mpsc::UnboundedSender<Pending>> {
+        let mut lanes = self.lanes.lock();
+        let names = tables.iter().map(|table| table.name).collect();
+        let begin = || {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let lane = Lane::new(Arc::clone(&self.lake), tables, Arc::clone(&self.tally), self.settings.clone());
+            self.tasks.lock().push(tokio::spawn(lane.run(receiver, self.draining.subscribe())));
+            sender
+        };
+        Some(lanes.as_mut()?.entry(names).or_insert_with(begin).clone())
     }
 
     /// The settings that it was made with.
@@ -231,14 +228,10 @@ impl Buffer {
     /// When it did not land.
     pub async fn land(&self, request: Request) -> Result<Verdict, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let lane = request.content.lane();
-        let sent = self.lanes.lock().as_ref().and_then(|lanes| {
-            let pending = Pending { request, arrived: Instant::now(), answer };
-            lanes.get(lane)?.send(pending).ok()
-        });
-        if sent.is_none() {
-            return Err(Refusal::Closing);
-        }
+        let lane = self.lane(request.content.tables()).ok_or(Refusal::Closing)?;
+        let pending = Pending { request, arrived: Instant::now(), answer };
+        lane.send(pending).map_err(|_| Refusal::Closing)?;
+        drop(lane);
         answered.await.unwrap_or(Err(Refusal::Closing))
     }
 

@@ -33,6 +33,12 @@ impl Identity {
         Self(identity)
     }
 
+    /// What says that the rows of one table landed, while those of others may not have.
+    #[must_use]
+    pub(super) fn within(self, table: &str) -> Self {
+        Self::of(&format!("rows/{table}"), &self.0)
+    }
+
     /// Lowercase hex.
     #[must_use]
     pub fn to_hex(self) -> String {

@@ -38,7 +38,7 @@ impl Source for CdEvents {
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
-        json_records::for_each(input, None, output, |record, _, output| land(record, output))
+        json_records::for_each(input, &[], output, |record, _, output| land(record, output))
     }
 }
 

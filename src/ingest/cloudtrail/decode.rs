@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use crate::ingest::audit;
 use crate::ingest::json::{self, text, time};
 use crate::ingest::json_records::Reason;
 use crate::model::identity::IamEventRow;
@@ -76,7 +76,7 @@ fn borrowed(text: Option<&str>) -> Option<Cow<'_, str>> {
 fn event_id<'v>(event: &'v Value, raw: &str) -> Cow<'v, str> {
     match text(event, &["eventID"]) {
         Some(id) => Cow::Borrowed(id),
-        None => Cow::Owned(format!("sha256:{}", hex::encode(Sha256::digest(raw)))),
+        None => Cow::Owned(audit::hash_of(raw)),
     }
 }
 

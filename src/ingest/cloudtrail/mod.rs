@@ -25,7 +25,7 @@ impl Source for CloudTrail {
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
-        json_records::for_each(input, Some("Records"), output, |record, raw, output| {
+        json_records::for_each(input, &["Records"], output, |record, raw, output| {
             let resources = resources::of_event(decode::event(record));
             output.iam_events.push(&decode::row(record, raw, resources)?);
             Ok(())

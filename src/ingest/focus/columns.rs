@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::ingest::{decimal, times};
+use crate::ingest::decimal;
 use crate::model::Attributes;
 use crate::model::cost::CostRow;
 
@@ -97,18 +97,23 @@ pub fn normalize(name: &str) -> String {
     name.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Put the text of a cell where its column lands.
+/// Put the text of a cell where its column lands; `time` reads instants.
 ///
 /// # Errors
 /// When the text is not what the column holds; the error says in what way.
-pub fn set<'a>(target: Target, row: &mut CostRow<'a>, text: &'a str) -> Result<(), Cow<'static, str>> {
+pub fn set<'a>(
+    target: Target,
+    row: &mut CostRow<'a>,
+    text: &'a str,
+    time: fn(&str) -> Option<i64>,
+) -> Result<(), Cow<'static, str>> {
     match target {
         Target::Money(of) => {
             let amount = decimal::parse(text).map_err(|error| error.to_string())?;
             of(row).get_or_insert(amount);
         }
         Target::Time(of) => {
-            of(row).get_or_insert(times::parse(text).ok_or("not an instant")?);
+            of(row).get_or_insert(time(text).ok_or("not an instant")?);
         }
         Target::Quantity(of) => {
             let quantity = text.parse::<f64>().ok().filter(|quantity| quantity.is_finite()).ok_or("not a number")?;

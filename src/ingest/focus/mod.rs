@@ -1,4 +1,5 @@
-//! Charges after the FOCUS specification, 1.0 to 1.3, as CSV or Parquet. Lands in `costs`.
+//! Charges after the FOCUS specification, 1.0 to 1.3, as CSV or Parquet; also Azure's cost exports of its own format, see
+//! [`azure`]. Lands in `costs`. What a file does not say of any row is given with `--set BillingCurrency=EUR`.
 //!
 //! Amounts are taken exactly as written. One that the lake could only hold rounded (more than 12 digits behind the
 //! point) rejects its row with that reason, because money is never changed silently; a binary double of a Parquet file
@@ -8,6 +9,7 @@
 //! (or the one named with `--map export_id=COLUMN`), else `PROVIDER/BILLING_ACCOUNT_ID`. Whoever exports the
 //! sub-accounts of one billing account separately should say `--map export_id=SubAccountId`.
 
+mod azure;
 mod columns;
 mod decode;
 mod tags;
@@ -30,10 +32,14 @@ impl Source for Focus {
     }
 
     fn doc(&self) -> &'static str {
-        "FOCUS 1.0-1.3 charges (CSV or Parquet) into costs; a billing month replaces itself"
+        "FOCUS 1.0-1.3 charges and Azure's own exports (CSV, Parquet) into costs; a billing month replaces itself"
     }
 
     fn replaces(&self, _: &Options) -> bool {
+        true
+    }
+
+    fn takes_set(&self) -> bool {
         true
     }
 
@@ -44,7 +50,7 @@ impl Source for Focus {
 
 fn from_csv(input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let mut rows = delimited::Rows::open(input.reader)?;
-    let layout = Layout::of(&rows.header, &input.options.map)?;
+    let layout = Layout::of(&rows.header, input.options)?;
     while let Some(row) = rows.next_row()? {
         match row {
             Ok(record) => match layout.row(|at| record.get(at)) {
@@ -60,7 +66,7 @@ fn from_csv(input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
 
 fn from_parquet(input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let mut file = parquet_file::File::open(input.reader)?;
-    let layout = Layout::of(&file.header(), &input.options.map)?;
+    let layout = Layout::of(&file.header(), input.options)?;
     while let Some(batch) = file.next_batch()? {
         let cells = batch.columns().iter().map(parquet_file::as_text).collect::<Result<Vec<_>>>()?;
         for at in 0..batch.num_rows() {

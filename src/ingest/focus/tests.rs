@@ -188,3 +188,56 @@ proptest! {
         let _answer = try_decode(&Focus, &bytes, &Options::default());
     }
 }
+
+#[test]
+fn exports_of_azures_own_format_land() {
+    let read = |name: &str| decode(&Focus, &fixture(&format!("focus/azure/{name}.csv")));
+    let decoded = read("German");
+    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (1, vec![]));
+    let expected = [
+        ("billed_cost", "0.075000000000"),
+        ("effective_cost", "0.075000000000"),
+        ("billing_currency", "USD"),
+        ("charge_period_start", "2021-02-02T00:00:00Z"),
+        ("charge_period_end", "2021-02-03T00:00:00Z"),
+        ("billing_period_start", "2021-02-01T00:00:00Z"),
+        ("service_provider_name", "Microsoft"),
+        ("provider_service_name", "Load Balancer"),
+        ("sub_account_id", "11111111-12ab-34dc-56ef-123456abcdef"),
+        ("region_id", "US East"),
+        ("consumed_quantity", "3.0"),
+        ("consumed_unit", "100 Hours"),
+        ("resource_type", "Microsoft.Network/loadBalancers"),
+        ("billing_month", "2021-02-01"),
+    ];
+    for (column, value) in expected {
+        assert_eq!(decoded.cell(TABLE, column, 0), value, "{column}");
+    }
+    assert!(decoded.cell(TABLE, "resource_id", 0).ends_with("/loadBalancers/kubernetes"));
+    assert!(decoded.cell(TABLE, "x", 0).contains("Ressourcengruppe (ResourceGroup): Example-Resource-Group"));
+    let enterprise = read("Enterprise");
+    assert_eq!(enterprise.reasons(), []);
+    assert_eq!(enterprise.cell(TABLE, "charge_period_start", 0), "2021-02-02T00:00:00Z");
+    assert_eq!(enterprise.cell(TABLE, "service_category", 0), "Compute");
+    let camel = read("EnterpriseCamel");
+    assert_eq!((camel.reasons(), sum(&camel, "billed_cost")), (vec![], "0.012".to_owned()));
+    assert_eq!((read("YA").reasons(), sum(&read("YA"), "billed_cost")), (vec![], "0.075".to_owned()));
+    assert_eq!(read("BOM").reasons(), [("BilledCost is empty", 1)]);
+}
+
+#[test]
+fn what_an_export_does_not_say_is_said_by_options() {
+    let raw = fixture("focus/azure/VirtualMachine.csv");
+    let error = try_decode(&Focus, &raw, &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("no column BillingCurrency") && error.contains("--set BillingCurrency=EUR"), "{error}");
+    let set = |target: &str, value: &str| {
+        let options = Options { set: vec![(target.into(), value.into())], ..Options::default() };
+        try_decode(&Focus, &raw, &options)
+    };
+    let decoded = set("BillingCurrency", "USD").unwrap();
+    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (1, vec![]));
+    assert_eq!((sum(&decoded, "billed_cost"), sum(&decoded, "list_cost")), ("4".to_owned(), "5".to_owned()));
+    assert_eq!(decoded.column(TABLE, "billing_currency"), ["USD"]);
+    assert!(decoded.cell(TABLE, "tags", 0).contains("resourceNameSuffix: 12345678"));
+    assert!(set("Nonsense", "USD").unwrap_err().to_string().contains("--set: there is no FOCUS column"));
+}

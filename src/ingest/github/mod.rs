@@ -39,7 +39,7 @@ impl Source for GitHub {
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
-        json_records::for_each(input, None, output, |payload, _, output| {
+        json_records::for_each(input, &[], output, |payload, _, output| {
             output.changes.push(&row(payload)?);
             Ok(())
         })
@@ -150,7 +150,7 @@ fn set_status<'v>(row: &mut ChangeRow<'v>, status: &'v Value) -> Result<(), Reas
 }
 
 /// What kind of change a task or workflow of that name makes, if it makes one.
-fn kind_of(name: &str) -> Option<&'static str> {
+pub(super) fn kind_of(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
     if says(&["rollback", "roll-back", "roll back", "revert"]) {

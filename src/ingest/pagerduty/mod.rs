@@ -28,7 +28,7 @@ impl Source for PagerDuty {
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
-        json_records::for_each(input, None, output, |payload, _, output| {
+        json_records::for_each(input, &[], output, |payload, _, output| {
             output.incidents.push(&row(&payload["event"])?);
             Ok(())
         })

@@ -10,7 +10,7 @@
 //!   costs without export_id get the one that the source `focus` would give.
 
 mod cells;
-mod plan;
+pub(super) mod plan;
 #[cfg(test)]
 mod tests;
 

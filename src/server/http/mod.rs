@@ -26,6 +26,7 @@ use crate::config::{self, Live};
 use crate::database::Database;
 use crate::error::{Result, UserError, sqlstate};
 use crate::ingest::buffer::{Buffer, Content};
+use crate::ingest::mapped::Mapped;
 use crate::model::system::INGESTS;
 
 /// What is received, and where.
@@ -111,10 +112,12 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 /// Receive into the lake of a database. Returns as soon as it listens.
 ///
 /// # Errors
-/// When an address cannot be listened at, or is reachable from beyond this machine and senders prove nothing.
+/// When an address cannot be listened at, or is reachable from beyond this machine and senders prove nothing, or the
+/// lake's `webhooks.yaml` is not understood.
 pub async fn receive(database: &Database, options: Receive) -> Result<Receiving> {
     let http = listen(options.http.as_deref(), "--otlp-http", &options).await?;
     let grpc = listen(options.grpc.as_deref(), "--otlp-grpc", &options).await?;
+    let mapped = Mapped::of(database.lake()).await?;
     let buffer = Buffer::new(database.lake(), options.live);
     let shared = Arc::new(Receiver {
         buffer: Arc::clone(&buffer),
@@ -126,7 +129,7 @@ pub async fn receive(database: &Database, options: Receive) -> Result<Receiving>
     let mut tasks = Vec::new();
     let at = |listener: &Option<TcpListener>| listener.as_ref().map(TcpListener::local_addr).transpose();
     let (http_at, grpc_at) = (at(&http)?, at(&grpc)?);
-    let served = [(http, http_router(&shared)), (grpc, grpc_router(&shared))];
+    let served = [(http, http_router(&shared, &mapped)), (grpc, grpc_router(&shared))];
     for (listener, router) in served {
         let Some(listener) = listener else { continue };
         let mut stopped = stopped.clone();
@@ -159,12 +162,12 @@ async fn listen(address: Option<&str>, option: &str, options: &Receive) -> Resul
     Ok(Some(listener))
 }
 
-fn http_router(shared: &Arc<Receiver>) -> Router {
+fn http_router(shared: &Arc<Receiver>, mapped: &[&'static Mapped]) -> Router {
     let mut router = Router::new();
     for (path, signal) in otlp::ENDPOINTS {
         router = router.route(path, post(otlp::export).with_state((Arc::clone(shared), path, signal)));
     }
-    for (path, endpoint) in webhooks::endpoints() {
+    for (path, endpoint) in webhooks::endpoints(mapped) {
         router = router.route(path, post(webhooks::deliver).with_state((Arc::clone(shared), path, endpoint)));
     }
     router.route("/healthz", get(async || "ok\n")).route("/readyz", get(ready).with_state(Arc::clone(shared)))

@@ -15,6 +15,7 @@ use super::status::{No, respond};
 use super::{Receiver, media_type, same};
 use crate::config;
 use crate::ingest::buffer::{Content, Identity, Request as Landing, Verdict};
+use crate::ingest::mapped::{Mapped, Secret};
 use crate::ingest::otlp::Encoding;
 use crate::ingest::{self, Source};
 
@@ -44,9 +45,20 @@ impl Default for Secrets {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Endpoint {
     source: &'static dyn Source,
-    /// The header with the id of a delivery, the same when it is delivered again.
-    delivery: Option<&'static str>,
+    delivery: Delivery,
     proof: Proof,
+}
+
+/// What makes a delivery known when it is delivered again.
+#[derive(Debug, Clone, Copy)]
+enum Delivery {
+    /// What it says.
+    Content,
+    /// What it says, or the id in this header.
+    Header(&'static str),
+    /// The id in the first of these headers that there is, together with what it says: some events say the same as
+    /// others, for they have no time. What it says alone, if there is none.
+    With(&'static [&'static str]),
 }
 
 /// How a sender proves itself.
@@ -58,23 +70,36 @@ enum Proof {
     GitLab,
     /// HMAC-SHA256 of the body in `X-PagerDuty-Signature: v1=…,v1=…`.
     PagerDuty,
+    /// What `webhooks.yaml` says.
+    Of(&'static Secret),
     /// The token of the server.
     Token,
 }
 
-/// Every endpoint and its path.
-pub(super) fn endpoints() -> Vec<(&'static str, Endpoint)> {
+/// Every endpoint and its path; `mapped` are those of `webhooks.yaml`.
+pub(super) fn endpoints(mapped: &[&'static Mapped]) -> Vec<(&'static str, Endpoint)> {
     let all = [
-        ("/webhooks/github", "github", Some("x-github-delivery"), Proof::GitHub),
-        ("/webhooks/gitlab", "gitlab", Some("x-gitlab-event-uuid"), Proof::GitLab),
-        ("/webhooks/cdevents", "cdevents", None, Proof::Token),
-        ("/webhooks/alertmanager", "alertmanager", None, Proof::Token),
-        ("/webhooks/pagerduty", "pagerduty", None, Proof::PagerDuty),
+        ("/webhooks/github", "github", Delivery::Header("x-github-delivery"), Proof::GitHub),
+        // A hook that causes another gives it the same event id, but for the same request only the same key.
+        ("/webhooks/gitlab", "gitlab", Delivery::With(&["idempotency-key", "x-gitlab-event-uuid"]), Proof::GitLab),
+        ("/webhooks/cdevents", "cdevents", Delivery::Content, Proof::Token),
+        ("/webhooks/argocd", "argocd", Delivery::Content, Proof::Token),
+        ("/webhooks/kubernetes", "kubernetes", Delivery::Content, Proof::Token),
+        ("/webhooks/k8s-audit", "k8s-audit", Delivery::Content, Proof::Token),
+        ("/webhooks/openlineage", "openlineage", Delivery::Content, Proof::Token),
+        // Where clients of OpenLineage send to when they are given a host only.
+        ("/api/v1/lineage", "openlineage", Delivery::Content, Proof::Token),
+        ("/webhooks/alertmanager", "alertmanager", Delivery::Content, Proof::Token),
+        ("/webhooks/pagerduty", "pagerduty", Delivery::Content, Proof::PagerDuty),
     ];
-    let known = all.into_iter().filter_map(|(path, source, delivery, proof)| {
+    let built_in = all.into_iter().filter_map(|(path, source, delivery, proof)| {
         Some((path, Endpoint { source: ingest::find(source)?, delivery, proof }))
     });
-    known.collect()
+    let mapped = mapped.iter().map(|mapped| {
+        let proof = mapped.secret.as_ref().map_or(Proof::Token, Proof::Of);
+        (mapped.path, Endpoint { source: *mapped, delivery: Delivery::Content, proof })
+    });
+    built_in.chain(mapped).collect()
 }
 
 /// Take a delivery.
@@ -116,11 +141,18 @@ async fn land(
     let Looked { body, identity, held } = body::look(buffer, content, headers, sent, held)
         .await
         .inspect_err(|no| receiver.note(no, content, origin, bytes))?;
-    let delivery = endpoint
-        .delivery
-        .and_then(|name| headers.get(name))
-        .map(|id| Identity::of(&format!("delivery/{}", endpoint.source.name()), id.as_bytes()));
-    let identities = [identity].into_iter().chain(delivery).collect();
+    let kind = format!("delivery/{}", endpoint.source.name());
+    let identities = match endpoint.delivery {
+        Delivery::Content => vec![identity],
+        Delivery::Header(name) => {
+            let id = headers.get(name).map(|id| Identity::of(&kind, id.as_bytes()));
+            [identity].into_iter().chain(id).collect()
+        }
+        Delivery::With(names) => {
+            let id = names.iter().find_map(|name| headers.get(*name));
+            vec![id.map_or(identity, |id| Identity::of(&kind, &[id.as_bytes(), b"\0", &body].concat()))]
+        }
+    };
     Ok(buffer.land(Landing { content, origin, body, identities, held }).await?)
 }
 
@@ -138,6 +170,12 @@ fn prove(receiver: &Receiver, proof: Proof, headers: &HeaderMap, body: &[u8]) ->
             let mut given = header("x-pagerduty-signature").split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             given.any(|given| given.strip_prefix(b"v1=").is_some_and(|given| signed(secret, body, given)))
         }),
+        Proof::Of(secret) => {
+            let given = header(&secret.header).strip_prefix(secret.prefix.as_bytes());
+            Some(given.is_some_and(|given| {
+                if secret.signs { signed(&secret.value, body, given) } else { same(given, secret.value.as_bytes()) }
+            }))
+        }
         Proof::Token => None,
     };
     match proven {
