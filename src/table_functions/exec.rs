@@ -180,6 +180,11 @@ impl ExecutionPlan for CallExec {
         self.operator.iter().collect()
     }
 
+    /// What the operator says of the order of its rows holds.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false; self.children().len()]
+    }
+
     fn apply_expressions(
         &self,
         _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,

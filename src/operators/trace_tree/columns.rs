@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Field, FieldRef, Fields, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::common::Result;
 
 use crate::error::{UserError, sqlstate};
@@ -111,6 +111,9 @@ pub static SERVICE_DEPENDENCIES: &[Column] = crate::columns! {
 /// Columns that a relation has to have. Of the last two one is enough.
 const REQUIRED: [&str; 6] = ["trace_id", "span_id", "parent_span_id", "duration_nano", "start_unix_nano", "start_time"];
 
+/// Those that are times.
+const TIMES: [&str; 3] = ["duration_nano", "start_unix_nano", "start_time"];
+
 /// Those that the tree of a trace depends on, if they are there: they tell spans with one id apart.
 const TREE: [&str; 2] = ["span_kind", "service_name"];
 
@@ -145,9 +148,25 @@ impl Computation {
         if !REQUIRED.iter().any(|name| name.starts_with("start_") && input.column_with_name(name).is_some()) {
             return Err(missing("start_unix_nano").into());
         }
+        for (name, data_type) in
+            TIMES.iter().filter_map(|name| Some((name, input.field_with_name(name).ok()?.data_type())))
+        {
+            use DataType::{Duration, Null, Timestamp};
+            if !(data_type.is_integer() || matches!(data_type, Duration(_) | Null | Timestamp(..))) {
+                let what = format!("column {name} of the relation of spans cannot be of type {data_type}");
+                return Err(UserError::new(sqlstate::DATATYPE_MISMATCH, what)
+                    .hint("nanoseconds are integers: CAST (… AS bigint); or give a timestamp")
+                    .into());
+            }
+        }
         let own: &[FieldRef] = if self.keeps_rows() { input.fields() } else { &[] };
-        let computed: Fields =
-            self.columns().iter().map(|column| Field::new(column.name, (column.data_type)(), true)).collect();
+        // An id of the relation is of its type there.
+        let id_type = input.field_with_name("span_id").map(Field::data_type);
+        let computed = self.columns().iter().map(|column| match id_type {
+            Ok(id_type) if column.name.ends_with("span_id") => Field::new(column.name, id_type.clone(), true),
+            _ => Field::new(column.name, (column.data_type)(), true),
+        });
+        let computed: Fields = computed.collect();
         if let Some(twice) = computed.iter().find(|field| own.iter().any(|known| known.name() == field.name())) {
             return Err(UserError::new("42701", format!("column {} is there already", twice.name()))
                 .detail("It is computed, and the relation of spans has a column of that name.")

@@ -334,7 +334,7 @@ fn integers(column: &ArrayRef) -> Result<Int64Array> {
             TimeUnit::Microsecond => 1_000,
             TimeUnit::Nanosecond => 1,
         },
-        data_type if data_type.is_integer() => 1,
+        data_type if data_type.is_integer() || *data_type == DataType::Null => 1,
         other => return exec_err!("times and durations of spans cannot be of type {other}"),
     };
     let values = cast(column, &DataType::Int64)?;

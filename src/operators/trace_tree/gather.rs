@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{
     DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, UInt32Type, UInt64Type,
 };
 use datafusion::common::Result;
-use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
 use datafusion::execution::spill_file::SpillFile;
 use datafusion::physical_plan::SpillManager;
 use futures::TryStreamExt;
@@ -194,7 +194,7 @@ impl Gathered {
                 }
             }
             unit.rows += rows;
-            if unit.rows >= enough {
+            if unit.rows >= enough || taken.spilled_bytes > 0 {
                 break;
             }
         }
@@ -291,10 +291,18 @@ pub(super) struct Scatter {
     batches: Vec<RecordBatch>,
     places: Vec<Vec<(usize, usize)>>,
     rows: usize,
+    /// Bytes that all of this takes, and that it may take, so that others need not wait for it.
+    bytes: usize,
+    most: usize,
 }
 
 impl Scatter {
-    pub(super) fn new(gathered: &Arc<Gathered>) -> Self {
+    /// One of so many partitions that share the memory of a pool.
+    pub(super) fn new(gathered: &Arc<Gathered>, pool: &dyn MemoryPool, partitions: usize) -> Self {
+        let most = match pool.memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes / (4 * partitions.max(1)),
+            _ => usize::MAX,
+        };
         let buckets = gathered.buckets.len();
         Self {
             gathered: Arc::clone(gathered),
@@ -302,6 +310,8 @@ impl Scatter {
             batches: vec![],
             places: vec![vec![]; buckets],
             rows: 0,
+            bytes: 0,
+            most,
         }
     }
 
@@ -309,10 +319,12 @@ impl Scatter {
     pub(super) fn reserve(&mut self, rows: usize, own: Option<&RecordBatch>) -> Result<()> {
         let weight = if self.gathered.wants_weights { size_of::<f64>() } else { 0 };
         let bytes = rows * (size_of::<Packed>() + weight) + own.map_or(0, held);
-        if self.gathered.reservation.lock().try_grow(bytes).is_err() {
+        let fits = self.bytes < self.most && self.gathered.reservation.lock().try_grow(bytes).is_ok();
+        if !fits {
             self.flush()?;
             self.gathered.reserve(bytes)?;
         }
+        self.bytes += bytes;
         Ok(())
     }
 
@@ -350,6 +362,7 @@ impl Scatter {
         }
         self.batches.clear();
         self.rows = 0;
+        self.bytes = 0;
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Running a trace operator: spans are gathered by trace, then each trace is looked at.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -120,7 +121,7 @@ type Running = Shared<BoxFuture<'static, Outcome>>;
 
 /// What all partitions wait for. While it runs only they hold it, so that it ends with them.
 #[derive(Default)]
-pub(super) struct Gathering(Mutex<Progress>);
+pub(super) struct Gathering(Mutex<(Progress, Came)>);
 
 #[derive(Default)]
 enum Progress {
@@ -129,6 +130,9 @@ enum Progress {
     Running(WeakShared<BoxFuture<'static, Outcome>>),
     Done(Arc<Ready>),
 }
+
+/// The partitions that came for what is there now: who comes twice runs the plan once more.
+type Came = HashSet<usize>;
 
 impl std::fmt::Debug for Gathering {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -139,7 +143,12 @@ impl std::fmt::Debug for Gathering {
 impl Gathering {
     async fn get(self: &Arc<Self>, input: Arc<dyn ExecutionPlan>, work: &Work) -> Result<Arc<Ready>> {
         let running: Running = {
-            let mut progress = self.0.lock();
+            let mut state = self.0.lock();
+            let (progress, came) = &mut *state;
+            if !came.insert(work.partition) {
+                *progress = Progress::NotStarted;
+                *came = HashSet::from([work.partition]);
+            }
             let known = match &*progress {
                 Progress::Done(ready) => return Ok(Arc::clone(ready)),
                 Progress::Running(weak) => weak.upgrade(),
@@ -152,7 +161,7 @@ impl Gathering {
                     let all = async move {
                         let ready = Arc::new(ready(input, &work).await.map_err(Arc::new)?);
                         if let Some(this) = this.upgrade() {
-                            *this.0.lock() = Progress::Done(Arc::clone(&ready));
+                            this.0.lock().0 = Progress::Done(Arc::clone(&ready));
                         }
                         Ok(ready)
                     };
@@ -193,11 +202,13 @@ async fn gather(input: &Arc<dyn ExecutionPlan>, work: &Work, names: &Arc<AllName
     };
     let gathered = Arc::new(Gathered::new(work.reservation(), spills, &work.own_schema, work.wants_weights));
     let mut tasks = Vec::new();
-    for partition in 0..input.output_partitioning().partition_count() {
+    let partitions = input.output_partitioning().partition_count();
+    for partition in 0..partitions {
         let rows = input.execute(partition, Arc::clone(&work.context))?;
         let (work, encoder) = (work.clone(), work.encoder(names, partition));
         let metrics = TraceMetrics::new(&work.metrics, partition);
-        tasks.push(SpawnedTask::spawn(scatter(rows, work, encoder, Scatter::new(&gathered), metrics)));
+        let open = Scatter::new(&gathered, work.context.memory_pool().as_ref(), partitions);
+        tasks.push(SpawnedTask::spawn(scatter(rows, work, encoder, open, metrics)));
     }
     for task in tasks {
         task.join_unwind().await.map_err(|error| DataFusionError::External(Box::new(error)))??;
