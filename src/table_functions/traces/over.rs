@@ -56,7 +56,9 @@ impl Given<'_> {
     fn read(&self) -> Result<Option<(i64, i64)>> {
         let margin = self.value("margin").and_then(interval_micros).unwrap_or(TRACE_MARGIN_MICROS);
         if margin < 0 {
-            return Err(UserError::invalid(format!("{}: the margin is negative", self.signature.name)).into());
+            return Err(UserError::invalid(format!("{}: the margin is negative", self.signature.name))
+                .hint("it is how long before and after the window spans are looked for")
+                .into());
         }
         let window = self.window()?;
         Ok(window.map(|(from, to)| (from.saturating_sub(margin), to.saturating_add(margin))))
