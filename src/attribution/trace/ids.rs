@@ -8,9 +8,9 @@ use super::{Code, NULL_CODE};
 /// The value of each hex digit, lowercase; what is none has its high bits set.
 static DIGITS: [u8; 256] = {
     let mut digits = [0xff; 256];
-    let mut digit = 0;
+    let mut digit: u8 = 0;
     while digit < 16 {
-        digits[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digits[b"0123456789abcdef"[digit as usize] as usize] = digit;
         digit += 1;
     }
     digits

@@ -144,10 +144,9 @@ impl UserDefinedLogicalNodeCore for TraceTree {
         vec![]
     }
 
-    /// A condition on the trace holds of all of its spans or of none; any other would take spans out of their trees.
+    /// A condition on spans would take them out of their trees, and below the node columns have other qualifiers.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        let names = self.schema.fields().iter().map(|field| field.name().clone());
-        names.filter(|name| !self.question.computation.keeps_rows() || name != "trace_id").collect()
+        self.schema.fields().iter().map(|field| field.name().clone()).collect()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
