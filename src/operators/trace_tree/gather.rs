@@ -106,12 +106,14 @@ impl Gathered {
 
     /// Take bytes from the pool; where it has none, chunks are written out first.
     fn reserve(&self, bytes: usize) -> Result<()> {
-        while let Err(full) = self.reservation.lock().try_grow(bytes) {
+        loop {
+            // Not in the condition of the loop: the lock would be held while others are asked to let go.
+            let grown = self.reservation.lock().try_grow(bytes);
+            let Err(full) = grown else { return Ok(()) };
             if !self.spill_some()? {
                 return Err(full);
             }
         }
-        Ok(())
     }
 
     fn release(&self, bytes: usize) {
