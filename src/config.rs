@@ -201,6 +201,15 @@ pub const REPORT_TICK_SECONDS: u64 = 15;
 /// How far outside its window a trace function reads, so that a trace that straddles the edge is whole. Microseconds.
 pub const TRACE_MARGIN_MICROS: i64 = 3_600_000_000;
 
+/// Groups that the traces of a relation are hashed into, as a power of two: what is in memory of a group is looked at at once.
+pub const TRACE_BUCKET_BITS: u32 = 7;
+
+/// Spans of a group that are handed over together.
+pub const TRACE_CHUNK_ROWS: usize = 1024;
+
+/// Spans that are looked at before others get their turn.
+pub const TRACE_TURN_ROWS: usize = 16_384;
+
 /// How far before an event the calls are looked for that issued the sessions behind it. Microseconds. A session of
 /// AWS lasts 36 hours at most, and one that is chained to it an hour.
 pub const SESSION_LOOKBACK_MICROS: i64 = 7 * 86_400_000_000;

@@ -14,6 +14,7 @@ mod lake;
 mod live;
 mod money;
 mod oracle;
+mod oracle_traces;
 mod pgwire;
 mod pgwire_catalog;
 mod pgwire_semantics;

@@ -99,7 +99,7 @@ fn side(kind: Kind, rows: usize, keys: i64, random: &mut ChaCha8Rng) -> RecordBa
 }
 
 /// A table of several partitions, in batches of one row and of a few.
-fn table(rows: &RecordBatch, random: &mut ChaCha8Rng) -> MemTable {
+pub(super) fn table(rows: &RecordBatch, random: &mut ChaCha8Rng) -> MemTable {
     let mut partitions = vec![vec![]; random.random_range(1..4)];
     let mut at = 0;
     while at < rows.num_rows() {
@@ -111,19 +111,19 @@ fn table(rows: &RecordBatch, random: &mut ChaCha8Rng) -> MemTable {
     MemTable::try_new(rows.schema(), partitions).unwrap()
 }
 
-struct World {
+pub(super) struct World {
     _folder: tempfile::TempDir,
-    session: SessionContext,
+    pub(super) session: SessionContext,
 }
 
-async fn world(config: Config) -> World {
+pub(super) async fn world(config: Config) -> World {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open_with(&folder.path().display().to_string(), config).await.unwrap();
     World { session: database.new_session().unwrap(), _folder: folder }
 }
 
 /// Rows of an answer as text, in order.
-async fn rows(session: &SessionContext, sql: &str) -> Vec<String> {
+pub(super) async fn rows(session: &SessionContext, sql: &str) -> Vec<String> {
     let batches = session::query(session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let batches = batches.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let options = FormatOptions::new().with_null("null");

@@ -149,6 +149,22 @@ impl<I: Clone + Ord + std::hash::Hash> SkewSamples<I> {
         }
     }
 
+    /// The same with other names for the instances: ties are broken by them.
+    #[must_use]
+    pub fn renamed<J: Clone + Ord + std::hash::Hash>(self, name: impl Fn(&I) -> J) -> SkewSamples<J> {
+        let mut renamed = SkewSamples::default();
+        for ((first, second), mut edge) in self.edges {
+            let (first, second) = (name(&first), name(&second));
+            if first < second {
+                renamed.edge((first, second)).merge(edge);
+            } else {
+                edge.kept.iter_mut().for_each(|(_, midpoint)| *midpoint = -*midpoint);
+                renamed.edge((second, first)).merge(edge);
+            }
+        }
+        renamed
+    }
+
     fn edge(&mut self, key: (I, I)) -> &mut Edge {
         self.edges.entry(key).or_insert_with(Edge::new)
     }

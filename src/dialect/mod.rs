@@ -17,6 +17,7 @@ mod moment;
 mod names;
 mod numbers;
 mod operators;
+mod relations;
 mod rewrite;
 mod series;
 mod sets;
@@ -39,6 +40,7 @@ pub(crate) use function::session_zone;
 pub use json::map_of;
 pub use names::{Names, column_names, folded, shown};
 pub use operators::Operators;
+pub use relations::relation;
 pub use rewrite::{oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};
 pub use unknown::analyzer_rules;
 

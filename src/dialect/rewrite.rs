@@ -546,11 +546,17 @@ impl VisitorMut for Rewrite<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        super::relations::hide(factor);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         super::series::rewritten(factor, self.calls_value, |argument| {
             if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
             | FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }
             | FunctionArg::ExprNamed { arg: FunctionArgExpr::Expr(expr), .. } = argument
+                && super::relations::relation(expr).is_none()
             {
                 raw_inside(expr);
                 super::series::native(expr);

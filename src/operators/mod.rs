@@ -5,6 +5,7 @@
 
 pub mod asof_join;
 pub mod interval_join;
+pub mod trace_tree;
 
 mod bounds;
 mod build;

@@ -31,7 +31,7 @@ use crate::model::ownership::OWNERSHIP;
 use crate::operators::asof_join::PlanAsofJoins;
 use crate::security::{Restriction, Rights};
 use crate::storage::Lake;
-use crate::table_functions::owners;
+use crate::table_functions::{PlanTraceFunctions, owners};
 
 /// SQL name of the function.
 /// The name of the function.
@@ -214,7 +214,10 @@ fn engine_error(error: Error) -> DataFusionError {
 #[async_trait]
 impl QueryPlanner for BindingPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PlanAsofJoins)]);
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![
+            Arc::new(PlanAsofJoins),
+            Arc::new(PlanTraceFunctions),
+        ]);
         if !calls_owner_of(plan)? {
             return planner.create_physical_plan(plan, session).await;
         }

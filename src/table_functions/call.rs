@@ -111,13 +111,7 @@ impl Call {
     /// An `interval` argument in microseconds (a month is 30 days); none when it is null or not given.
     #[must_use]
     pub fn interval(&self, at: usize) -> Option<i64> {
-        match self.argument(at)? {
-            ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months, days, nanoseconds })) => {
-                let days = i64::from(*months) * 30 + i64::from(*days);
-                Some(days.saturating_mul(86_400_000_000).saturating_add(nanoseconds / 1000))
-            }
-            _ => None,
-        }
+        interval_micros(self.argument(at)?)
     }
 
     /// A window of two `timestamptz` arguments: from the first, inclusive, to the second, exclusive.
@@ -125,17 +119,7 @@ impl Call {
     /// # Errors
     /// When one is missing or the window is backward.
     pub fn window(&self, from: usize, to: usize) -> Result<(i64, i64)> {
-        let missing = || {
-            UserError::invalid(format!("{}: the window needs a beginning and an end", self.signature.name))
-                .hint(super::planner::called_as(self.signature))
-        };
-        let (begin, end) = (self.time(from).ok_or_else(missing)?, self.time(to).ok_or_else(missing)?);
-        if end < begin {
-            return Err(UserError::invalid(format!("{}: the window ends before it begins", self.signature.name))
-                .hint("give the earlier time first")
-                .into());
-        }
-        Ok((begin, end))
+        window_of(self.signature, self.time(from), self.time(to))
     }
 
     /// The rows of a statement, as they come. `$name` in the text is replaced by the parameter of that name.
@@ -172,7 +156,15 @@ impl Call {
     /// When the statement cannot be planned or fails.
     pub async fn collect(&self, sql: &str, parameters: Vec<(&str, ScalarValue)>) -> Result<Vec<RecordBatch>> {
         let plan = self.plan(sql, parameters).await?;
-        let physical = self.state.create_physical_plan(&plan).await?;
+        self.collect_plan(&plan).await
+    }
+
+    /// All rows of a plan: for results that are known to be small.
+    ///
+    /// # Errors
+    /// When the plan fails.
+    pub async fn collect_plan(&self, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
+        let physical = self.state.create_physical_plan(plan).await?;
         Ok(collect(physical, Arc::clone(&self.task)).await?)
     }
 
@@ -188,6 +180,32 @@ impl Call {
         let batches = stream::iter(batches.into_iter().map(Ok));
         Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches))
     }
+}
+
+/// An `interval` in microseconds (a month is 30 days).
+pub(super) fn interval_micros(value: &ScalarValue) -> Option<i64> {
+    match value {
+        ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months, days, nanoseconds })) => {
+            let days = i64::from(*months) * 30 + i64::from(*days);
+            Some(days.saturating_mul(86_400_000_000).saturating_add(nanoseconds / 1000))
+        }
+        _ => None,
+    }
+}
+
+/// A window of a call, which must have both ends, in order.
+pub(super) fn window_of(signature: &Signature, from: Option<i64>, to: Option<i64>) -> Result<(i64, i64)> {
+    let missing = || {
+        UserError::invalid(format!("{}: the window needs a beginning and an end", signature.name))
+            .hint(super::planner::called_as(signature))
+    };
+    let (begin, end) = (from.ok_or_else(missing)?, to.ok_or_else(missing)?);
+    if end < begin {
+        return Err(UserError::invalid(format!("{}: the window ends before it begins", signature.name))
+            .hint("give the earlier time first")
+            .into());
+    }
+    Ok((begin, end))
 }
 
 /// A `timestamptz` parameter from microseconds since the epoch.

@@ -7,11 +7,12 @@ use datafusion::arrow::array::{Float64Array, Int64Array, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::traces::{Encoder, Needs, Output, one_trace, trace_argument};
+use super::traces::{Output, one_trace, text, trace_argument};
 use super::{Argument, Call, Signature, TableFunction};
 use crate::attribution::trace::{Analyzer, PathStep};
 use crate::error::Result;
 use crate::model::cell::{Double, Int, Text};
+use crate::operators::trace_tree::{Computation, spans_of};
 
 /// The function `critical_path`.
 #[derive(Debug)]
@@ -53,20 +54,16 @@ impl TableFunction for CriticalPathOf {
     }
 
     async fn run(&self, call: Call) -> Result<SendableRecordBatchStream> {
-        let needs = Needs { name: true, ..Needs::default() };
-        let batch = one_trace(&call, &needs.columns()).await?;
-        let mut encoder = Encoder::new(Needs::default());
-        let set = encoder.encode(&batch)?;
+        let mut columns = Computation::SpanTree.needs(&|_| false);
+        columns.push("span_name");
+        let batch = one_trace(&call, &columns).await?;
+        let spans = spans_of(&batch)?;
         let mut analyzer = Analyzer::default();
-        let mut steps: Vec<PathStep> = Vec::new();
-        let mut starts = Vec::new();
-        for spans in set.traces() {
-            analyzer.analyze(spans);
-            if let Some(root) = analyzer.tree.main_root() {
-                steps.extend(analyzer.path.steps(&analyzer.tree, root));
-                starts.extend(steps.iter().filter_map(|step| spans.get(step.row as usize)).map(|span| span.start));
-            }
-        }
+        analyzer.analyze(&spans);
+        let root = analyzer.tree.main_root();
+        let steps: Vec<PathStep> = root.iter().flat_map(|root| analyzer.path.steps(&analyzer.tree, *root)).collect();
+        let starts = steps.iter().filter_map(|step| spans.get(step.row as usize)).map(|span| span.start);
+        let starts: Vec<i64> = starts.collect();
         let total: i128 = steps.iter().map(|step| i128::from(step.self_time)).sum();
         let share = |step: &PathStep| if total == 0 { 0.0 } else { step.self_time as f64 / total as f64 };
         let rows: UInt32Array = steps.iter().map(|step| Some(step.row)).collect();
@@ -74,7 +71,7 @@ impl TableFunction for CriticalPathOf {
         let mut output = Output::default();
         output.set("seq", Arc::new((1..).take(count).collect::<Int64Array>()));
         for name in ["span_id", "service_name", "span_name"] {
-            output.set(name, take(&batch.text(name)?, &rows, None)?);
+            output.set(name, take(&text(&batch, name)?, &rows, None)?);
         }
         output.set("start_unix_nano", Arc::new(Int64Array::from(starts)));
         output.set("self_nano", Arc::new(steps.iter().map(|step| Some(step.self_time)).collect::<Int64Array>()));

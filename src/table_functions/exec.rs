@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
@@ -13,9 +16,10 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::traces::{explain_nothing, over_lake};
 use super::{Call, TableFunction};
 use crate::error::Error;
 use crate::security::Rights;
@@ -52,19 +56,36 @@ impl TableProvider for CallTable {
             Some(columns) => Arc::new(self.schema().project(columns)?),
             None => self.schema(),
         };
+        // What it asks itself, it asks with its own rights.
+        let state = Rights::definer(state);
+        let operator = match self.function.computation() {
+            Some(computation) => {
+                let call = Call {
+                    signature: self.function.signature(),
+                    arguments: self.arguments.clone(),
+                    task: state.task_ctx(),
+                    state: state.clone(),
+                    projection: projection.cloned(),
+                };
+                Some(over_lake(computation, &call).await.map_err(engine_error)?)
+            }
+            None => None,
+        };
+        let partitions = operator.as_ref().map_or(1, |operator| operator.output_partitioning().partition_count());
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
+            Partitioning::UnknownPartitioning(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
         Ok(Arc::new(CallExec {
             function: self.function,
             arguments: self.arguments.clone(),
-            // What it asks itself, it asks with its own rights.
-            state: Rights::definer(state),
+            state,
             projection: projection.cloned(),
             properties: Arc::new(properties),
+            operator,
+            answered: Arc::default(),
         }))
     }
 }
@@ -76,6 +97,55 @@ pub(super) struct CallExec {
     state: SessionState,
     projection: Option<Vec<usize>>,
     properties: Arc<PlanProperties>,
+    /// What computes the rows, where that is part of the plan.
+    operator: Option<Arc<dyn ExecutionPlan>>,
+    /// Partitions of it that came to their end, and rows that it had.
+    answered: Arc<(AtomicUsize, AtomicUsize)>,
+}
+
+impl CallExec {
+    fn call(&self, context: Arc<TaskContext>) -> Call {
+        Call {
+            signature: self.function.signature(),
+            arguments: self.arguments.clone(),
+            state: self.state.clone(),
+            task: context,
+            projection: self.projection.clone(),
+        }
+    }
+
+    /// The rows of the operator, in the types of the function. That there are none has to be explained.
+    fn answer(
+        &self,
+        operator: &Arc<dyn ExecutionPlan>,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let (schema, counted) = (self.schema(), Arc::clone(&self.answered));
+        let shown = Arc::clone(&schema);
+        let rows = operator.execute(partition, Arc::clone(&context))?.map(move |batch| {
+            let batch = batch?;
+            counted.1.fetch_add(batch.num_rows(), Ordering::Relaxed);
+            let column = |field: &FieldRef| match batch.column_by_name(field.name()) {
+                Some(column) => Ok(cast(column, field.data_type())?),
+                None => internal_err!("the operator has no column {}", field.name()),
+            };
+            let columns = shown.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            Ok(RecordBatch::try_new_with_options(Arc::clone(&shown), columns, &options)?)
+        });
+        let (counted, call) = (Arc::clone(&self.answered), self.call(context));
+        let partitions = operator.output_partitioning().partition_count();
+        let end = stream::once(async move {
+            let is_last = counted.0.fetch_add(1, Ordering::AcqRel) + 1 == partitions;
+            if is_last && counted.1.load(Ordering::Acquire) == 0 {
+                explain_nothing(&call).await.map_err(engine_error)?;
+            }
+            Ok(None)
+        });
+        let rows = rows.map_ok(Some).chain(end).try_filter_map(|batch| async { Ok(batch) });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
 }
 
 impl fmt::Debug for CallExec {
@@ -107,7 +177,12 @@ impl ExecutionPlan for CallExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![]
+        self.operator.iter().collect()
+    }
+
+    /// What the operator says of the order of its rows holds.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false; self.children().len()]
     }
 
     fn apply_expressions(
@@ -118,20 +193,31 @@ impl ExecutionPlan for CallExec {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("a table function has no children") }
+        if children.len() != self.children().len() {
+            return internal_err!("a table function has {} children", self.children().len());
+        }
+        let Some(operator) = children.into_iter().next() else { return Ok(self) };
+        let partitions = operator.output_partitioning().clone();
+        let properties = self.properties.as_ref().clone().with_partitioning(partitions);
+        Ok(Arc::new(Self {
+            function: self.function,
+            arguments: self.arguments.clone(),
+            state: self.state.clone(),
+            projection: self.projection.clone(),
+            properties: Arc::new(properties),
+            operator: Some(operator),
+            answered: Arc::default(),
+        }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if let Some(operator) = &self.operator {
+            return self.answer(operator, partition, context);
+        }
         if partition != 0 {
             return exec_err!("a table function has one partition, not {}", partition + 1);
         }
-        let call = Call {
-            signature: self.function.signature(),
-            arguments: self.arguments.clone(),
-            state: self.state.clone(),
-            task: context,
-            projection: self.projection.clone(),
-        };
+        let call = self.call(context);
         let (function, projection) = (self.function, self.projection.clone());
         let started = stream::once(async move { function.run(call).await.map_err(engine_error) });
         let rows = started.try_flatten().map(move |batch| match (&projection, batch) {

@@ -39,11 +39,13 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use datafusion::execution::SendableRecordBatchStream;
 
-use crate::error::Result;
+use crate::error::{Result, UserError, sqlstate};
 use crate::model::{Column, RowBuilder};
+use crate::operators::trace_tree::Computation;
 
 pub use call::{Call, timestamp};
 pub use planner::{FunctionPlanner, ResolveTableFunctions};
+pub use traces::PlanTraceFunctions;
 
 /// Type of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +153,15 @@ pub trait TableFunction: Debug + Send + Sync {
     ///
     /// # Errors
     /// When an argument has a value that it cannot have, or a query that the function makes fails.
-    async fn run(&self, call: Call) -> Result<SendableRecordBatchStream>;
+    async fn run(&self, call: Call) -> Result<SendableRecordBatchStream> {
+        Err(UserError::new(sqlstate::INTERNAL, format!("{} is computed by an operator", call.name())).into())
+    }
+
+    /// What it computes over whole traces, if that is all it does: it is an operator of the plan then instead of being
+    /// run, and may be given another relation than the lake's spans as its first argument.
+    fn computation(&self) -> Option<Computation> {
+        None
+    }
 }
 
 /// Every table function, in the order in which documentation shows them.

@@ -22,11 +22,16 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::exec::CallTable;
+use super::traces::over_relation;
 use super::{ArgumentType, Signature, TableFunction};
+use crate::dialect;
 use crate::dialect::encode::oid;
 use crate::dialect::input;
 use crate::dialect::session_zone;
 use crate::error::{UserError, sqlstate};
+
+/// The argument that is a relation.
+const RELATION: &str = "spans";
 
 /// Plans calls of our table functions in FROM.
 #[derive(Debug, Default)]
@@ -46,10 +51,15 @@ impl RelationPlanner for FunctionPlanner {
         let Some(function) = function_of(name, context) else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
-        let arguments = place(function.signature(), arguments, context)?;
         let signature = function.signature();
-        let schema = DFSchema::try_from_qualified_schema(TableReference::bare(signature.name), &signature.schema())?;
-        let node = CallNode { function, arguments, schema: Arc::new(schema) };
+        let (relation, arguments) = relation_of(function, arguments, context)?;
+        let arguments = place(signature, &arguments, relation.is_some(), context)?;
+        let schema = match (&relation, function.computation()) {
+            (Some(relation), Some(computation)) => computation.schema(relation.schema().as_arrow())?,
+            _ => signature.schema(),
+        };
+        let schema = DFSchema::try_from_qualified_schema(TableReference::bare(signature.name), &schema)?;
+        let node = CallNode { function, arguments, relation, schema: Arc::new(schema) };
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
@@ -65,8 +75,44 @@ fn function_of(name: &ObjectName, context: &dyn RelationPlannerContext) -> Optio
     }
 }
 
-/// The arguments in the order of the signature; null where none was given.
-fn place(signature: &Signature, given: &[FunctionArg], context: &mut dyn RelationPlannerContext) -> Result<Vec<Expr>> {
+/// The relation among the arguments of a function over traces, which stands first or is called `spans`, and the others.
+fn relation_of(
+    function: &dyn TableFunction,
+    given: &[FunctionArg],
+    context: &mut dyn RelationPlannerContext,
+) -> Result<(Option<LogicalPlan>, Vec<FunctionArg>)> {
+    let mut others = given.to_vec();
+    if function.computation().is_none() {
+        return Ok((None, others));
+    }
+    let is_relation = |(position, argument): (usize, &FunctionArg)| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) if position == 0 => dialect::relation(value).is_some(),
+        FunctionArg::Named { name, .. } => name.value.eq_ignore_ascii_case(RELATION),
+        FunctionArg::ExprNamed { name: SqlExpr::Identifier(name), .. } => name.value.eq_ignore_ascii_case(RELATION),
+        _ => false,
+    };
+    let Some(at) = given.iter().enumerate().position(is_relation) else { return Ok((None, others)) };
+    let (FunctionArg::Unnamed(value)
+    | FunctionArg::Named { arg: value, .. }
+    | FunctionArg::ExprNamed { arg: value, .. }) = others.remove(at);
+    let query = match &value {
+        FunctionArgExpr::Expr(value) => dialect::relation(value),
+        _ => None,
+    };
+    let Some(query) = query else {
+        return Err(bad_call(function.signature(), format!("argument {RELATION} is a relation, not {value}")));
+    };
+    let derived = TableFactor::Derived { lateral: false, subquery: Box::new(query.clone()), alias: None, sample: None };
+    Ok((Some(context.plan(derived)?), others))
+}
+
+/// The arguments in the order of the signature; null where none was given. Those over a relation need no window.
+fn place(
+    signature: &Signature,
+    given: &[FunctionArg],
+    has_relation: bool,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<Vec<Expr>> {
     let mut placed: Vec<Option<Expr>> = vec![None; signature.arguments.len()];
     let mut named_seen = false;
     for (position, argument) in given.iter().enumerate() {
@@ -104,7 +150,7 @@ fn place(signature: &Signature, given: &[FunctionArg], context: &mut dyn Relatio
         *slot = Some(typed_placeholders(value, kind)?);
     }
     for (slot, argument) in placed.iter().zip(signature.arguments) {
-        if argument.required && slot.is_none() {
+        if argument.required && !has_relation && slot.is_none() {
             let name = argument.names.first().unwrap_or(&"");
             return Err(bad_call(signature, format!("argument {name} is missing")));
         }
@@ -218,12 +264,14 @@ fn set_type(placeholder: &mut Placeholder, data_type: &DataType) {
 struct CallNode {
     function: &'static dyn TableFunction,
     arguments: Vec<Expr>,
+    /// What it is computed over, if that is not the lake.
+    relation: Option<LogicalPlan>,
     schema: DFSchemaRef,
 }
 
 impl CallNode {
-    fn key(&self) -> (&'static str, &[Expr]) {
-        (self.function.signature().name, &self.arguments)
+    fn key(&self) -> (&'static str, &[Expr], Option<&LogicalPlan>) {
+        (self.function.signature().name, &self.arguments, self.relation.as_ref())
     }
 }
 
@@ -253,7 +301,7 @@ impl UserDefinedLogicalNodeCore for CallNode {
     }
 
     fn inputs(&self) -> Vec<&LogicalPlan> {
-        vec![]
+        self.relation.iter().collect()
     }
 
     fn schema(&self) -> &DFSchemaRef {
@@ -277,8 +325,8 @@ impl UserDefinedLogicalNodeCore for CallNode {
         f.write_str(")")
     }
 
-    fn with_exprs_and_inputs(&self, arguments: Vec<Expr>, _: Vec<LogicalPlan>) -> Result<Self> {
-        Ok(Self { arguments, ..self.clone() })
+    fn with_exprs_and_inputs(&self, arguments: Vec<Expr>, mut relations: Vec<LogicalPlan>) -> Result<Self> {
+        Ok(Self { arguments, relation: relations.pop(), ..self.clone() })
     }
 }
 
@@ -322,7 +370,7 @@ impl OptimizerRule for ResolveTableFunctions {
                 _ => value,
             };
             let value = converted(signature, name, &value, declared.kind, zone)?;
-            if declared.required && value.is_null() {
+            if declared.required && node.relation.is_none() && value.is_null() {
                 return Err(UserError::invalid(format!("{}: argument {name} is null", signature.name))
                     .hint(called_as(signature))
                     .into());
@@ -330,6 +378,10 @@ impl OptimizerRule for ResolveTableFunctions {
             Ok(value)
         });
         let arguments = constants.collect::<Result<Vec<_>>>()?;
+        if let (Some(relation), Some(computation)) = (&node.relation, node.function.computation()) {
+            let plan = over_relation(signature, computation, relation.clone(), &arguments)?;
+            return Ok(Transformed::yes(plan));
+        }
         let table = CallTable { function: node.function, arguments };
         let source = provider_as_source(Arc::new(table));
         let scan = LogicalPlanBuilder::scan(TableReference::bare(signature.name), source, None)?;

@@ -7,11 +7,12 @@ use datafusion::arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, Str
 use datafusion::arrow::compute::take;
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::traces::{Encoder, Needs, Output, TraceBatch, one_trace, trace_argument};
+use super::traces::{Output, one_trace, text, trace_argument};
 use super::{Argument, Call, Signature, TableFunction};
 use crate::attribution::trace::{Analyzer, Span, SpanFacts};
 use crate::error::Result;
 use crate::model::cell::{Bool, Int, Text};
+use crate::operators::trace_tree::{Computation, spans_of};
 
 /// The function `trace_tree`.
 #[derive(Debug)]
@@ -89,25 +90,21 @@ impl TableFunction for TraceTree {
     }
 
     async fn run(&self, call: Call) -> Result<SendableRecordBatchStream> {
-        let inputs: Vec<&str> = Needs::default().columns().into_iter().chain(OWN).collect();
+        let inputs: Vec<&str> = Computation::SpanTree.needs(&|_| true).into_iter().chain(OWN).collect();
         let batch = one_trace(&call, &inputs).await?;
-        let mut encoder = Encoder::new(Needs::default());
+        let spans = spans_of(&batch)?;
         let mut analyzer = Analyzer::default();
-        let mut batches = Vec::new();
-        for spans in encoder.encode(&batch)?.traces() {
-            analyzer.analyze(spans);
-            for (part, order) in analyzer.tree.order().chunks(ROWS_PER_BATCH).enumerate() {
-                batches.push(rows(&call, &batch, spans, &analyzer, order, part * ROWS_PER_BATCH)?);
-            }
-        }
-        Ok(call.rows(batches))
+        analyzer.analyze(&spans);
+        let parts = analyzer.tree.order().chunks(ROWS_PER_BATCH).enumerate();
+        let batches = parts.map(|(part, order)| rows(&call, &batch, &spans, &analyzer, order, part * ROWS_PER_BATCH));
+        Ok(call.rows(batches.collect::<Result<Vec<_>>>()?))
     }
 }
 
 /// The rows of a part of the tree; `before` rows came before them.
 fn rows(
     call: &Call,
-    batch: &TraceBatch,
+    batch: &RecordBatch,
     spans: &[Span],
     analyzer: &Analyzer,
     order: &[u32],
@@ -121,7 +118,7 @@ fn rows(
     let at = UInt32Array::from(order.to_vec());
     let mut output = Output::default();
     for name in OWN {
-        if let Some(column) = batch.rows.column_by_name(name) {
+        if let Some(column) = batch.column_by_name(name) {
             output.set(name, take(column, &at, None)?);
         }
     }
@@ -146,11 +143,11 @@ fn rows(
 }
 
 /// Service and operation, indented.
-fn labels(batch: &TraceBatch, order: &[u32], depths: &[u32]) -> Result<StringArray> {
-    let (services, names) = (batch.text("service_name")?, batch.text("span_name")?);
+fn labels(batch: &RecordBatch, order: &[u32], depths: &[u32]) -> Result<StringArray> {
+    let (services, names) = (text(batch, "service_name")?, text(batch, "span_name")?);
     let mut labels = StringBuilder::new();
     for (row, depth) in order.iter().zip(depths) {
-        let text = |column: &StringArray| {
+        let shown = |column: &StringArray| {
             let at = *row as usize;
             if column.is_valid(at) { column.value(at).to_owned() } else { "?".to_owned() }
         };
@@ -158,9 +155,9 @@ fn labels(batch: &TraceBatch, order: &[u32], depths: &[u32]) -> Result<StringArr
         if *depth > MAX_INDENT {
             label.push_str(&format!("({depth}) "));
         }
-        label.push_str(&text(&services));
+        label.push_str(&shown(&services));
         label.push_str(": ");
-        label.push_str(&text(&names));
+        label.push_str(&shown(&names));
         labels.append_value(label);
     }
     Ok(labels.finish())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::tests::analyze;
-use super::{Analyzer, Dictionary, IdCodes, Span, Status};
+use super::{Analyzer, Dictionary, Span, SpanId, Status};
 
 /// A case as spans (microseconds as they are), with the dictionaries of services and operations.
 struct Case {
@@ -18,7 +18,6 @@ fn load(name: &str) -> Case {
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut case =
         Case { spans: Vec::new(), ids: Vec::new(), services: Dictionary::default(), names: Dictionary::default() };
-    let mut codes = IdCodes::default();
     for trace in json["data"].as_array().unwrap() {
         for span in trace["spans"].as_array().unwrap() {
             let process = span["processID"].as_str().unwrap();
@@ -30,8 +29,8 @@ fn load(name: &str) -> Case {
             let parent = span["references"][0]["spanID"].as_str().unwrap_or_default();
             case.ids.push(span["spanID"].as_str().unwrap().to_owned());
             case.spans.push(Span {
-                id: codes.encode(span["spanID"].as_str().unwrap()),
-                parent: codes.encode(parent),
+                id: SpanId::of_text(span["spanID"].as_str().unwrap().as_bytes()),
+                parent: SpanId::of_text(parent.as_bytes()),
                 start: span["startTime"].as_i64().unwrap(),
                 duration: span["duration"].as_i64().unwrap(),
                 status: if failed { Status::Error } else { Status::Unset },

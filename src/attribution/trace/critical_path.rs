@@ -167,7 +167,8 @@ impl CriticalPath {
 }
 
 /// Duration without the union of the children's intervals, clamped to the span's own.
-pub(super) fn self_time(spans: &[Span], tree: &Tree, row: u32, span: &Span) -> i64 {
+#[must_use]
+pub fn self_time(spans: &[Span], tree: &Tree, row: u32, span: &Span) -> i64 {
     let (begin, end) = span.interval();
     let mut covered_to = begin;
     let mut left = span.length();

@@ -8,7 +8,7 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use super::tests::analyze;
-use super::{IdCodes, Kind, NO_ROW, Span, Status};
+use super::{Kind, NO_ROW, Span, SpanId, Status};
 
 fn shared(path: &str) -> Option<PathBuf> {
     let root =
@@ -26,8 +26,8 @@ fn lines(path: PathBuf) -> impl Iterator<Item = Value> {
     reader.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
 }
 
-fn id(codes: &mut IdCodes, value: &Value) -> super::SpanId {
-    codes.encode(value.as_str().unwrap_or_default())
+fn id(value: &Value) -> SpanId {
+    SpanId::of_text(value.as_str().unwrap_or_default().as_bytes())
 }
 
 fn int(value: &Value) -> i64 {
@@ -60,7 +60,6 @@ fn train_ticket_is_conserved() {
     let mut traces: BTreeMap<String, Vec<Span>> = BTreeMap::new();
     for case in ["cpu-contacts", "delay-basic", "exception-travel", "return-contacts"] {
         let Some(path) = shared(&format!("trainticket/{case}/traces.otlp.jsonl.gz")) else { return };
-        let mut codes = IdCodes::default();
         for line in lines(path) {
             for resource in line["resourceSpans"].as_array().unwrap() {
                 for span in resource["scopeSpans"]
@@ -73,8 +72,8 @@ fn train_ticket_is_conserved() {
                     let start = int(&span["startTimeUnixNano"]);
                     let key = format!("{case}/{}", span["traceId"].as_str().unwrap());
                     traces.entry(key).or_default().push(Span {
-                        id: id(&mut codes, &span["spanId"]),
-                        parent: id(&mut codes, &span["parentSpanId"]),
+                        id: id(&span["spanId"]),
+                        parent: id(&span["parentSpanId"]),
                         start,
                         duration: int(&span["endTimeUnixNano"]) - start,
                         kind: kinds.get(usize::try_from(int(&span["kind"])).unwrap()).copied().unwrap_or_default(),
@@ -98,13 +97,12 @@ fn death_star_bench_is_conserved() {
     let mut traces: BTreeMap<String, Vec<Span>> = BTreeMap::new();
     for case in ["hotel_reservation", "media_microservices"] {
         let Some(path) = shared(&format!("traces/jaeger/{case}.jaeger.jsonl.gz")) else { return };
-        let mut codes = IdCodes::default();
         for line in lines(path) {
             for span in line["data"].as_array().unwrap().iter().flat_map(|trace| trace["spans"].as_array().unwrap()) {
                 let key = format!("{case}/{}", span["traceID"].as_str().unwrap());
                 traces.entry(key).or_default().push(Span {
-                    id: id(&mut codes, &span["spanID"]),
-                    parent: id(&mut codes, &span["references"][0]["spanID"]),
+                    id: id(&span["spanID"]),
+                    parent: id(&span["references"][0]["spanID"]),
                     start: int(&span["startTime"]) * 1000,
                     duration: int(&span["duration"]) * 1000,
                     ..Span::default()

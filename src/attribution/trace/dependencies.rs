@@ -91,11 +91,14 @@ pub fn calls(spans: &[Span], tree: &Tree, mut emit: impl FnMut(Call)) {
 /// Calls by caller and callee, added up by code.
 #[derive(Debug, Default)]
 pub struct Dependencies {
+    durations: bool,
+    gaps: bool,
     edges: HashMap<(Code, Code, bool), Edge>,
 }
 
 #[derive(Debug, Default)]
 struct Edge {
+    calls: u64,
     errors: u64,
     durations: Vec<i64>,
     gaps: Vec<i64>,
@@ -123,12 +126,37 @@ pub struct DependencyStats {
 }
 
 impl Dependencies {
+    /// None yet. What quantiles are made of is kept only where they are asked for.
+    #[must_use]
+    pub fn new(durations: bool, gaps: bool) -> Self {
+        Self { durations, gaps, edges: HashMap::new() }
+    }
+
+    /// Bytes held, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let numbers = |edge: &Edge| (edge.durations.capacity() + edge.gaps.capacity()) * size_of::<i64>();
+        self.edges.values().map(|edge| size_of::<Edge>() + numbers(edge)).sum()
+    }
+
+    /// Add the calls of other traces, with the same codes.
+    pub fn merge(&mut self, other: Self) {
+        for (key, more) in other.edges {
+            let edge = self.edges.entry(key).or_default();
+            edge.calls += more.calls;
+            edge.errors += more.errors;
+            edge.durations.extend(more.durations);
+            edge.gaps.extend(more.gaps);
+        }
+    }
+
     /// Add a call.
     pub fn add(&mut self, call: &Call) {
         let edge = self.edges.entry((call.caller, call.callee, call.is_external)).or_default();
+        edge.calls += 1;
         edge.errors += u64::from(call.is_error);
-        edge.durations.push(call.duration);
-        edge.gaps.extend(call.gap);
+        edge.durations.extend(self.durations.then_some(call.duration));
+        edge.gaps.extend(call.gap.filter(|_| self.gaps));
     }
 
     /// The edges, by caller, callee and kind; `peers` has the names of external callees, `services` all others.
@@ -140,7 +168,7 @@ impl Dependencies {
             .map(|((caller, callee, is_external), mut edge)| DependencyStats {
                 caller: services.text(caller).map(Into::into),
                 callee: if is_external { peers } else { services }.text(callee).map(Into::into),
-                calls: edge.durations.len() as u64,
+                calls: edge.calls,
                 errors: edge.errors,
                 p50: quantile(&mut edge.durations, 0.5),
                 p99: quantile(&mut edge.durations, 0.99),

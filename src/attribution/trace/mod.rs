@@ -1,8 +1,7 @@
 //! Traces: the tree of a trace, its critical path, where its errors began, who called whom.
 //!
-//! Everything works on one trace at a time, a slice of [`Span`]s; [`TraceSet`] carries many of them. A caller that
-//! streams hands over whole traces in any portions and gets the same answer. Nothing here is recursive: a chain of
-//! 100,000 spans, a fan-out of 100,000, cycles and duplicated ids take O(n log n).
+//! Everything works on one trace at a time, a slice of [`Span`]s. Nothing here is recursive: a chain of 100,000 spans, a
+//! fan-out of 100,000, cycles and duplicated ids take O(n log n).
 
 mod critical_path;
 mod dependencies;
@@ -18,10 +17,10 @@ mod data_tests;
 #[cfg(test)]
 mod tests;
 
-pub use critical_path::{CriticalPath, PathStep};
+pub use critical_path::{CriticalPath, PathStep, self_time};
 pub use dependencies::{Call, Dependencies, DependencyStats, calls};
 pub use error_origin::ErrorFlow;
-pub use ids::{Dictionary, IdCodes, SpanId};
+pub use ids::{Dictionary, SpanId, TraceId};
 pub use stats::{OperationShare, OperationStats, OperationTotals};
 pub use tree::Tree;
 
@@ -174,51 +173,6 @@ impl Span {
     }
 }
 
-/// The spans of many traces, trace after trace.
-#[derive(Debug, Default)]
-pub struct TraceSet {
-    spans: Vec<Span>,
-    ends: Vec<usize>,
-}
-
-impl TraceSet {
-    /// Append a span to the trace that is open.
-    pub fn push(&mut self, span: Span) {
-        self.spans.push(span);
-    }
-
-    /// The spans pushed since the last call are one whole trace.
-    pub fn end_trace(&mut self) {
-        if self.spans.len() > self.ends.last().copied().unwrap_or(0) {
-            self.ends.push(self.spans.len());
-        }
-    }
-
-    /// The traces that were ended.
-    pub fn traces(&self) -> impl Iterator<Item = &[Span]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).filter_map(|(from, to)| self.spans.get(from..*to))
-    }
-
-    /// Spans of all traces.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Whether there is no span.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// Forget all spans, keep the memory.
-    pub fn clear(&mut self) {
-        self.spans.clear();
-        self.ends.clear();
-    }
-}
-
 /// What a trace says about one of its spans. Rows count from 0 within the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpanFacts {
@@ -269,7 +223,7 @@ impl Analyzer {
                 root: self.tree.root(row),
                 depth: self.tree.depth(row),
                 child_count: u32::try_from(self.tree.children(row).len()).unwrap_or(u32::MAX),
-                self_time: if is_repeated { 0 } else { critical_path::self_time(spans, &self.tree, row, span) },
+                self_time: if is_repeated { 0 } else { self_time(spans, &self.tree, row, span) },
                 critical_path: self.path.share(row),
                 is_orphan: self.tree.is_orphan(row),
                 is_repeated,

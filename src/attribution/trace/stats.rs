@@ -27,10 +27,12 @@ pub struct OperationTotals {
 #[derive(Debug, Default)]
 struct Sum {
     last_request: u64,
+    requests: u64,
     spans: u64,
+    critical_path: i128,
     weighted: f64,
     unknown_weight: u64,
-    /// Nanoseconds on the critical path, one number a request.
+    /// Nanoseconds on the critical path, one number a request; empty where nobody asks for quantiles.
     times: Vec<i64>,
 }
 
@@ -40,6 +42,7 @@ struct Sum {
 #[derive(Debug, Default)]
 pub struct OperationStats {
     entry: Entry,
+    quantiles: bool,
     totals: OperationTotals,
     sums: HashMap<(Code, Code), Sum>,
     path: CriticalPath,
@@ -71,10 +74,34 @@ pub struct OperationShare {
 
 impl OperationStats {
     /// Look at the topmost spans of a service, of an operation, or of an operation of a service in each trace; with
-    /// neither, at every root.
+    /// neither, at every root. Without `quantiles` there are none in the result, and one number a request less to keep.
     #[must_use]
-    pub fn new(service: Option<Code>, name: Option<Code>) -> Self {
-        Self { entry: Entry { service, name }, ..Self::default() }
+    pub fn new(service: Option<Code>, name: Option<Code>, quantiles: bool) -> Self {
+        Self { entry: Entry { service, name }, quantiles, ..Self::default() }
+    }
+
+    /// Bytes held, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.sums.values().map(|sum| size_of::<Sum>() + sum.times.capacity() * size_of::<i64>()).sum()
+    }
+
+    /// Add what was added up of other traces, with the same codes.
+    pub fn merge(&mut self, other: Self) {
+        let (all, more) = (&mut self.totals, other.totals);
+        all.requests += more.requests;
+        all.duration += more.duration;
+        all.weighted_duration += more.weighted_duration;
+        all.unknown_weight += more.unknown_weight;
+        for (key, more) in other.sums {
+            let sum = self.sums.entry(key).or_default();
+            sum.requests += more.requests;
+            sum.spans += more.spans;
+            sum.critical_path += more.critical_path;
+            sum.weighted += more.weighted;
+            sum.unknown_weight += more.unknown_weight;
+            sum.times.extend(more.times);
+        }
     }
 
     /// Add the paths of one trace.
@@ -138,15 +165,19 @@ impl OperationStats {
         let request = self.totals.requests;
         let sum = self.sums.entry((span.service, span.name)).or_default();
         sum.spans += 1;
+        sum.critical_path += i128::from(share);
         sum.weighted += weight.unwrap_or(0.0) * share as f64;
-        match sum.times.last_mut().filter(|_| sum.last_request == request) {
-            Some(time) => *time = time.saturating_add(share),
-            None => {
-                sum.times.push(share);
-                sum.unknown_weight += u64::from(weight.is_none());
-            }
+        let is_first = sum.last_request != request;
+        if is_first {
+            sum.last_request = request;
+            sum.requests += 1;
+            sum.unknown_weight += u64::from(weight.is_none());
         }
-        sum.last_request = request;
+        match sum.times.last_mut().filter(|_| !is_first) {
+            Some(time) => *time = time.saturating_add(share),
+            None if self.quantiles => sum.times.push(share),
+            None => {}
+        }
     }
 
     /// What the shares are shares of, and one row an operation, the largest first.
@@ -158,9 +189,9 @@ impl OperationStats {
             .map(|((service, name), mut sum)| OperationShare {
                 service: services.text(service).map(Into::into),
                 operation: names.text(name).map(Into::into),
-                requests: sum.times.len() as u64,
+                requests: sum.requests,
                 spans: sum.spans,
-                critical_path: sum.times.iter().map(|time| i128::from(*time)).sum(),
+                critical_path: sum.critical_path,
                 p50: quantile(&mut sum.times, 0.5),
                 p99: quantile(&mut sum.times, 0.99),
                 weighted_critical_path: sum.weighted,

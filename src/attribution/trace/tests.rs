@@ -391,7 +391,7 @@ fn dependencies_add_up() {
     let call =
         |duration, gap, is_error| Call { caller: shop, callee: cart, is_error, duration, gap, is_external: false };
     let external = Call { caller: cart, callee: bank, is_error: false, duration: 7, gap: None, is_external: true };
-    let mut all = Dependencies::default();
+    let mut all = Dependencies::new(true, true);
     for call in [call(10, Some(1), false), call(30, None, true), external, call(20, Some(3), true)] {
         all.add(&call);
     }
@@ -418,7 +418,7 @@ fn operation_shares_are_weighted_by_their_entry_and_unknown_stays_unknown() {
     names.encode(Some("buy"));
     names.encode(Some("add"));
     let collect = |entry: Option<Code>| {
-        let mut stats = OperationStats::new(entry, None);
+        let mut stats = OperationStats::new(entry, None, true);
         let mut tree = Tree::default();
         for spans in [trace(4.0, 40), trace(f64::NAN, 60)] {
             tree.resolve(&spans);

@@ -28,6 +28,7 @@ pub struct Tree {
     order: Vec<u32>,
     roots: Vec<u32>,
     by_id: Vec<u32>,
+    ids: Vec<(SpanId, u32)>,
     scratch: Vec<u32>,
 }
 
@@ -109,16 +110,23 @@ impl Tree {
 
     /// Find the repeated deliveries, and sort the other rows by id.
     fn group_by_id(&mut self, spans: &[Span]) {
+        self.repeated.clear();
+        self.repeated.resize(spans.len(), false);
+        self.ids.clear();
+        self.ids.extend(spans.iter().zip(0..row(spans.len())).map(|(span, row)| (span.id, row)));
+        self.ids.sort_unstable();
         self.by_id.clear();
-        self.by_id.extend(0..row(spans.len()));
+        self.by_id.extend(self.ids.iter().map(|(_, row)| *row));
+        let twice = |pair: &[(SpanId, u32)]| matches!(pair, [a, b] if a.0 == b.0 && a.0 != SpanId::NONE);
+        if !self.ids.windows(2).any(twice) {
+            return;
+        }
         let key = |row: &u32| {
             let span = span_at(spans, *row).copied().unwrap_or_default();
             let same = (span.id, span.kind, span.service, span.parent, span.start);
             (same, Reverse(span.duration), span.instance, *row)
         };
         self.by_id.sort_unstable_by_key(key);
-        self.repeated.clear();
-        self.repeated.resize(spans.len(), false);
         for pair in self.by_id.windows(2) {
             if let [first, second] = pair
                 && key(first).0 == key(second).0
@@ -248,13 +256,26 @@ impl Tree {
             *offset = total;
         }
         self.children.clear();
-        let (parent, children) = (&self.parent, &mut self.children);
-        children.extend((0..row(spans.len())).filter(|row| parent.get(*row as usize) != Some(&NO_ROW)));
-        let key = |row: &u32| {
-            let span = span_at(spans, *row).copied().unwrap_or_default();
-            (parent.get(*row as usize).copied(), rank(&span, *row))
-        };
-        children.sort_unstable_by_key(key);
+        self.children.resize(total as usize, NO_ROW);
+        let mut next = std::mem::take(&mut self.scratch);
+        next.clone_from(&self.offsets);
+        for (child, parent) in (0..row(spans.len())).zip(&self.parent) {
+            if let Some(at) = next.get_mut(*parent as usize) {
+                if let Some(place) = self.children.get_mut(*at as usize) {
+                    *place = child;
+                }
+                *at += 1;
+            }
+        }
+        self.scratch = next;
+        for ends in self.offsets.windows(2) {
+            if let [from, to] = ends
+                && to - from > 1
+                && let Some(siblings) = self.children.get_mut(*from as usize..*to as usize)
+            {
+                siblings.sort_unstable_by_key(|row| span_at(spans, *row).map(|span| rank(span, *row)));
+            }
+        }
     }
 
     fn walk(&mut self, spans: &[Span]) {
@@ -264,8 +285,7 @@ impl Tree {
         let (orphan, repeated) = (&self.orphan, &self.repeated);
         self.roots.sort_unstable_by_key(|row| {
             let at = *row as usize;
-            let span = spans.get(at).copied().unwrap_or_default();
-            (repeated.get(at).copied(), orphan.get(at).copied(), rank(&span, *row))
+            (repeated.get(at).copied(), orphan.get(at).copied(), spans.get(at).map(|span| rank(span, *row)))
         });
         self.order.clear();
         self.root.clear();

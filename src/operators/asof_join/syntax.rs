@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::config::MOST_OPERATORS;
 use crate::error::{UserError, sqlstate};
+use crate::operators::trace_tree::table_arguments;
 
 /// The statements of a text, ready to be planned in a session.
 ///
@@ -98,7 +99,7 @@ fn keyword(token: Option<&TokenWithSpan>) -> Option<Keyword> {
 }
 
 /// Tokens in which `ASOF LEFT [OUTER] JOIN` is `ASOF JOIN` and `ASOF INNER JOIN` is `GLOBAL ASOF JOIN`, which the parser
-/// understands and nobody else writes.
+/// understands and nobody else writes, and relations as arguments are subqueries.
 #[must_use]
 pub fn plain_tokens(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let words: Vec<usize> = tokens
@@ -137,7 +138,7 @@ pub fn plain_tokens(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             !drop.contains(&(at - 1))
         });
     }
-    tokens
+    table_arguments(tokens)
 }
 
 /// Put each ASOF join of a statement into parentheses of its own.

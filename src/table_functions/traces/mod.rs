@@ -1,13 +1,11 @@
-//! What the functions over traces share: reading `spans` as whole traces, in a stream of any length.
+//! What the functions over traces share: the lake's spans, or any other relation, below the operator that looks at whole
+//! traces.
 
-mod encode;
-mod fold;
-mod origins;
 mod output;
+mod over;
 mod source;
 
-pub(super) use encode::{Encoder, Needs};
-pub(super) use fold::{each_trace, one_trace, start_of};
-pub(super) use origins::{ORIGIN_COLUMNS, origin_inputs, origins};
-pub(super) use output::{Output, trace_argument, window_arguments};
-pub(super) use source::{Selection, TraceBatch, WholeTraces, known_service, known_trace, unknown_trace};
+pub(super) use output::{Output, margin_argument, trace_argument, window_arguments};
+pub use over::PlanTraceFunctions;
+pub(super) use over::{explain_nothing, over_lake, over_relation};
+pub(super) use source::{known_service, one_trace, text};

@@ -27,6 +27,16 @@ pub(in crate::table_functions) const fn window_arguments() -> [Argument; 2] {
     ]
 }
 
+/// The argument that says how far outside of the window is read.
+pub(in crate::table_functions) const fn margin_argument() -> Argument {
+    Argument {
+        names: &["margin"],
+        kind: ArgumentType::Interval,
+        required: false,
+        doc: "How long before and after the window spans of its traces are looked for; default: an hour.",
+    }
+}
+
 /// The argument that names a trace.
 pub(in crate::table_functions) const fn trace_argument(required: bool) -> Argument {
     Argument { names: &["trace_id"], kind: ArgumentType::Text, required, doc: "Id of a trace, lowercase hex." }
