@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -37,6 +38,8 @@ pub struct TraceTreeExec {
     projection: Option<Vec<usize>>,
     /// Which of those are not null for want of a reader; none: all.
     asked: Option<Vec<String>>,
+    /// How the input is ordered, where that is by trace and all that is needed: it has to stay so.
+    order: Option<SortOptions>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
     gathering: Arc<Gathering>,
@@ -48,7 +51,9 @@ impl TraceTreeExec {
     /// # Errors
     /// When a column is missing.
     pub fn try_new(input: Arc<dyn ExecutionPlan>, question: Question, asked: Option<Vec<String>>) -> Result<Self> {
-        Self::with(input, question, None, asked)
+        let output = question.computation.schema(&input.schema())?;
+        let order = order_of(&input, &question, &output, asked.as_deref());
+        Self::with(input, question, None, asked, order)
     }
 
     fn with(
@@ -56,18 +61,18 @@ impl TraceTreeExec {
         question: Question,
         projection: Option<Vec<usize>>,
         asked: Option<Vec<String>>,
+        order: Option<SortOptions>,
     ) -> Result<Self> {
         let schema = question.computation.schema(&input.schema())?;
         let output = match &projection {
             Some(columns) => Arc::new(schema.project(columns)?),
             None => schema,
         };
-        let ordered = is_ordered(&input, &question, &output, asked.as_deref());
-        let partitions = match (question.computation.keeps_rows(), ordered) {
-            (true, false) => input.output_partitioning().partition_count(),
+        let partitions = match (question.computation.keeps_rows(), order) {
+            (true, None) => input.output_partitioning().partition_count(),
             _ => 1,
         };
-        let streams = question.computation.keeps_rows() && ordered;
+        let streams = question.computation.keeps_rows() && order.is_some();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(output),
             Partitioning::UnknownPartitioning(partitions),
@@ -79,6 +84,7 @@ impl TraceTreeExec {
             question,
             projection,
             asked,
+            order,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
             gathering: Arc::default(),
@@ -86,7 +92,13 @@ impl TraceTreeExec {
     }
 
     fn ordered(&self) -> bool {
-        is_ordered(&self.input, &self.question, &self.schema(), self.asked.as_deref())
+        self.order.is_some()
+    }
+
+    /// Whether the input is as it was asked for.
+    fn is_in_order(&self) -> bool {
+        let single = self.input.output_partitioning().partition_count() == 1;
+        single && self.ordered() && first_column(&self.input).is_some_and(|(name, _)| name == TRACE)
     }
 }
 
@@ -95,20 +107,31 @@ fn uses(output: &Schema, asked: Option<&[String]>, name: &str) -> bool {
     output.column_with_name(name).is_some() && asked.is_none_or(|asked| asked.iter().any(|known| known == name))
 }
 
-/// Whether the spans of a trace follow each other in the input, so that nothing has to be gathered. Clocks are learnt of
-/// all traces before the first row comes out, for which the input is read twice anyway.
-fn is_ordered(input: &Arc<dyn ExecutionPlan>, question: &Question, output: &Schema, asked: Option<&[String]>) -> bool {
+const TRACE: &str = "trace_id";
+
+fn first_column(input: &Arc<dyn ExecutionPlan>) -> Option<(String, SortOptions)> {
+    let first = input.output_ordering()?.first();
+    Some((first.expr.downcast_ref::<Column>()?.name().to_owned(), first.options))
+}
+
+/// The order of an input in which the spans of a trace follow each other, so that nothing has to be gathered. Clocks are
+/// learnt of all traces before the first row comes out, for which the input is read twice anyway.
+fn order_of(
+    input: &Arc<dyn ExecutionPlan>,
+    question: &Question,
+    output: &Schema,
+    asked: Option<&[String]>,
+) -> Option<SortOptions> {
     let clocks = question.computation.keeps_rows()
         && ["clock_offset_nano", "clock_bound_nano"].iter().any(|name| uses(output, asked, name));
-    let first = input.output_ordering().map(|ordering| &ordering.first().expr);
-    let column = first.and_then(|first| first.downcast_ref::<Column>());
-    !clocks && column.is_some_and(|column| column.name() == "trace_id")
+    let (name, options) = first_column(input)?;
+    (!clocks && name == TRACE).then_some(options)
 }
 
 impl EmbeddedProjection for TraceTreeExec {
     fn with_projection(&self, projection: Option<Vec<usize>>) -> Result<Self> {
         let projection = composed(self.projection.as_ref(), projection);
-        Self::with(Arc::clone(&self.input), self.question.clone(), projection, self.asked.clone())
+        Self::with(Arc::clone(&self.input), self.question.clone(), projection, self.asked.clone(), self.order)
     }
 }
 
@@ -139,8 +162,10 @@ impl ExecutionPlan for TraceTreeExec {
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let first = self.input.output_ordering().map(|ordering| ordering.first()).filter(|_| self.ordered());
-        let wanted = first.map(|first| PhysicalSortExpr::new(Arc::clone(&first.expr), first.options));
+        let wanted = self.order.and_then(|options| {
+            let column = Column::new_with_schema(TRACE, &self.input.schema()).ok()?;
+            Some(PhysicalSortExpr::new(Arc::new(column), options))
+        });
         vec![wanted.and_then(|wanted| OrderingRequirements::new([wanted.into()].into()).into())]
     }
 
@@ -166,7 +191,8 @@ impl ExecutionPlan for TraceTreeExec {
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
             (Some(input), true) => {
-                Ok(Arc::new(Self::with(input, self.question.clone(), self.projection.clone(), self.asked.clone())?))
+                let (question, asked) = (self.question.clone(), self.asked.clone());
+                Ok(Arc::new(Self::with(input, question, self.projection.clone(), asked, self.order)?))
             }
             _ => internal_err!("a trace operator has one input"),
         }
@@ -188,7 +214,7 @@ impl ExecutionPlan for TraceTreeExec {
             context,
         );
         let input = Arc::clone(&self.input);
-        Ok(match (self.question.computation.keeps_rows(), self.ordered()) {
+        Ok(match (self.question.computation.keeps_rows(), self.is_in_order()) {
             (true, true) => Box::pin(RecordBatchStreamAdapter::new(schema, stream::in_order(input, work))),
             (true, false) => {
                 let gathering = Arc::clone(&self.gathering);
