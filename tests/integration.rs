@@ -22,6 +22,7 @@ mod reports;
 mod security;
 mod simulation;
 mod slt;
+mod sources;
 mod statements;
 mod tidy;
 mod upkeep;
