@@ -127,7 +127,7 @@ impl Call {
     pub fn window(&self, from: usize, to: usize) -> Result<(i64, i64)> {
         let missing = || {
             UserError::invalid(format!("{}: the window needs a beginning and an end", self.signature.name))
-                .hint(super::planner::called_as(self.signature))
+                .hint(super::arguments::called_as(self.signature))
         };
         let (begin, end) = (self.time(from).ok_or_else(missing)?, self.time(to).ok_or_else(missing)?);
         if end < begin {

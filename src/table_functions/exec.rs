@@ -13,18 +13,27 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, collect};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::arguments::{Arguments, Moment};
 use super::{Call, TableFunction};
 use crate::error::Error;
 use crate::security::Rights;
 
-/// A call with constant arguments, as the query engine sees it.
+/// A call as the query engine sees it.
 #[derive(Debug)]
 pub(super) struct CallTable {
     pub(super) function: &'static dyn TableFunction,
-    pub(super) arguments: Vec<ScalarValue>,
+    pub(super) arguments: Arguments,
+}
+
+/// What a call that is about to run is given.
+#[derive(Clone)]
+enum Given {
+    Values(Vec<ScalarValue>),
+    /// What has them as its one row. It is planned in the session of whoever asks, with the rights of that role.
+    Row(Arc<dyn ExecutionPlan>, Moment),
 }
 
 #[async_trait]
@@ -48,6 +57,10 @@ impl TableProvider for CallTable {
             return internal_err!("a table function runs in a session of its own kind only");
         };
         Rights::check_function(state, self.function.signature().name).await.map_err(engine_error)?;
+        let arguments = match &self.arguments {
+            Arguments::Known(values) => Given::Values(values.clone()),
+            Arguments::Asked(question, moment) => Given::Row(state.create_physical_plan(question).await?, *moment),
+        };
         let schema = match projection {
             Some(columns) => Arc::new(self.schema().project(columns)?),
             None => self.schema(),
@@ -60,7 +73,7 @@ impl TableProvider for CallTable {
         );
         Ok(Arc::new(CallExec {
             function: self.function,
-            arguments: self.arguments.clone(),
+            arguments,
             // What it asks itself, it asks with its own rights.
             state: Rights::definer(state),
             projection: projection.cloned(),
@@ -72,7 +85,7 @@ impl TableProvider for CallTable {
 /// Runs a table function.
 pub(super) struct CallExec {
     function: &'static dyn TableFunction,
-    arguments: Vec<ScalarValue>,
+    arguments: Given,
     state: SessionState,
     projection: Option<Vec<usize>>,
     properties: Arc<PlanProperties>,
@@ -88,10 +101,15 @@ impl DisplayAs for CallExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let signature = self.function.signature();
         write!(f, "TableFunctionExec: {}(", signature.name)?;
-        let named = signature.arguments.iter().zip(&self.arguments);
-        for (at, (argument, value)) in named.filter(|(_, value)| !value.is_null()).enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            write!(f, "{comma}{} => {value}", argument.names.first().unwrap_or(&""))?;
+        match &self.arguments {
+            Given::Values(values) => {
+                let named = signature.arguments.iter().zip(values);
+                for (at, (argument, value)) in named.filter(|(_, value)| !value.is_null()).enumerate() {
+                    let comma = if at == 0 { "" } else { ", " };
+                    write!(f, "{comma}{} => {value}", argument.name())?;
+                }
+            }
+            Given::Row(..) => f.write_str("arguments of subqueries")?,
         }
         f.write_str(")")
     }
@@ -125,15 +143,18 @@ impl ExecutionPlan for CallExec {
         if partition != 0 {
             return exec_err!("a table function has one partition, not {}", partition + 1);
         }
-        let call = Call {
-            signature: self.function.signature(),
-            arguments: self.arguments.clone(),
-            state: self.state.clone(),
-            task: context,
-            projection: self.projection.clone(),
-        };
-        let (function, projection) = (self.function, self.projection.clone());
-        let started = stream::once(async move { function.run(call).await.map_err(engine_error) });
+        let (function, projection, given) = (self.function, self.projection.clone(), self.arguments.clone());
+        let (signature, state, columns) = (function.signature(), self.state.clone(), self.projection.clone());
+        let started = stream::once(async move {
+            let arguments = match given {
+                Given::Values(values) => values,
+                Given::Row(plan, moment) => {
+                    moment.settle_row(signature, &collect(plan, Arc::clone(&context)).await?)?
+                }
+            };
+            let call = Call { signature, arguments, state, task: context, projection: columns };
+            function.run(call).await.map_err(engine_error)
+        });
         let rows = started.try_flatten().map(move |batch| match (&projection, batch) {
             (Some(columns), Ok(batch)) => Ok(batch.project(columns)?),
             (_, batch) => batch,
