@@ -109,6 +109,16 @@ impl fmt::Display for UserError {
 
 impl std::error::Error for UserError {}
 
+/// A noun as it stands behind a number in a message: `1 row`, `2 rows`, `0 entries`.
+#[must_use]
+pub fn plural(count: u64, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if count == 1 => noun.to_owned(),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ => format!("{noun}s"),
+    }
+}
+
 impl From<UserError> for DataFusionError {
     fn from(error: UserError) -> Self {
         Self::External(Box::new(error))

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on panics, and reads what it was told by the environment"
 )]
 
+mod command_line;
 mod company;
 mod functions;
 mod incidents;

@@ -67,6 +67,22 @@ async fn psql_shows_everything_else() {
         assert!(functions.contains(&format!("public|{}|TABLE(", signature.name)), "{functions}");
         assert!(functions.contains(&signature.argument_list()), "{functions}");
     }
+    for line in [
+        "public|owner_of|text|kind text, entity text, at timestamp with time zone|func",
+        "public|wilson_low|double precision|k double precision, n double precision, z double precision DEFAULT NULL|func",
+        "public|g_test|double precision|observed double precision[], expected double precision[] DEFAULT NULL|func",
+        "public|g_test|double precision|a double precision, b double precision, c double precision, d double precision|func",
+        "public|split_even|numeric[]|amount numeric, parts bigint|func",
+        "public|error_rate|double precision|status_code text, weight double precision DEFAULT NULL|agg",
+        "public|shapley_airport|numeric|cost numeric|window",
+    ] {
+        assert!(functions.lines().any(|found| found == line), "{line} is not in\n{functions}");
+    }
+    let types = "SELECT p.proname, p.pronargs, p.pronargdefaults, p.prorettype::regtype, p.proargtypes, p.proargnames \
+                 FROM pg_proc p WHERE p.proname IN ('wilson_low', 'error_origin') ORDER BY 1";
+    let types = psql(&server, types).unwrap();
+    assert!(types.contains("wilson_low|3|1|double precision|701 701 701|{k,n,z}\n"), "{types}");
+    assert!(types.starts_with("error_origin|1|0|record|25|{trace_id,"), "{types}");
     for command in [
         r"\d", r"\dv", r"\df+", r"\dT", r"\di", r"\dp", r"\dx", r"\db", r"\dm", r"\ds", r"\da", r"\dD", r"\dn+",
         r"\l+", r"\du+", r"\ddp",

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ascribe::Database;
-use ascribe::error::{Result, UserError};
+use ascribe::error::{Result, UserError, plural};
 use ascribe::model::system::AUDIT;
 use ascribe::security::audit::{Head, Record, Verification};
 use clap::Subcommand;
@@ -59,7 +59,8 @@ impl Audit {
         for finding in &findings {
             println!("WRONG: {finding}");
         }
-        println!("{records} records in {} chains, {} wrong", ends.len(), findings.len());
+        let (chains, kept) = (ends.len() as u64, plural(records, "record"));
+        println!("{records} {kept} in {chains} {}, {} wrong", plural(chains, "chain"), findings.len());
         Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ascribe::Database;
-use ascribe::error::{Result, UserError};
+use ascribe::error::{Result, UserError, plural};
 use ascribe::maintenance::{self, Finding, Report, Severity, stored_tables};
 use ascribe::model::{self, Table};
 use serde_json::json;
@@ -56,12 +56,16 @@ pub(super) fn tables(names: &[String]) -> Result<Vec<&'static Table>> {
 
 fn print(report: &Report) {
     let Report { tables, entries, files, rows, bytes, .. } = report;
-    println!("{tables} tables, {entries} log entries, {files} files, {rows} rows, {bytes} bytes read");
+    let counts = [(*tables, "table"), (*entries, "log entry"), (*files, "file"), (*rows, "row"), (*bytes, "byte")];
+    println!("{} read", counts.map(|(count, noun)| format!("{count} {}", plural(count, noun))).join(", "));
     for Finding { severity, table, kind, subject, detail } in &report.findings {
         println!("{}: {table}: {kind}: {subject}: {detail}", severity.name());
     }
-    let damage = report.findings.iter().filter(|finding| finding.severity == Severity::Damage).count();
-    println!("{}", if damage == 0 { "the lake is sound".to_owned() } else { format!("{damage} findings of damage") });
+    let damage = report.findings.iter().filter(|finding| finding.severity == Severity::Damage).count() as u64;
+    match damage {
+        0 => println!("the lake is sound"),
+        _ => println!("{damage} {} of damage", plural(damage, "finding")),
+    }
 }
 
 fn as_json(report: &Report) -> serde_json::Value {

@@ -9,10 +9,11 @@ use ascribe::session::csv_line;
 use datafusion::arrow::array::{ArrayRef, LargeStringArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::errors::ParquetError;
-use futures::StreamExt;
+use futures::{Stream, StreamExt, TryStreamExt};
 
 /// How rows are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -40,6 +41,9 @@ pub(super) async fn write(mut rows: SendableRecordBatchStream, format: Format, s
         }
         return Ok(());
     }
+    // What fails before there is a row prints nothing: neither a head nor the beginning of a file.
+    let first = rows.try_next().await?;
+    let mut rows = futures::stream::iter(first.map(Ok)).chain(rows);
     match format {
         Format::Table => table(&mut rows, &schema, style, &mut out).await?,
         Format::Csv => {
@@ -59,7 +63,7 @@ pub(super) async fn write(mut rows: SendableRecordBatchStream, format: Format, s
             }
         }
         Format::Parquet => {
-            let parquet = |error: ParquetError| datafusion::error::DataFusionError::from(error);
+            let parquet = |error: ParquetError| DataFusionError::from(error);
             let fields: Vec<Field> = schema.fields().iter().map(|field| stored(field)).collect();
             let schema: SchemaRef = Arc::new(Schema::new(fields));
             let mut writer = ArrowWriter::try_new(&mut out, Arc::clone(&schema), None).map_err(parquet)?;
@@ -82,7 +86,7 @@ pub(super) async fn write(mut rows: SendableRecordBatchStream, format: Format, s
 }
 
 async fn table(
-    rows: &mut SendableRecordBatchStream,
+    rows: &mut (impl Stream<Item = Result<RecordBatch, DataFusionError>> + Unpin),
     schema: &SchemaRef,
     style: Style,
     out: &mut impl Write,

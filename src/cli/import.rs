@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ascribe::config::Config;
-use ascribe::error::{Result, UserError};
+use ascribe::error::{Result, UserError, plural};
 use ascribe::ingest::{self, Options, Progress, Source, Summary};
 use ascribe::storage::Lake;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -97,7 +97,8 @@ pub(super) async fn watched(
             loop {
                 bar.set_length(shown.total.load(Ordering::Relaxed));
                 bar.set_position(shown.read.load(Ordering::Relaxed));
-                bar.set_message(format!("{} rows", shown.rows.load(Ordering::Relaxed)));
+                let rows = shown.rows.load(Ordering::Relaxed);
+                bar.set_message(format!("{rows} {}", plural(rows, "row")));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -111,19 +112,28 @@ pub(super) async fn watched(
 /// Rows landed by table, records rejected by reason, files skipped.
 pub(super) fn print_summary(summary: &Summary) {
     for (table, rows) in &summary.rows {
-        println!("{rows:>12} rows landed in {table}");
+        println!("{rows:>12} {} landed in {table}", plural(*rows, "row"));
+    }
+    if summary.undated_owners > 0 {
+        let rows = plural(summary.undated_owners, "row");
+        println!(
+            "{:>12} {rows} of it without valid_from: valid from the time of this import on",
+            summary.undated_owners
+        );
     }
     if summary.rows.is_empty() {
         println!("{:>12} rows landed", 0);
     }
     if !summary.skipped.is_empty() {
-        println!("{:>12} files skipped as already imported", summary.skipped.len());
+        let files = summary.skipped.len() as u64;
+        println!("{files:>12} {} skipped as already imported", plural(files, "file"));
     }
     for (reason, rejections) in &summary.rejected {
+        let records = plural(rejections.count, "record");
         if rejections.unused {
-            println!("{:>12} records passed over: {reason}", rejections.count);
+            println!("{:>12} {records} passed over: {reason}", rejections.count);
         } else {
-            println!("{:>12} records rejected: {reason}", rejections.count);
+            println!("{:>12} {records} rejected: {reason}", rejections.count);
             println!("{:>12}   such as {}", "", printable(&rejections.sample));
         }
     }

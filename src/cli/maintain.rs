@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ascribe::config::{Config, Maintenance};
-use ascribe::error::Result;
+use ascribe::error::{Result, plural};
 use ascribe::maintenance::{self, Done, Eagerness, Maintainer};
 use ascribe::storage::Lake;
 use tokio::sync::watch;
@@ -93,18 +93,23 @@ fn print(table: &str, done: &Done) {
     let mut said = Vec::new();
     if compacted.files_before > 0 {
         said.push(format!(
-            "{} files of {} bytes merged into {} of {}",
-            compacted.files_before, compacted.bytes_before, compacted.files_after, compacted.bytes_after
+            "{} {} of {} bytes merged into {} of {}",
+            compacted.files_before,
+            plural(compacted.files_before, "file"),
+            compacted.bytes_before,
+            compacted.files_after,
+            compacted.bytes_after
         ));
     }
     let numbers = [
-        (compacted.repeated, "repeated rows dropped"),
-        (compacted.given_up, "merges given up, for others changed the files"),
-        (expired.rows, "rows expired"),
-        (vacuumed.files, "unneeded files deleted"),
-        (log.cleaned, "log entries cleaned up"),
+        (compacted.repeated, "repeated row", "dropped"),
+        (compacted.given_up, "merge", "given up, for others changed the files"),
+        (expired.rows, "row", "expired"),
+        (vacuumed.files, "unneeded file", "deleted"),
+        (log.cleaned, "log entry", "cleaned up"),
     ];
-    said.extend(numbers.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
+    let some = numbers.iter().filter(|(number, ..)| *number > 0);
+    said.extend(some.map(|(number, noun, done)| format!("{number} {} {done}", plural(*number, noun))));
     if log.checkpoint {
         said.push("checkpoint written".to_owned());
     }

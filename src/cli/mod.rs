@@ -43,17 +43,25 @@ impl LakeArgument {
         self.lake.clone().unwrap_or_else(config::lake_url)
     }
 
-    /// The lake, for a command that only looks: a misspelt directory is not a new lake. The default one is there for
-    /// everybody.
+    /// The lake, for a command that only looks: a misspelt directory is not a new lake.
     fn existing(&self) -> Result<String> {
         let url = self.url();
-        if url == config::DEFAULT_LAKE || url.contains("://") || std::path::Path::new(&url).is_dir() {
+        let path = url.strip_prefix("file://").unwrap_or(&url);
+        if path.contains("://") || std::path::Path::new(path).is_dir() {
             return Ok(url);
         }
         Err(UserError::new(sqlstate::IO, format!("there is no lake at {url}"))
             .detail("There is no such directory.")
             .hint("ascribe import and ascribe serve make one")
             .into())
+    }
+
+    /// The same for a command that has something to show without a lake; none if nobody named one and there is none.
+    fn if_there(&self) -> Result<Option<String>> {
+        match self.existing() {
+            Err(_) if self.url() == config::DEFAULT_LAKE => Ok(None),
+            found => found.map(Some),
+        }
     }
 }
 

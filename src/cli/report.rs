@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use ascribe::Database;
-use ascribe::error::{Result, UserError};
+use ascribe::error::{Result, UserError, plural};
 use ascribe::reports::{self, Trigger};
 use clap::Subcommand;
 use datafusion::arrow::array::AsArray;
@@ -49,7 +49,10 @@ impl Report {
 }
 
 async fn list(lake: &LakeArgument) -> Ended {
-    let runs = last_runs(&Database::open(&lake.existing()?).await?).await?;
+    let runs = match lake.if_there()? {
+        Some(url) => last_runs(&Database::open(&url).await?).await?,
+        None => BTreeMap::new(),
+    };
     for report in reports::all()? {
         let schedule = report.schedule.as_ref().map_or("by hand only", reports::Schedule::text);
         println!("{}\n    {}\n    due: {schedule}", report.name, report.description);
@@ -90,7 +93,7 @@ async fn run(name: &str, at: Option<&str>, set: &[String], lake: &LakeArgument) 
     };
     let overrides: Result<BTreeMap<String, String>> = set.iter().map(|pair| assignment(pair)).collect();
     let record = reports::run(&database, &report, due_at, &overrides?, Trigger::Manual).await?;
-    println!("{} rows", record.rows);
+    println!("{} {}", record.rows, plural(record.rows, "row"));
     for output in &record.outputs {
         println!("{}{output}", database.lake().url());
     }

@@ -58,7 +58,8 @@ enum Action {
 
 impl Role {
     pub(super) async fn run(self) -> Ended {
-        let database = Database::open(&self.lake.url()).await?;
+        let url = if matches!(self.action, Action::Create { .. }) { self.lake.url() } else { self.lake.existing()? };
+        let database = Database::open(&url).await?;
         let roles = Arc::clone(database.roles());
         match self.action {
             Action::Create { name, superuser, no_login, password_stdin, in_role } => {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ascribe::config::Config;
-use ascribe::error::{Result, UserError, sqlstate};
+use ascribe::error::{Result, UserError, plural, sqlstate};
 use ascribe::ingest::{self, Options};
 use ascribe::simulate::{self, Plan, Scenario};
 use ascribe::storage::Lake;
@@ -50,11 +50,12 @@ impl Simulate {
         let plan = Plan { scenario, seed: self.seed, spans: self.spans, start };
         if let Some(folder) = &self.out {
             let summary = generate(&plan, folder).await?;
+            let said = |count: u64, noun: &str| format!("{count} {}", plural(count, noun));
             println!(
-                "{} spans in {} traces, {} logs; the truth is in {}",
-                summary.spans,
-                summary.traces,
-                summary.logs,
+                "{} in {}, {}; the truth is in {}",
+                said(summary.spans, "span"),
+                said(summary.traces, "trace"),
+                said(summary.logs, "log"),
                 summary.truth.display()
             );
             return Ok(ExitCode::SUCCESS);

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use ascribe::Database;
 use ascribe::dialect::encode::Style;
-use ascribe::error::{Result, UserError, sqlstate};
-use ascribe::session::{Answer, Statement, answer, copied, style};
+use ascribe::error::{Error, Result, UserError, sqlstate};
+use ascribe::session::{Answer, Scripted, Statement, answer, copied, style};
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::UInt64Type;
 use datafusion::execution::context::SessionContext;
@@ -38,19 +38,25 @@ impl Sql {
         for command in &self.commands {
             run_all(&session, command, self.format).await?;
         }
-        let text = match &self.file {
-            Some(file) if file.as_os_str() == "-" => stdin()?,
-            Some(file) => std::fs::read_to_string(file).map_err(|error| {
-                UserError::new(sqlstate::IO, format!("cannot read {}", file.display())).detail(error.to_string())
-            })?,
+        let (name, text) = match &self.file {
+            Some(file) if file.as_os_str() == "-" => (STDIN.to_owned(), stdin()?),
+            Some(file) => {
+                let text = std::fs::read_to_string(file).map_err(|error| {
+                    UserError::new(sqlstate::IO, format!("cannot read {}", file.display())).detail(error.to_string())
+                })?;
+                (file.display().to_string(), text)
+            }
             None if !self.commands.is_empty() => return Ok(ExitCode::SUCCESS),
             None if std::io::stdin().is_terminal() => return prompt::run(&session, self.format).await,
-            None => stdin()?,
+            None => (STDIN.to_owned(), stdin()?),
         };
-        run_all(&session, &text, self.format).await?;
+        run_script(&session, &name, &text, self.format).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// What standard input is called in messages, as psql has it.
+const STDIN: &str = "<stdin>";
 
 fn stdin() -> Result<String> {
     let mut text = String::new();
@@ -58,17 +64,42 @@ fn stdin() -> Result<String> {
     Ok(text)
 }
 
-/// Run statements in order and show what each returns; the first that fails ends it.
+/// Run statements in order and show what each returns; the first that fails ends it. Nothing is run if one of them is none.
 pub(super) async fn run_all(session: &SessionContext, text: &str, format: Format) -> Result<()> {
     for statement in Statement::parse(text)? {
-        let answer = if statement.takes_rows() {
-            copied(session, statement, &stdin()?).await?
-        } else {
-            answer(session, statement).await?
-        };
-        show(answer, format, style(session)).await?;
+        run(session, statement, format).await?;
     }
     Ok(())
+}
+
+/// The same for a file, each statement of which is on its own: those before a mistake are run. Errors say where they are.
+async fn run_script(session: &SessionContext, name: &str, text: &str, format: Format) -> Result<()> {
+    for Scripted { line, column, statement } in Statement::script(text) {
+        let done = match statement {
+            Ok(statement) => run(session, statement, format).await,
+            Err(error) => Err(error),
+        };
+        done.map_err(|error| match error {
+            // Of the output, not of the statement.
+            Error::Io(_) => error,
+            other => {
+                let column = column.map(|column| format!("{column}:")).unwrap_or_default();
+                let mut told = other.describe();
+                told.message = format!("{name}:{line}:{column} {}", told.message);
+                told.into()
+            }
+        })?;
+    }
+    Ok(())
+}
+
+async fn run(session: &SessionContext, statement: Statement, format: Format) -> Result<()> {
+    let answer = if statement.takes_rows() {
+        copied(session, statement, &stdin()?).await?
+    } else {
+        answer(session, statement).await?
+    };
+    show(answer, format, style(session)).await
 }
 
 async fn show(answer: Answer, format: Format, style: Style) -> Result<()> {

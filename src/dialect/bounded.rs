@@ -13,10 +13,10 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
-use crate::error::UserError;
+use crate::error::{UserError, sqlstate};
 
 /// Bytes of a value, and of all that one call makes for a batch of rows.
-const BYTES: i128 = 0x3fff_ffff;
+pub(super) const BYTES: i128 = 0x3fff_ffff;
 
 /// Elements of an array, and of all that one call makes for a batch of rows.
 const ELEMENTS: i128 = 134_217_727;
@@ -45,6 +45,32 @@ const FUNCTIONS: [(&str, Unit, Size); 9] = [
     ("range", Unit::Elements, series),
 ];
 
+/// Functions whose results are no larger than all that they are given; one constant may be there for every row.
+const SUMS: [&str; 22] = [
+    "array_append",
+    "array_concat",
+    "array_prepend",
+    "array_to_string",
+    "btrim",
+    "concat_ws",
+    "format",
+    "initcap",
+    "left",
+    "lower",
+    "ltrim",
+    "make_array",
+    "overlay",
+    "pg_concat",
+    "reverse",
+    "right",
+    "rtrim",
+    "split_part",
+    "string_to_array",
+    "substr",
+    "translate",
+    "upper",
+];
+
 fn at(sizes: &[i128], place: usize) -> i128 {
     sizes.get(place).copied().unwrap_or(0).max(0)
 }
@@ -62,13 +88,10 @@ fn series(of: &[i128]) -> i128 {
 
 /// Put the functions in the place of those of the same names.
 pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    for (name, unit, size) in FUNCTIONS {
-        let inner = registry.udf(name)?;
-        registry.register_udf(std::sync::Arc::new(ScalarUDF::new_from_impl(Bounded {
-            inner: inner.as_ref().clone(),
-            unit,
-            size,
-        })))?;
+    let sizes = FUNCTIONS.into_iter().map(|(name, unit, size)| (name, unit, Some(size)));
+    for (name, unit, size) in sizes.chain(SUMS.into_iter().map(|name| (name, Unit::Bytes, None))) {
+        let inner = registry.udf(name)?.as_ref().clone();
+        registry.register_udf(std::sync::Arc::new(ScalarUDF::new_from_impl(Bounded { inner, unit, size })))?;
     }
     Ok(())
 }
@@ -78,7 +101,8 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
 struct Bounded {
     inner: ScalarUDF,
     unit: Unit,
-    size: Size,
+    /// None for those of [`SUMS`].
+    size: Option<Size>,
 }
 
 impl PartialEq for Bounded {
@@ -129,13 +153,32 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.check(&args)?;
+        match self.size {
+            Some(size) => self.check(&args, size)?,
+            None => self.check_sum(&args)?,
+        }
         self.inner.invoke_with_args(args)
     }
 }
 
 impl Bounded {
-    fn check(&self, args: &ScalarFunctionArgs) -> Result<()> {
+    fn check_sum(&self, args: &ScalarFunctionArgs) -> Result<()> {
+        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { i128::try_from(args.number_rows).unwrap_or(i128::MAX) };
+        let mut total: i128 = 0;
+        for argument in &args.args {
+            total += match argument {
+                ColumnarValue::Scalar(value) => i128::try_from(value.size()).unwrap_or(i128::MAX).saturating_mul(rows),
+                ColumnarValue::Array(array) => i128::try_from(bytes(array)?).unwrap_or(i128::MAX),
+            };
+        }
+        if total <= BYTES {
+            return Ok(());
+        }
+        Err(if constant { too_wide() } else { too_much(self.inner.name()) }.into())
+    }
+
+    fn check(&self, args: &ScalarFunctionArgs, bound: Size) -> Result<()> {
         let most = if self.unit == Unit::Bytes { BYTES } else { ELEMENTS };
         let columns = args.args.iter().map(measured).collect::<Result<Vec<_>>>()?;
         let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
@@ -143,32 +186,55 @@ impl Bounded {
         let widest: Vec<i128> =
             columns.iter().map(|column| column.iter().flatten().copied().max().unwrap_or(0)).collect();
         // Most calls are small whatever their rows.
-        if self.unit == Unit::Bytes && (self.size)(&widest) * i128::try_from(rows).unwrap_or(i128::MAX) <= most {
+        if self.unit == Unit::Bytes && bound(&widest) * i128::try_from(rows).unwrap_or(i128::MAX) <= most {
             return Ok(());
         }
         let mut total: i128 = 0;
         for row in 0..rows {
             let value = |column: &Vec<Option<i128>>| *column.get(if column.len() == 1 { 0 } else { row })?;
             let Some(values) = columns.iter().map(value).collect::<Option<Vec<i128>>>() else { continue };
-            let size = (self.size)(&values);
+            let size = bound(&values);
             if size > most {
                 return Err(self.too_large().into());
             }
             total += size;
         }
         if total > most {
-            let message = format!("out of memory: the results of {} are too large together", self.inner.name());
-            return Err(UserError::new("53200", message).hint("ask for fewer rows, or smaller values").into());
+            return Err(too_much(self.inner.name()).into());
         }
         Ok(())
     }
 
     fn too_large(&self) -> UserError {
         match self.unit {
-            Unit::Bytes => UserError::new(TOO_LARGE, "requested length too large").detail("a value has 1 GB at most"),
+            Unit::Bytes => too_wide(),
             Unit::Elements => UserError::new(TOO_LARGE, format!("array size exceeds the maximum allowed ({ELEMENTS})")),
         }
     }
+}
+
+/// Bytes of the values of a column.
+fn bytes(array: &ArrayRef) -> Result<usize> {
+    Ok(match array.data_type() {
+        // What views look at may be shared by many columns. The length is in the low half of the first word.
+        DataType::Utf8View => {
+            let length = |view: &u128| usize::try_from(*view & u128::from(u32::MAX)).unwrap_or(0);
+            array.as_string_view().views().iter().map(length).sum()
+        }
+        _ => array.to_data().get_slice_memory_size()?,
+    })
+}
+
+/// One value is too large.
+pub(super) fn too_wide() -> UserError {
+    UserError::new(TOO_LARGE, "requested length too large").detail("a value has 1 GB at most")
+}
+
+/// The values of a batch of rows are too large together.
+pub(super) fn too_much(function: &str) -> UserError {
+    let function = function.trim_start_matches("pg_");
+    let message = format!("out of memory: the results of {function} are too large together");
+    UserError::new(sqlstate::OUT_OF_MEMORY, message).hint("ask for fewer rows, or smaller values")
 }
 
 /// `program_limit_exceeded`

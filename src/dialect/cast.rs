@@ -24,6 +24,9 @@ use crate::error::{Error, UserError, sqlstate};
 
 const DAY: i64 = 86_400_000_000;
 
+/// The name of the function that a cast becomes.
+pub(super) const NAME: &str = "pg_cast";
+
 /// `pg_cast(value, 'type')`: what a cast in a statement becomes.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Cast(Signature);
@@ -171,7 +174,7 @@ fn engine(error: Error) -> DataFusionError {
 
 impl ScalarUDFImpl for Cast {
     fn name(&self) -> &'static str {
-        "pg_cast"
+        NAME
     }
 
     fn signature(&self) -> &Signature {
@@ -189,22 +192,18 @@ impl ScalarUDFImpl for Cast {
             return Err(UserError::new(sqlstate::UNDEFINED_OBJECT, "type does not exist").into());
         };
         let data_type = target.data_type(from.data_type(), text(0))?;
-        Ok(field("pg_cast", (data_type, target.named())))
+        Ok(field(NAME, (data_type, target.named())))
     }
 
     fn simplify(&self, mut args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        let text = |expr: Option<&Expr>| match expr {
-            Some(Expr::Literal(value, _)) => value.try_as_str().flatten().map(str::to_owned),
-            _ => None,
-        };
         let (Some(value), Some(target), Some(now)) =
-            (text(args.first()), text(args.get(1)), context.query_execution_start_time())
+            (literal(args.first()), literal(args.get(1)), context.query_execution_start_time())
         else {
             return Ok(ExprSimplifyResult::Original(args));
         };
         let zone = session_zone(context.config_options());
-        let target = Target::parse(&target).map(|target| target.oid);
-        let dated = target.and_then(|oid| input::dated(&value, oid, now.timestamp_micros(), zone));
+        let target = Target::parse(target).map(|target| target.oid);
+        let dated = target.and_then(|oid| input::dated(value, oid, now.timestamp_micros(), zone));
         Ok(match (dated, args.first_mut()) {
             (Some(dated), Some(first)) => {
                 *first = Expr::Literal(ScalarValue::Utf8(Some(dated)), None);
@@ -236,6 +235,34 @@ impl ScalarUDFImpl for Cast {
     }
 }
 
+/// A value as it is put where one of another type is wanted, by its OID: only what is lost by rounding is converted, so
+/// that a text is no time and a truth no number.
+///
+/// # Errors
+/// 42846, or when it does not fit.
+pub fn assigned(value: ScalarValue, kind: u32, zone: Tz) -> Result<ScalarValue> {
+    let (from, target) = (value.data_type(), Target { oid: kind, modifiers: Vec::new(), unit: String::new() });
+    let texts = matches!(kind, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::CHAR);
+    if value.is_null() || of_data_type(&from).oid == kind {
+        return Ok(value);
+    }
+    let apart = is_text(&from) || from == DataType::Boolean || kind == oid::BOOL;
+    if apart && !texts {
+        return Err(cannot(&from, &target));
+    }
+    let to = target.data_type(&from, None)?;
+    ScalarValue::try_from_array(&convert(&value.to_array()?, &target, &to, zone)?, 0)
+}
+
+/// What values are printed as, texts as they are.
+pub(super) fn printed(array: &ArrayRef, zone: Tz) -> Result<ArrayRef> {
+    if array.data_type() == &DataType::Null {
+        return Ok(datafusion::arrow::array::new_null_array(&DataType::Utf8, array.len()));
+    }
+    let text = Target { oid: oid::TEXT, modifiers: Vec::new(), unit: String::new() };
+    convert(array, &text, &DataType::Utf8, zone)
+}
+
 /// Values as those of another type.
 fn convert(array: &ArrayRef, target: &Target, to: &DataType, zone: Tz) -> Result<ArrayRef> {
     match array.data_type() {
@@ -260,19 +287,45 @@ fn from_text(array: &ArrayRef, target: &Target, to: &DataType, zone: Tz) -> Resu
     if target.oid == oid::TEXT {
         return Ok(Arc::new(texts.clone()));
     }
-    let value = |text: Option<&str>| -> Result<ScalarValue> {
-        let Some(text) = text else { return ScalarValue::try_from(to) };
-        let value = match target.oid {
-            oid::INTERVAL => input::interval(text, &target.unit).map_err(engine)?,
-            oid::VARCHAR | oid::BPCHAR | oid::CHAR | oid::NAME => ScalarValue::Utf8(Some(limited(text, target))),
-            oid::NUMERIC => return numeric(&input::value(text, oid::NUMERIC, zone).map_err(engine)?, to),
-            _ => input::value(text, target.oid, zone).map_err(engine)?,
-        };
-        let value = rounded_time(value, target);
-        if value.data_type() == *to { Ok(value) } else { value.cast_to(to) }
+    let value = |text: Option<&str>| match text {
+        Some(text) => read(text, target, to, zone),
+        None => ScalarValue::try_from(to),
     };
     let values = texts.iter().map(value).collect::<Result<Vec<_>>>()?;
     if values.is_empty() { Ok(new_empty_array(to)) } else { ScalarValue::iter_to_array(values) }
+}
+
+/// A text as a value of a type.
+fn read(text: &str, target: &Target, to: &DataType, zone: Tz) -> Result<ScalarValue> {
+    let value = match target.oid {
+        oid::INTERVAL => input::interval(text, &target.unit).map_err(engine)?,
+        oid::VARCHAR | oid::BPCHAR | oid::CHAR | oid::NAME => ScalarValue::Utf8(Some(limited(text, target))),
+        oid::NUMERIC => return numeric(&input::value(text, oid::NUMERIC, zone).map_err(engine)?, to),
+        _ => input::value(text, target.oid, zone).map_err(engine)?,
+    };
+    let value = rounded_time(value, target);
+    if value.data_type() == *to { Ok(value) } else { value.cast_to(to) }
+}
+
+/// The text of an argument that is a literal.
+fn literal(expr: Option<&Expr>) -> Option<&str> {
+    match expr {
+        Some(Expr::Literal(value, _)) => value.try_as_str().flatten(),
+        _ => None,
+    }
+}
+
+/// Refuse a cast of a literal that is none of its type. PostgreSQL reads literals when it plans, so that they are wrong
+/// whether a row is there to be compared with them or not.
+pub(super) fn check_literal(args: &[Expr], zone: Tz) -> Result<()> {
+    let (Some(text), Some(target)) = (literal(args.first()), literal(args.get(1)).and_then(Target::parse)) else {
+        return Ok(());
+    };
+    // What is in brackets is no part of the literal: whether it fits is seen when the value is used.
+    let target = Target { modifiers: Vec::new(), ..target };
+    // What day it is does not matter.
+    let dated = input::dated(text, target.oid, 0, zone);
+    read(dated.as_deref().unwrap_or(text), &target, &target.data_type(&DataType::Utf8, Some(text))?, zone).map(|_| ())
 }
 
 fn numeric(value: &ScalarValue, to: &DataType) -> Result<ScalarValue> {

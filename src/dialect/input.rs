@@ -120,6 +120,17 @@ pub fn value(text: &str, kind: u32, zone: Tz) -> Result<ScalarValue> {
     })
 }
 
+/// The same with `now`, `today` and their kin as the times that they are; `now` is in microseconds since the epoch.
+///
+/// # Errors
+/// As [`value`].
+pub fn value_at(text: &str, kind: u32, zone: Tz, now: i64) -> Result<ScalarValue> {
+    match dated(text, kind, now, zone) {
+        Some(dated) => value(&dated, kind, zone),
+        None => value(text, kind, zone),
+    }
+}
+
 /// The text of a time with `now`, `today`, `yesterday` and `tomorrow` as the times that they are; none if it has no such
 /// word. `now` is in microseconds since the epoch.
 #[must_use]

@@ -3,6 +3,7 @@
 //!
 //! Only what a client asks for goes through it. The views and functions that are built in are in the engine's own terms.
 
+mod append;
 mod arithmetic;
 mod bounded;
 mod calls;
@@ -13,6 +14,7 @@ pub mod encode;
 pub mod function;
 pub mod input;
 mod json;
+mod lateral;
 mod moment;
 mod names;
 mod numbers;
@@ -35,13 +37,13 @@ use datafusion::sql::sqlparser::ast::DataType as SqlType;
 
 use crate::error::Result;
 
-pub use cast::Target;
+pub use cast::{Target, assigned};
 pub(crate) use function::session_zone;
 pub use json::map_of;
 pub use names::{Names, column_names, folded, shown};
 pub use operators::Operators;
 pub use relations::relation;
-pub use rewrite::{oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};
+pub use rewrite::{literal_as, oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};
 pub use unknown::analyzer_rules;
 
 /// Metadata of a field that names its PostgreSQL type by OID, where the Arrow type alone does not say it.
@@ -91,6 +93,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         arithmetic::Arithmetic::all().into_iter().map(ScalarUDF::new_from_impl).collect();
     functions.push(ScalarUDF::new_from_impl(arithmetic::Negate::new()));
     functions.push(ScalarUDF::new_from_impl(arithmetic::IntervalKey::new()));
+    functions.push(ScalarUDF::new_from_impl(append::Append::new()));
     functions.push(ScalarUDF::new_from_impl(cast::Cast::new()));
     functions.push(ScalarUDF::new_from_impl(unknown::Unknown::new()));
     functions.push(ScalarUDF::new_from_impl(chain::Chain::new()));

@@ -1,5 +1,5 @@
 //! Operators that depend on the types of their sides: intervals are compared by their length, an untyped string is of the
-//! type of the other side, `->` and its kin read JSON.
+//! type of the other side, `||` of texts is [`Append`], `->` and its kin read JSON.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,15 +10,19 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, ScalarUDF};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::append::Append;
 use super::arithmetic::IntervalKey;
-use super::cast::Cast;
+use super::cast::{Cast, Target};
+use super::encode::oid;
+use super::pg_type_of;
 use super::unknown::spelled;
 
-/// Plans comparisons and the operators of JSON.
+/// Plans comparisons, `||` of texts and the operators of JSON.
 #[derive(Debug, Default)]
 pub struct Operators;
 
 static LENGTH: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(IntervalKey::new())));
+static APPEND: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Append::new())));
 static CAST: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Cast::new())));
 static JSON: LazyLock<Vec<Arc<ScalarUDF>>> =
     LazyLock::new(|| super::json::functions().into_iter().map(Arc::new).collect());
@@ -70,9 +74,15 @@ pub(super) fn length(expr: Expr) -> Expr {
     call(&LENGTH, vec![expr])
 }
 
-fn typed(expr: Expr, other: &DataType) -> Expr {
+/// The type of an expression that is of one whose values are texts to the engine.
+fn said(expr: &Expr, schema: &DFSchema) -> Option<u32> {
+    let (_, field) = expr.to_field(schema).ok()?;
+    pg_type_of(&field).filter(|kind| matches!(*kind, oid::UUID | oid::JSONB))
+}
+
+fn typed(expr: Expr, other: &DataType, said: Option<u32>) -> Expr {
     let literal = matches!(&expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
-    match spelled(other) {
+    match said.map_or_else(|| spelled(other), Target::spelling) {
         Some(name) if literal => as_type(expr, &name),
         _ => expr,
     }
@@ -87,10 +97,19 @@ impl ExprPlanner for Operators {
                 _ => PlannerResult::Original(expr),
             });
         }
+        if expr.op == BinaryOperator::StringConcat {
+            let append = Append::takes(&expr.left.get_type(schema)?, &expr.right.get_type(schema)?);
+            return Ok(match append {
+                true => PlannerResult::Planned(call(&APPEND, vec![expr.left, expr.right])),
+                false => PlannerResult::Original(expr),
+            });
+        }
         let Some(op) = comparison(&expr.op) else { return Ok(PlannerResult::Original(expr)) };
         let (left_type, right_type) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
         let interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
-        let (left, right) = (typed(expr.left, &right_type), typed(expr.right, &left_type));
+        let (left_said, right_said) = (said(&expr.left, schema), said(&expr.right, schema));
+        let left = typed(expr.left, &right_type, right_said);
+        let right = typed(expr.right, &left_type, left_said);
         if (interval(&left_type) || interval(&right_type))
             && interval(&left.get_type(schema)?)
             && interval(&right.get_type(schema)?)

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::encode::{Style, oid};
 use super::names;
 use super::tree::{call, cast, string, taken};
-use super::{distinct_from, subqueries};
+use super::{distinct_from, lateral, subqueries};
 use crate::error::{UserError, sqlstate};
 
 /// Rewrite a statement of a user's. `is_aggregate` knows the aggregate functions.
@@ -102,6 +102,13 @@ pub fn said_of_parameters(statement: &Statement) -> BTreeMap<usize, u32> {
 #[must_use]
 pub fn oid_of(data_type: &DataType) -> Option<u32> {
     super::cast::Target::parse(&target(data_type)?).map(|target| target.oid)
+}
+
+/// A literal of no type as one of a type, by its OID; none if it has a type, or the type is text.
+#[must_use]
+pub fn literal_as(expr: &Expr, kind: u32) -> Option<Expr> {
+    let target = super::cast::Target::spelling(kind).filter(|_| is_string(expr) && kind != oid::TEXT)?;
+    Some(call("pg_cast", vec![expr.clone(), string(target)]))
 }
 
 /// Give parameters the types that the engine has no types of its own for, as the client says: `kinds` are OIDs by number.
@@ -261,11 +268,30 @@ fn unknown_in_insert(source: &mut Query) {
     }
 }
 
+/// The same of all numbers in an expression, but not of those of a query in it.
 fn raw_inside(expr: &mut Expr) {
-    let _ = visit_expressions_mut(expr, |expr| {
-        raw(expr);
-        ControlFlow::<()>::Continue(())
-    });
+    struct Raw(usize);
+    impl VisitorMut for Raw {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if self.0 == 0 {
+                raw(expr);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = VisitMut::visit(expr, &mut Raw(0));
 }
 
 fn is_string(expr: &Expr) -> bool {
@@ -517,6 +543,9 @@ impl VisitorMut for Rewrite<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
+        if let Err(error) = lateral::check(select) {
+            self.refuse(error);
+        }
         subqueries::in_projection(select, self.is_aggregate);
         if self.depth > 1 {
             names::name_inner(select);

@@ -8,6 +8,7 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use datafusion::arrow::compute::can_cast_types;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -22,10 +23,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::cast::Target;
+use super::cast::{NAME as CAST, Target, check_literal};
 use super::encode::{of_data_type, oid};
 use super::operators::{as_type, length};
-use super::pg_type_of;
+use super::{pg_type_of, session_zone};
 
 /// The name of the function that a literal of no type is the argument of.
 pub(super) const NAME: &str = "pg_unknown";
@@ -85,9 +86,11 @@ impl AnalyzerRule for Literals {
         if self.0 == When::Before { "untyped_literals" } else { "casts_of_literals" }
     }
 
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+    fn analyze(&self, plan: LogicalPlan, options: &ConfigOptions) -> Result<LogicalPlan> {
         if self.0 == When::After {
-            return changed(plan, &|expr, _| Ok(cast_of_literal(expr)), &Ok);
+            let plan = changed(plan, &|expr, _| Ok(cast_of_literal(expr)), &Ok)?;
+            check(&plan, session_zone(options))?;
+            return Ok(plan);
         }
         let plan = changed(plan, &beside, &of_node)?;
         let mut left = false;
@@ -101,6 +104,23 @@ impl AnalyzerRule for Literals {
         // What nothing else gave a type is text.
         changed(plan, &|expr, _| Ok(as_text(expr)), &Ok)
     }
+}
+
+/// Refuse literals that are none of their type.
+fn check(plan: &LogicalPlan, zone: Tz) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(call) = expr
+                    && call.name() == CAST
+                {
+                    check_literal(&call.args, zone)?;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(())
 }
 
 /// What the inputs of a node have, put together when it is asked for.

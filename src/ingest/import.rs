@@ -41,6 +41,8 @@ pub struct Summary {
     pub skipped: Vec<String>,
     /// Rows landed, by table.
     pub rows: BTreeMap<&'static str, u64>,
+    /// Rows of `ownership` among them that hold only since this import, for nothing said since when.
+    pub undated_owners: u64,
     /// Records that did not land, by reason.
     pub rejected: BTreeMap<String, Rejections>,
     /// Files of which nothing landed, and why: they are not what the source reads, or end early.
@@ -278,8 +280,10 @@ impl Run<'_> {
     /// may be; what is there by then each file knows of itself.
     async fn commit(&mut self, mut landed: Landed, ids: Vec<String>) -> Result<bool> {
         let commit = Commit { transactions: ids.clone(), ..Commit::default() };
-        if let Some(rows) = ownership::land(self.lake, std::mem::take(&mut landed.owners), &commit).await? {
-            *self.summary.rows.entry("ownership").or_default() += rows;
+        let (owners, began) = (std::mem::take(&mut landed.owners), landed.ingests.iter().map(|ingest| ingest.started));
+        if let Some(added) = ownership::land(self.lake, owners, &commit, &began.collect()).await? {
+            *self.summary.rows.entry("ownership").or_default() += added.rows;
+            self.summary.undated_owners += added.undated;
         }
         if let Some(rows) = incidents::land(self.lake, std::mem::take(&mut landed.incidents), &commit).await? {
             *self.summary.rows.entry("incidents").or_default() += rows;

@@ -37,20 +37,37 @@ struct Interval {
     source: String,
 }
 
-/// Merge the rows into the table in one commit. Tells how many rows are new; none when there was nothing to land.
-pub(super) async fn land(lake: &Arc<Lake>, batches: Vec<RecordBatch>, commit: &Commit) -> Result<Option<u64>> {
+/// What was new.
+#[derive(Debug, Default)]
+pub(super) struct Added {
+    /// Rows.
+    pub(super) rows: u64,
+    /// Those of them that hold only since the import, for nothing said since when.
+    pub(super) undated: u64,
+}
+
+/// Merge the rows into the table in one commit; none when there was nothing to land. `began` are the times when the files
+/// were read, which rows without a beginning of their own have.
+pub(super) async fn land(
+    lake: &Arc<Lake>,
+    batches: Vec<RecordBatch>,
+    commit: &Commit,
+    began: &BTreeSet<i64>,
+) -> Result<Option<Added>> {
     let arriving = batches.iter().map(intervals).collect::<Result<Vec<_>>>()?.concat();
     if arriving.is_empty() {
         return Ok(None);
     }
-    let mut added = 0;
+    let mut added = Added::default();
     let merging = |stored: Vec<RecordBatch>| {
         let stored = stored.iter().map(intervals).collect::<Result<Vec<_>>>()?.concat();
         let before: BTreeSet<_> = stored.iter().cloned().collect();
         let merged = merge(stored, arriving.clone());
-        added = merged.iter().filter(|interval| !before.contains(interval)).count() as u64;
+        let new = || merged.iter().filter(|interval| !before.contains(interval));
+        let undated = new().filter(|interval| interval.from.is_some_and(|from| began.contains(&from)));
+        added = Added { rows: new().count() as u64, undated: undated.count() as u64 };
         let batches = batches_of(&merged, lake.clock().now_micros());
-        Ok((added > 0).then_some(batches))
+        Ok((added.rows > 0).then_some(batches))
     };
     rewrite(lake, &OWNERSHIP, commit, merging).await?;
     Ok(Some(added))

@@ -15,7 +15,7 @@ use crate::operators::interval_join::RecogniseIntervalJoins;
 use crate::table_functions::ResolveTableFunctions;
 
 pub use map_operators::MapOperators;
-pub use owner_of::{BindingPlanner, NAME as OWNER_OF, owner_of};
+pub use owner_of::{BindingPlanner, NAME as OWNER_OF, owner_of, owner_of_form};
 
 /// The rules in order, each with its reason.
 #[must_use]

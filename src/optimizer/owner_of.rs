@@ -7,6 +7,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
+use ascribe_udfs::{Form, Parameter};
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use datafusion::arrow::compute::cast;
@@ -34,13 +35,20 @@ use crate::storage::Lake;
 use crate::table_functions::{PlanTraceFunctions, owners};
 
 /// SQL name of the function.
-/// The name of the function.
 pub const NAME: &str = "owner_of";
 
 /// The function as statements name it.
 #[must_use]
 pub fn owner_of() -> ScalarUDF {
     ScalarUDF::from(OwnerOf::new(None))
+}
+
+/// How it is called.
+#[must_use]
+pub fn owner_of_form() -> Form {
+    let types = [("kind", DataType::Utf8), ("entity", DataType::Utf8), ("at", instant())];
+    let parameters = types.map(|(name, data_type)| Parameter { name, data_type, required: true });
+    Form { parameters: parameters.to_vec(), returns: DataType::Utf8 }
 }
 
 #[derive(Debug)]
@@ -51,7 +59,7 @@ struct OwnerOf {
 
 impl OwnerOf {
     fn new(index: Option<Arc<OwnershipIndex>>) -> Self {
-        let names = ["kind", "entity", "at"].map(str::to_owned).to_vec();
+        let names = owner_of_form().parameters.iter().map(|parameter| parameter.name.to_owned()).collect();
         let signature = Signature { parameter_names: Some(names), ..Signature::user_defined(Volatility::Stable) };
         Self { signature, index }
     }

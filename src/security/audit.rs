@@ -122,7 +122,10 @@ impl Verification {
             self.findings.push(format!("{place}: the number is there more than once"));
         } else if record.sequence > expected_sequence {
             let missing = record.sequence - expected_sequence;
-            self.findings.push(format!("{place}: {missing} records before it are missing"));
+            self.findings.push(format!(
+                "{place}: {missing} {} missing",
+                if missing == 1 { "record before it is" } else { "records before it are" }
+            ));
         } else if previous != expected_previous {
             self.findings.push(format!("{place}: the record before it is another one"));
         }
@@ -198,9 +201,9 @@ mod tests {
 
         let mut removed = whole.clone();
         removed.remove(2);
-        assert_eq!(findings(&removed, vec![]), ["node a, record 4: 1 records before it are missing"]);
+        assert_eq!(findings(&removed, vec![]), ["node a, record 4: 1 record before it is missing"]);
         let first: Vec<_> = whole.iter().skip(1).cloned().collect();
-        assert_eq!(findings(&first, vec![]), ["node a, record 2: 1 records before it are missing"]);
+        assert_eq!(findings(&first, vec![]), ["node a, record 2: 1 record before it is missing"]);
 
         let mut swapped = whole.clone();
         let (one, two) = (swapped[0].0.sequence, swapped[1].0.sequence);

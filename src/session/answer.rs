@@ -38,11 +38,38 @@ impl Statement {
         Ok(statements.into_iter().map(|statement| Self(statement.kind)).collect())
     }
 
+    /// The statements of a script one by one: what stands before a mistake can be run.
+    pub fn script(text: &str) -> impl Iterator<Item = Scripted> {
+        statement::script(text).map(|found| match found {
+            Ok(found) => Scripted { line: found.line, column: None, statement: Ok(Self(found.kind)) },
+            Err((error, position)) => {
+                let before: String = text.chars().take(position.map_or(0, |at| at.saturating_sub(1))).collect();
+                let line = before.rsplit('\n').next().unwrap_or_default();
+                Scripted {
+                    line: before.matches('\n').count() + 1,
+                    column: position.map(|_| line.chars().count() + 1),
+                    statement: Err(error.into()),
+                }
+            }
+        })
+    }
+
     /// Whether the statement is followed by rows, which are given to [`copied`].
     #[must_use]
     pub fn takes_rows(&self) -> bool {
         matches!(&self.0, Kind::Copy(copy) if copy.into.is_some())
     }
+}
+
+/// A statement of a script, or what is wrong with it.
+#[derive(Debug)]
+pub struct Scripted {
+    /// The line in which it begins, or is wrong; from one.
+    pub line: usize,
+    /// The character of the line at which it is wrong; from one.
+    pub column: Option<usize>,
+    /// The statement.
+    pub statement: Result<Statement>,
 }
 
 /// What a statement returns.
@@ -236,9 +263,11 @@ impl Asker {
         };
         let head = futures::stream::iter(options.head(&planned.schema).map(|head| lines(vec![head], &schema)));
         let style = dialect::encode::Style { zone: self.client.settings.zone() };
-        let rows = self.rows(session, planned).await?;
+        let mut rows = self.rows(session, planned).await?;
+        // What fails before there is a row has no head either.
+        let first = futures::stream::iter(rows.try_next().await?.map(Ok));
         let of_lines = Arc::clone(&schema);
-        let rows = rows.map(move |batch| {
+        let rows = first.chain(rows).map(move |batch: Result<RecordBatch, DataFusionError>| {
             let texts = style.row_texts(&batch?)?;
             lines(texts.iter().map(|row| options.line(row)).collect(), &of_lines)
         });
@@ -321,13 +350,15 @@ impl Asker {
         let (Kind::Query(ast) | Kind::Insert(ast)) = &prepared.kind else {
             return Box::pin(self.answer(session, prepared.kind.clone())).await;
         };
+        let kinds: Vec<u32> = prepared.types.iter().flatten().map(|of| dialect::encode::of_data_type(of).oid).collect();
         let values = if arguments.is_empty() {
             Vec::new()
         } else {
-            let planned = self.plan(session, &*statement::constants(arguments)?).await?;
+            let planned = self.plan(session, &*statement::arguments(arguments, &kinds)?).await?;
             let rows: Vec<RecordBatch> = self.rows(session, planned).await?.try_collect().await?;
             let row = rows.first().ok_or_else(|| UserError::new(sqlstate::INTERNAL, "no arguments"))?;
-            row.columns().iter().map(|column| ScalarValue::try_from_array(column, 0)).collect::<Result<_, _>>()?
+            let row = row.columns().iter().map(|column| ScalarValue::try_from_array(column, 0));
+            plan::assigned(row.collect::<Result<_, _>>()?, &kinds, self.client.settings.zone())?
         };
         let planned = plan::plan(&session.state(), ast, &prepared.types).await?;
         let schema = Arc::clone(&planned.schema);

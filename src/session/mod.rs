@@ -16,13 +16,14 @@ pub(crate) mod view;
 
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionStateDefaults};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateDefaults, TaskContext};
 use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{DataFrame, SessionConfig};
@@ -37,7 +38,7 @@ use crate::optimizer::{self, BindingPlanner, MapOperators};
 use crate::storage::Lake;
 use crate::table_functions::FunctionPlanner;
 
-pub use answer::{Answer, Statement, answer, answer_text, copied};
+pub use answer::{Answer, Scripted, Statement, answer, answer_text, copied};
 pub use copy::csv_line;
 pub(crate) use plan::Planned;
 
@@ -114,15 +115,41 @@ pub async fn query(session: &SessionContext, text: &str) -> Result<DataFrame> {
     Ok(session.execute_logical_plan(plan).await?)
 }
 
+/// Bytes that the copies of a constant have in a batch of rows, at most.
+const CONSTANT_BYTES: usize = 256 << 20;
+
+/// Bytes of the largest text or list that a plan has as a constant. It is copied into each row of a batch.
+fn widest_constant(plan: &LogicalPlan) -> Result<usize> {
+    let mut widest = 0;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::Literal(value, _) = part
+                    && (value.data_type().is_string() || value.data_type().is_nested())
+                {
+                    widest = widest.max(value.size());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(widest)
+}
+
 /// Start a plan; nothing of it is computed here.
 pub(crate) async fn start(session: &SessionContext, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-    let state = session.state();
+    let mut state = session.state();
     if let LogicalPlan::Explain(explained) = &plan {
         // The engine would show what is wrong with a plan as a row of it.
         state.create_physical_plan(&explained.plan).await?;
     }
-    let physical = state.create_physical_plan(&plan).await?;
-    let stream = execute_stream(physical, session.task_ctx())?;
+    let plan = state.optimize(&plan)?;
+    let room = CONSTANT_BYTES / widest_constant(&plan)?.max(1);
+    if room < state.config().batch_size() {
+        *state.config_mut() = std::mem::take(state.config_mut()).with_batch_size(room.max(1));
+    }
+    let physical = state.query_planner().create_physical_plan(&plan, &state).await?;
+    let stream = execute_stream(physical, Arc::new(TaskContext::from(&state)))?;
     Ok(if explain::is(&plan) { explain::one_column(stream) } else { stream })
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
@@ -19,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{explain, insert, kinds};
 use crate::catalog::pg_catalog;
-use crate::dialect::{self, Names};
+use crate::dialect::{self, Names, encode};
 use crate::error::{Error, Result, UserError, sqlstate};
 
 /// A query that can be run.
@@ -88,8 +89,8 @@ pub(crate) async fn plan(state: &SessionState, statement: &Ast, declared: &[Opti
         return Ok(Planned { schema: explain::schema(), plan, types });
     }
     // Types of CASE, UNION and their kin are settled when the plan is analyzed.
-    let settled = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
-    let fields = settled.as_ref().map_or_else(|_| plan.schema(), LogicalPlan::schema).as_arrow().clone();
+    let settled = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+    let fields = settled.schema().as_arrow().clone();
     let fields =
         Schema::new_with_metadata(kinds::told(&plan, fields.fields().iter().cloned()), fields.metadata().clone());
     Ok(Planned { schema: rename(&fields, &names), plan, types })
@@ -244,6 +245,25 @@ fn plain(data_type: DataType) -> DataType {
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         other => other,
     }
+}
+
+/// The arguments of EXECUTE as values of the parameters, whose types are given by their OIDs.
+pub(crate) fn assigned(values: Vec<ScalarValue>, kinds: &[u32], zone: Tz) -> Result<Vec<ScalarValue>> {
+    let assign = |(at, (value, kind)): (usize, (ScalarValue, &u32))| {
+        let from = encode::of_data_type(&value.data_type()).oid;
+        dialect::assigned(value, *kind, zone).map_err(|error| {
+            let error = Error::from(error);
+            if error.sqlstate() != "42846" {
+                return error;
+            }
+            let (from, to) = (encode::type_name(from), encode::type_name(*kind));
+            let message = format!("parameter ${} of type {from} cannot be coerced to the expected type {to}", at + 1);
+            UserError::new(sqlstate::DATATYPE_MISMATCH, message)
+                .hint("You will need to rewrite or cast the expression.")
+                .into()
+        })
+    };
+    values.into_iter().zip(kinds).enumerate().map(assign).collect()
 }
 
 /// Put values in the place of parameters.

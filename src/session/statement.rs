@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 
 use super::roles::{self, Request};
 use super::utility::{self, Utility};
+use crate::dialect;
 use crate::error::{UserError, sqlstate};
 use crate::operators::asof_join;
 
@@ -22,6 +23,8 @@ pub(crate) struct Statement {
     pub(crate) text: String,
     /// Characters of the message before the text.
     pub(crate) offset: usize,
+    /// The line of the message in which it begins, from one.
+    pub(crate) line: usize,
     pub(crate) kind: Kind,
 }
 
@@ -52,32 +55,88 @@ pub(crate) struct Copy {
 
 /// The statements of a message; none if it is empty.
 pub(crate) fn parse(sql: &str) -> Located<Vec<Statement>> {
+    script(sql).collect()
+}
+
+/// The same one by one, each parsed when it is asked for: what stands before a mistake is given.
+pub(crate) fn script(sql: &str) -> Script<'_> {
     let dialect = PostgreSqlDialect {};
-    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
-        let what = if error.message.starts_with("Unterminated string") {
-            "unterminated quoted string"
-        } else {
-            "syntax error"
-        };
-        let error_at = position(sql, error.location);
-        (UserError::new(sqlstate::SYNTAX, what).detail(error.message), error_at)
-    })?;
-    asof_join::shallow(&tokens).map_err(|error| (error, None))?;
-    let mut statements = Vec::new();
-    for tokens in tokens.split(|token| token.token == Token::SemiColon) {
-        let blank = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_) | Token::EOF);
-        let (Some(first), Some(last)) =
-            (tokens.iter().find(|token| !blank(token)), tokens.iter().rfind(|token| !blank(token)))
-        else {
-            continue;
-        };
-        let from = position(sql, first.span.start).map_or(0, |at| at - 1);
-        let to = position(sql, last.span.end).map_or(usize::MAX, |at| at - 1);
-        let text: String = sql.chars().skip(from).take(to.saturating_sub(from)).collect();
-        let kind = classify(sql, tokens)?;
-        statements.push(Statement { text, offset: from, kind });
+    let mut tokens = Vec::new();
+    let broken = Tokenizer::new(&dialect, sql).tokenize_with_location_into_buf(&mut tokens).err();
+    let broken = broken.map(|error| {
+        let unterminated = error.message.starts_with("Unterminated string");
+        let what = if unterminated { "unterminated quoted string" } else { "syntax error" };
+        (UserError::new(sqlstate::SYNTAX, what).detail(error.message), position(sql, error.location))
+    });
+    Script { sql, tokens, next: 0, broken, place: Place { rest: sql.chars(), line: 1, column: 1, before: 0 } }
+}
+
+/// The statements of a message that are left.
+pub(crate) struct Script<'a> {
+    sql: &'a str,
+    /// All tokens, or those before the one that is none.
+    tokens: Vec<TokenWithSpan>,
+    next: usize,
+    broken: Option<(UserError, Option<usize>)>,
+    place: Place<'a>,
+}
+
+impl Iterator for Script<'_> {
+    type Item = Located<Statement>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let rest = self.tokens.get(self.next..)?;
+            let end = rest.iter().position(|token| token.token == Token::SemiColon);
+            if end.is_none()
+                && let Some(broken) = self.broken.take()
+            {
+                self.next = usize::MAX;
+                return Some(Err(broken));
+            }
+            let tokens = rest.get(..end.unwrap_or(rest.len()))?;
+            self.next = end.map_or(usize::MAX, |end| self.next + end + 1);
+            let blank = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_) | Token::EOF);
+            let (Some(first), Some(last)) =
+                (tokens.iter().find(|token| !blank(token)), tokens.iter().rfind(|token| !blank(token)))
+            else {
+                continue;
+            };
+            let from = self.place.at(first.span.start);
+            let (offset, line) = (self.place.before, usize::try_from(first.span.start.line).unwrap_or(1));
+            let to = self.place.at(last.span.end);
+            let text = from.get(..from.len() - to.len()).unwrap_or_default().to_owned();
+            let kind = asof_join::shallow(tokens).map_err(|error| (error, Some(offset + 1)));
+            return Some(kind.and_then(|()| classify(self.sql, tokens)).map(|kind| Statement {
+                text,
+                offset,
+                line,
+                kind,
+            }));
+        }
     }
-    Ok(statements)
+}
+
+/// A place in a text that goes forward only.
+struct Place<'a> {
+    rest: std::str::Chars<'a>,
+    line: u64,
+    column: u64,
+    /// Characters before it.
+    before: usize,
+}
+
+impl<'a> Place<'a> {
+    /// Go to a location; gives back the text behind it.
+    fn at(&mut self, to: Location) -> &'a str {
+        while (self.line, self.column) < (to.line, to.column)
+            && let Some(letter) = self.rest.next()
+        {
+            self.before += 1;
+            (self.line, self.column) = if letter == '\n' { (self.line + 1, 1) } else { (self.line, self.column + 1) };
+        }
+        self.rest.as_str()
+    }
 }
 
 /// Characters from one; none if the location is unknown.
@@ -144,9 +203,14 @@ pub(crate) fn tag_of(ast: &Ast, rows: usize) -> String {
     }
 }
 
-/// The query that has expressions without columns as its one row.
-pub(crate) fn constants(expressions: &[ast::Expr]) -> Result<Box<Ast>, UserError> {
-    let shown: Vec<String> = expressions.iter().enumerate().map(|(at, expr)| format!("{expr} AS c{at}")).collect();
+/// The query that has the arguments of EXECUTE as its one row; `kinds` are the OIDs of the parameters' types, as which
+/// literals of no type are read.
+pub(crate) fn arguments(expressions: &[ast::Expr], kinds: &[u32]) -> Result<Box<Ast>, UserError> {
+    let read = |(at, expr): (usize, &ast::Expr)| {
+        let kind = kinds.get(at).copied();
+        format!("{} AS c{at}", kind.and_then(|kind| dialect::literal_as(expr, kind)).as_ref().unwrap_or(expr))
+    };
+    let shown: Vec<String> = expressions.iter().enumerate().map(read).collect();
     let statements = parse(&format!("SELECT {}", shown.join(", "))).map_err(|(error, _)| error)?;
     match statements.into_iter().next().map(|statement| statement.kind) {
         Some(Kind::Query(ast)) => Ok(ast),
@@ -225,6 +289,23 @@ mod tests {
         let texts: Vec<_> = statements.iter().map(|statement| (statement.offset, statement.text.as_str())).collect();
         assert_eq!(texts, [(1, "select ';'"), (16, "select 2")]);
         assert!(parse(" ; -- nothing").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_stands_before_a_mistake_is_given() {
+        let lines = |sql: &str| -> Vec<Result<(usize, String), (&'static str, Option<usize>)>> {
+            script(sql)
+                .map(|found| {
+                    found.map(|found| (found.line, found.text)).map_err(|(error, position)| (error.code, position))
+                })
+                .collect()
+        };
+        let one = |line: usize, text: &str| Ok((line, text.to_owned()));
+        assert_eq!(
+            lines("select 1;\n\nselect 'ü;'; selekt 2;\nselect 3"),
+            [one(1, "select 1"), one(3, "select 'ü;'"), Err(("42601", Some(25))), one(4, "select 3")]
+        );
+        assert_eq!(lines("select 1;\nselect 'a"), [one(1, "select 1"), Err(("42601", Some(18)))]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Datelike};
 
-use crate::error::{Result, UserError};
+use crate::error::{Result, UserError, plural};
 
 mod background;
 mod billing;
@@ -272,7 +272,7 @@ fn telemetry(
 /// The baseline is four times as long as the incident; small volumes get short windows, so that rates stay meaningful.
 fn windows(plan: &Plan) -> Result<Windows> {
     if !(MIN_SPANS..=MAX_SPANS).contains(&plan.spans) {
-        return Err(UserError::invalid(format!("cannot simulate {} spans", plan.spans))
+        return Err(UserError::invalid(format!("cannot simulate {} {}", plan.spans, plural(plan.spans, "span")))
             .hint(format!("Ask for {MIN_SPANS} to {MAX_SPANS}."))
             .into());
     }

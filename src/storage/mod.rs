@@ -84,7 +84,7 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// Open the lake at a directory or an `s3://`, `gs://`, `az://` URL. Nothing is created before the first write.
+    /// Open the lake at a directory or an `s3://`, `gs://`, `az://` URL. A directory is made where there is none.
     ///
     /// # Errors
     /// When the URL cannot be understood or names a kind of store that is not supported.

@@ -197,7 +197,7 @@ pub(super) fn interval_micros(value: &ScalarValue) -> Option<i64> {
 pub(super) fn window_of(signature: &Signature, from: Option<i64>, to: Option<i64>) -> Result<(i64, i64)> {
     let missing = || {
         UserError::invalid(format!("{}: the window needs a beginning and an end", signature.name))
-            .hint(super::planner::called_as(signature))
+            .hint(super::arguments::called_as(signature))
     };
     let (begin, end) = (from.ok_or_else(missing)?, to.ok_or_else(missing)?);
     if end < begin {

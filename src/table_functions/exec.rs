@@ -14,21 +14,33 @@ use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, collect,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::arguments::{Arguments, Moment};
 use super::traces::{explain_nothing, over_lake};
 use super::{Call, TableFunction};
 use crate::error::Error;
 use crate::security::Rights;
 
-/// A call with constant arguments, as the query engine sees it.
+/// A call as the query engine sees it.
 #[derive(Debug)]
 pub(super) struct CallTable {
     pub(super) function: &'static dyn TableFunction,
-    pub(super) arguments: Vec<ScalarValue>,
+    pub(super) arguments: Arguments,
+}
+
+/// What a call that is about to run is given.
+#[derive(Clone)]
+enum Given {
+    Values(Vec<ScalarValue>),
+    /// What has them as its one row. It is planned in the session of whoever asks, with the rights of that role.
+    Row(Arc<dyn ExecutionPlan>, Moment),
 }
 
 #[async_trait]
@@ -52,24 +64,28 @@ impl TableProvider for CallTable {
             return internal_err!("a table function runs in a session of its own kind only");
         };
         Rights::check_function(state, self.function.signature().name).await.map_err(engine_error)?;
+        let arguments = match &self.arguments {
+            Arguments::Known(values) => Given::Values(values.clone()),
+            Arguments::Asked(question, moment) => Given::Row(state.create_physical_plan(question).await?, *moment),
+        };
         let schema = match projection {
             Some(columns) => Arc::new(self.schema().project(columns)?),
             None => self.schema(),
         };
         // What it asks itself, it asks with its own rights.
         let state = Rights::definer(state);
-        let operator = match self.function.computation() {
-            Some(computation) => {
+        let operator = match (self.function.computation(), &arguments) {
+            (Some(computation), Given::Values(values)) => {
                 let call = Call {
                     signature: self.function.signature(),
-                    arguments: self.arguments.clone(),
+                    arguments: values.clone(),
                     task: state.task_ctx(),
                     state: state.clone(),
                     projection: projection.cloned(),
                 };
                 Some(over_lake(computation, &call).await.map_err(engine_error)?)
             }
-            None => None,
+            _ => None,
         };
         let partitions = operator.as_ref().map_or(1, |operator| operator.output_partitioning().partition_count());
         let properties = PlanProperties::new(
@@ -80,7 +96,7 @@ impl TableProvider for CallTable {
         );
         Ok(Arc::new(CallExec {
             function: self.function,
-            arguments: self.arguments.clone(),
+            arguments,
             state,
             projection: projection.cloned(),
             properties: Arc::new(properties),
@@ -93,7 +109,7 @@ impl TableProvider for CallTable {
 /// Runs a table function.
 pub(super) struct CallExec {
     function: &'static dyn TableFunction,
-    arguments: Vec<ScalarValue>,
+    arguments: Given,
     state: SessionState,
     projection: Option<Vec<usize>>,
     properties: Arc<PlanProperties>,
@@ -104,48 +120,47 @@ pub(super) struct CallExec {
 }
 
 impl CallExec {
-    fn call(&self, context: Arc<TaskContext>) -> Call {
+    fn call(&self, arguments: Vec<ScalarValue>, context: Arc<TaskContext>) -> Call {
         Call {
             signature: self.function.signature(),
-            arguments: self.arguments.clone(),
+            arguments,
             state: self.state.clone(),
             task: context,
             projection: self.projection.clone(),
         }
     }
+}
 
-    /// The rows of the operator, in the types of the function. That there are none has to be explained.
-    fn answer(
-        &self,
-        operator: &Arc<dyn ExecutionPlan>,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let (schema, counted) = (self.schema(), Arc::clone(&self.answered));
-        let shown = Arc::clone(&schema);
-        let rows = operator.execute(partition, Arc::clone(&context))?.map(move |batch| {
-            let batch = batch?;
-            counted.1.fetch_add(batch.num_rows(), Ordering::Relaxed);
-            let column = |field: &FieldRef| match batch.column_by_name(field.name()) {
-                Some(column) => Ok(cast(column, field.data_type())?),
-                None => internal_err!("the operator has no column {}", field.name()),
-            };
-            let columns = shown.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
-            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            Ok(RecordBatch::try_new_with_options(Arc::clone(&shown), columns, &options)?)
-        });
-        let (counted, call) = (Arc::clone(&self.answered), self.call(context));
-        let partitions = operator.output_partitioning().partition_count();
-        let end = stream::once(async move {
-            let is_last = counted.0.fetch_add(1, Ordering::AcqRel) + 1 == partitions;
-            if is_last && counted.1.load(Ordering::Acquire) == 0 {
-                explain_nothing(&call).await.map_err(engine_error)?;
-            }
-            Ok(None)
-        });
-        let rows = rows.map_ok(Some).chain(end).try_filter_map(|batch| async { Ok(batch) });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
-    }
+/// The rows of an operator, in the types of the function. That there are none has to be explained.
+fn answer(
+    operator: &Arc<dyn ExecutionPlan>,
+    partition: usize,
+    schema: SchemaRef,
+    call: Call,
+    answered: Arc<(AtomicUsize, AtomicUsize)>,
+) -> Result<SendableRecordBatchStream> {
+    let (shown, counted) = (Arc::clone(&schema), Arc::clone(&answered));
+    let rows = operator.execute(partition, Arc::clone(&call.task))?.map(move |batch| {
+        let batch = batch?;
+        counted.1.fetch_add(batch.num_rows(), Ordering::Relaxed);
+        let column = |field: &FieldRef| match batch.column_by_name(field.name()) {
+            Some(column) => Ok(cast(column, field.data_type())?),
+            None => internal_err!("the operator has no column {}", field.name()),
+        };
+        let columns = shown.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&shown), columns, &options)?)
+    });
+    let partitions = operator.output_partitioning().partition_count();
+    let end = stream::once(async move {
+        let is_last = answered.0.fetch_add(1, Ordering::AcqRel) + 1 == partitions;
+        if is_last && answered.1.load(Ordering::Acquire) == 0 {
+            explain_nothing(&call).await.map_err(engine_error)?;
+        }
+        Ok(None)
+    });
+    let rows = rows.map_ok(Some).chain(end).try_filter_map(|batch| async { Ok(batch) });
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
 }
 
 impl fmt::Debug for CallExec {
@@ -158,10 +173,15 @@ impl DisplayAs for CallExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let signature = self.function.signature();
         write!(f, "TableFunctionExec: {}(", signature.name)?;
-        let named = signature.arguments.iter().zip(&self.arguments);
-        for (at, (argument, value)) in named.filter(|(_, value)| !value.is_null()).enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            write!(f, "{comma}{} => {value}", argument.names.first().unwrap_or(&""))?;
+        match &self.arguments {
+            Given::Values(values) => {
+                let named = signature.arguments.iter().zip(values);
+                for (at, (argument, value)) in named.filter(|(_, value)| !value.is_null()).enumerate() {
+                    let comma = if at == 0 { "" } else { ", " };
+                    write!(f, "{comma}{} => {value}", argument.name())?;
+                }
+            }
+            Given::Row(..) => f.write_str("arguments of subqueries")?,
         }
         f.write_str(")")
     }
@@ -211,20 +231,36 @@ impl ExecutionPlan for CallExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        if let Some(operator) = &self.operator {
-            return self.answer(operator, partition, context);
+        if let (Some(operator), Given::Values(values)) = (&self.operator, &self.arguments) {
+            let call = self.call(values.clone(), context);
+            return answer(operator, partition, self.schema(), call, Arc::clone(&self.answered));
         }
         if partition != 0 {
             return exec_err!("a table function has one partition, not {}", partition + 1);
         }
-        let call = self.call(context);
-        let (function, projection) = (self.function, self.projection.clone());
-        let started = stream::once(async move { function.run(call).await.map_err(engine_error) });
-        let rows = started.try_flatten().map(move |batch| match (&projection, batch) {
-            (Some(columns), Ok(batch)) => Ok(batch.project(columns)?),
-            (_, batch) => batch,
+        let (function, projection, given) = (self.function, self.projection.clone(), self.arguments.clone());
+        let (call, schema) = (self.call(Vec::new(), Arc::clone(&context)), self.schema());
+        let started = stream::once(async move {
+            let arguments = match given {
+                Given::Values(values) => values,
+                Given::Row(plan, moment) => {
+                    moment.settle_row(call.signature, &collect(plan, Arc::clone(&context)).await?)?
+                }
+            };
+            let call = Call { arguments, ..call };
+            if let Some(computation) = function.computation() {
+                let operator = over_lake(computation, &call).await.map_err(engine_error)?;
+                let operator: Arc<dyn ExecutionPlan> = Arc::new(CoalescePartitionsExec::new(operator));
+                return answer(&operator, 0, schema, call, Arc::default());
+            }
+            let rows = function.run(call).await.map_err(engine_error)?.map(move |batch| match (&projection, batch) {
+                (Some(columns), Ok(batch)) => Ok(batch.project(columns)?),
+                (_, batch) => batch,
+            });
+            let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
+            Ok(rows)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), started.try_flatten())))
     }
 }
 

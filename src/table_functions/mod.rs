@@ -2,11 +2,12 @@
 //!
 //! A function says its arguments and columns in a [`Signature`] and computes its rows in [`TableFunction::run`], which
 //! runs when the query does, not when it is planned. Arguments may be given by name or position, as literals,
-//! expressions or `$1` parameters; they are constant by the time `run` sees them.
+//! expressions, `$1` parameters or subqueries; they are values by the time `run` sees them.
 
 mod access_attribution;
 mod allocate_cost;
 mod allocation_check;
+mod arguments;
 mod arrays;
 mod assume_role_chain;
 mod attribute_incident;
@@ -39,6 +40,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use datafusion::execution::SendableRecordBatchStream;
 
+use crate::dialect::encode::oid;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::{Column, RowBuilder};
 use crate::operators::trace_tree::Computation;
@@ -75,6 +77,18 @@ impl ArgumentType {
         }
     }
 
+    /// The OID of the type.
+    #[must_use]
+    pub fn oid(self) -> u32 {
+        match self {
+            Self::Text => oid::TEXT,
+            Self::Time => oid::TIMESTAMPTZ,
+            Self::Interval => oid::INTERVAL,
+            Self::Int => oid::INT8,
+            Self::Double => oid::FLOAT8,
+        }
+    }
+
     /// The SQL name of the type.
     #[must_use]
     pub fn sql_name(self) -> &'static str {
@@ -99,6 +113,14 @@ pub struct Argument {
     pub required: bool,
     /// What it means, and its default.
     pub doc: &'static str,
+}
+
+impl Argument {
+    /// The name that is shown.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
+    }
 }
 
 /// Name, arguments, columns and documentation of a table function.
@@ -135,9 +157,8 @@ impl Signature {
     #[must_use]
     pub fn argument_list(&self) -> String {
         let show = |argument: &Argument| {
-            let name = argument.names.first().unwrap_or(&"");
             let default = if argument.required { "" } else { " DEFAULT NULL" };
-            format!("{name} {}{default}", argument.kind.sql_name())
+            format!("{} {}{default}", argument.name(), argument.kind.sql_name())
         };
         self.arguments.iter().map(show).collect::<Vec<_>>().join(", ")
     }

@@ -6,8 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use chrono_tz::Tz;
-use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
@@ -21,14 +20,13 @@ use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor,
 };
 
-use super::exec::CallTable;
+use super::arguments::{Arguments, Moment, bad_call, called_as};
+use super::exec::{CallTable, engine_error};
 use super::traces::over_relation;
-use super::{ArgumentType, Signature, TableFunction};
+use super::{Argument, ArgumentType, Signature, TableFunction};
 use crate::dialect;
-use crate::dialect::encode::oid;
-use crate::dialect::input;
 use crate::dialect::session_zone;
-use crate::error::{UserError, sqlstate};
+use crate::error::{Error, UserError, plural, sqlstate};
 
 /// The argument that is a relation.
 const RELATION: &str = "spans";
@@ -139,20 +137,22 @@ fn place(
             return Err(bad_call(signature, format!("{value} is not a value")));
         };
         let Some(slot) = placed.get_mut(at) else {
-            let most = signature.arguments.len();
-            return Err(bad_call(signature, format!("it takes {most} arguments at most")));
+            let most = signature.arguments.len() as u64;
+            return Err(bad_call(signature, format!("it takes {most} {} at most", plural(most, "argument"))));
         };
         if slot.is_some() {
             return Err(bad_call(signature, format!("argument {} is given twice", name_of(signature, at))));
         }
-        let value = context.sql_to_expr(value.clone(), &DFSchema::empty())?;
+        let value = context.sql_to_expr(value.clone(), &DFSchema::empty()).map_err(looks_outside)?;
+        if refers_outside(&value) {
+            return Err(correlated(signature));
+        }
         let kind = signature.arguments.get(at).map_or(ArgumentType::Text, |argument| argument.kind);
         *slot = Some(typed_placeholders(value, kind)?);
     }
     for (slot, argument) in placed.iter().zip(signature.arguments) {
         if argument.required && !has_relation && slot.is_none() {
-            let name = argument.names.first().unwrap_or(&"");
-            return Err(bad_call(signature, format!("argument {name} is missing")));
+            return Err(bad_call(signature, format!("argument {} is missing", argument.name())));
         }
     }
     let null =
@@ -162,7 +162,7 @@ fn place(
 }
 
 fn name_of(signature: &Signature, at: usize) -> &'static str {
-    signature.arguments.get(at).and_then(|argument| argument.names.first()).copied().unwrap_or("")
+    signature.arguments.get(at).map_or("", Argument::name)
 }
 
 fn position_of(signature: &Signature, name: &str) -> Result<usize> {
@@ -170,66 +170,33 @@ fn position_of(signature: &Signature, name: &str) -> Result<usize> {
     found.ok_or_else(|| bad_call(signature, format!("it has no argument named {name}")))
 }
 
-fn bad_call(signature: &Signature, why: String) -> DataFusionError {
-    UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("cannot call {}: {why}", signature.name))
-        .hint(called_as(signature))
-        .into()
+/// Whether a value is another one for each row of the query around the call.
+fn refers_outside(value: &Expr) -> bool {
+    let found = value.exists(|part| {
+        Ok(match part {
+            Expr::OuterReferenceColumn(..) => true,
+            Expr::ScalarSubquery(query) => !query.outer_ref_columns.is_empty(),
+            _ => false,
+        })
+    });
+    found.unwrap_or(false)
 }
 
-pub(super) fn called_as(signature: &Signature) -> String {
-    format!("it is called as {}({})", signature.name, signature.argument_list())
+const ONCE: &str = "arguments are computed once, before the call: give values, or subqueries that stand for themselves";
+
+fn correlated(signature: &Signature) -> DataFusionError {
+    let message = format!("an argument of {} cannot refer to the query around it", signature.name);
+    UserError::new(sqlstate::NOT_SUPPORTED, message).hint(ONCE).into()
 }
 
-/// The value as the type of its argument. What PostgreSQL would not convert in a call is not converted here either: a
-/// number is no time, and a list no text. Times without a zone are those that the clocks of the session's show.
-fn converted(
-    signature: &Signature,
-    name: &str,
-    value: &ScalarValue,
-    kind: ArgumentType,
-    zone: Tz,
-) -> Result<ScalarValue> {
-    let given = value.data_type();
-    let text = matches!(given, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-    let fits = text
-        || match kind {
-            ArgumentType::Time => matches!(given, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64),
-            ArgumentType::Interval => matches!(given, DataType::Interval(_) | DataType::Duration(_)),
-            ArgumentType::Int => given.is_integer(),
-            ArgumentType::Double => given.is_numeric(),
-            ArgumentType::Text => given.is_numeric(),
-        };
-    if !fits && !value.is_null() {
-        let shown = if given.is_temporal() { "another kind of time".to_owned() } else { value.to_string() };
-        return Err(bad_call(
-            signature,
-            format!("argument {name} is of type {} and cannot be {shown}", kind.sql_name()),
-        ));
+/// A column that is not there may be one of another relation in FROM.
+fn looks_outside(error: DataFusionError) -> DataFusionError {
+    let error = Error::from(error);
+    let told = error.describe();
+    if told.code == sqlstate::UNDEFINED_COLUMN && told.hint.is_none() {
+        return told.hint(ONCE).into();
     }
-    let found = match (kind, value.try_as_str().flatten()) {
-        (ArgumentType::Time, Some(text)) => input::value(text, oid::TIMESTAMPTZ, zone).ok(),
-        (ArgumentType::Interval, Some(text)) => input::value(text, oid::INTERVAL, zone).ok(),
-        (ArgumentType::Time, None) if !matches!(given, DataType::Timestamp(_, Some(_))) => {
-            match value.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, None))? {
-                ScalarValue::TimestampMicrosecond(wall, _) => {
-                    let micros = wall.and_then(|wall| input::shown_at(wall, zone));
-                    Some(ScalarValue::TimestampMicrosecond(micros, Some("UTC".into())))
-                }
-                _ => None,
-            }
-        }
-        _ => Some(value.clone()),
-    };
-    found.and_then(|found| found.cast_to(&kind.data_type()).ok()).ok_or_else(|| {
-        let code = match kind {
-            ArgumentType::Time | ArgumentType::Interval => sqlstate::INVALID_TIME,
-            _ => sqlstate::INVALID_TEXT,
-        };
-        UserError::new(code, format!("invalid input syntax for type {}: \"{value}\"", kind.sql_name()))
-            .detail(format!("It is argument {name} of {}.", signature.name))
-            .hint(called_as(signature))
-            .into()
-    })
+    engine_error(error)
 }
 
 /// Give parameters whose type nothing says the type of the argument that they stand in.
@@ -346,45 +313,53 @@ impl OptimizerRule for ResolveTableFunctions {
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
         let Some(node) = extension.node.as_any().downcast_ref::<CallNode>() else { return Ok(Transformed::no(plan)) };
-        let context = SimplifyContext::builder()
-            .with_config_options(config.options())
-            .with_query_execution_start_time(config.query_execution_start_time())
-            .build();
-        let simplifier = ExprSimplifier::new(context);
-        let zone = session_zone(&config.options());
         let signature = node.function.signature();
-        let constants = node.arguments.iter().zip(signature.arguments).map(|(argument, declared)| {
-            let name = declared.names.first().unwrap_or(&"");
-            let value = simplifier.coerce(argument.clone(), &DFSchema::empty())?;
-            let value = match simplifier.simplify(value)? {
-                Expr::Literal(value, _) => value,
-                other => {
-                    return Err(bad_call(signature, format!("argument {name} is not constant: {other}")));
+        let moment = Moment {
+            zone: session_zone(&config.options()),
+            now: config.query_execution_start_time().map(|now| now.timestamp_micros()),
+        };
+        let arguments = if node.arguments.iter().any(asks) {
+            Arguments::Asked(question(&node.arguments)?, moment)
+        } else {
+            let context = SimplifyContext::builder()
+                .with_config_options(config.options())
+                .with_query_execution_start_time(config.query_execution_start_time())
+                .build();
+            let simplifier = ExprSimplifier::new(context);
+            let constants = node.arguments.iter().enumerate().map(|(at, argument)| {
+                match simplifier.simplify(simplifier.coerce(argument.clone(), &DFSchema::empty())?)? {
+                    Expr::Literal(value, _) => Ok(value),
+                    other => {
+                        let name = name_of(signature, at);
+                        Err(bad_call(signature, format!("argument {name} is not constant: {other}")))
+                    }
                 }
-            };
-            let now = config.query_execution_start_time().map(|now| now.timestamp_micros());
-            let value = match (value.try_as_str().flatten(), now, declared.kind) {
-                (Some(text), Some(now), ArgumentType::Time) => {
-                    input::dated(text, oid::TIMESTAMPTZ, now, zone).map_or(value.clone(), ScalarValue::from)
-                }
-                _ => value,
-            };
-            let value = converted(signature, name, &value, declared.kind, zone)?;
-            if declared.required && node.relation.is_none() && value.is_null() {
-                return Err(UserError::invalid(format!("{}: argument {name} is null", signature.name))
-                    .hint(called_as(signature))
-                    .into());
+            });
+            let values = moment.settle(signature, constants.collect::<Result<Vec<_>>>()?, node.relation.is_some())?;
+            if let (Some(relation), Some(computation)) = (&node.relation, node.function.computation()) {
+                let plan = over_relation(signature, computation, relation.clone(), &values)?;
+                return Ok(Transformed::yes(plan));
             }
-            Ok(value)
-        });
-        let arguments = constants.collect::<Result<Vec<_>>>()?;
-        if let (Some(relation), Some(computation)) = (&node.relation, node.function.computation()) {
-            let plan = over_relation(signature, computation, relation.clone(), &arguments)?;
-            return Ok(Transformed::yes(plan));
+            Arguments::Known(values)
+        };
+        if node.relation.is_some() {
+            let message = format!("{}: beside a relation the other arguments cannot be subqueries", signature.name);
+            return Err(UserError::new(sqlstate::NOT_SUPPORTED, message).hint(called_as(signature)).into());
         }
         let table = CallTable { function: node.function, arguments };
         let source = provider_as_source(Arc::new(table));
         let scan = LogicalPlanBuilder::scan(TableReference::bare(signature.name), source, None)?;
         Ok(Transformed::yes(scan.build()?))
     }
+}
+
+/// Whether an argument is known only when a query in it has run.
+fn asks(argument: &Expr) -> bool {
+    argument.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_)))).unwrap_or(false)
+}
+
+/// The query that has the arguments as its one row.
+fn question(arguments: &[Expr]) -> Result<LogicalPlan> {
+    let named = arguments.iter().enumerate().map(|(at, argument)| argument.clone().alias(format!("argument_{at}")));
+    LogicalPlanBuilder::empty(true).project(named)?.build()
 }

@@ -92,7 +92,7 @@ async fn tampering_is_found() {
     server.shutdown().await;
     let database = Database::open(&folder.path().display().to_string()).await.unwrap();
     let (whole, said) = verify(&folder, &[]);
-    assert!(whole && said.ends_with("7 records in 1 chains, 0 wrong\n"), "{said}");
+    assert!(whole && said.ends_with("7 records in 1 chain, 0 wrong\n"), "{said}");
     let head = said.lines().next().unwrap().to_owned();
     assert!(verify(&folder, &[&head]).0);
 
@@ -106,7 +106,7 @@ async fn tampering_is_found() {
     assert!(!whole && said.contains("record 7: it was changed"), "{said}");
     rewrite(&database, "SELECT * FROM system.audit WHERE sequence <> 3").await;
     let (whole, said) = verify(&folder, &[]);
-    assert!(!whole && said.contains("record 4: 1 records before it are missing"), "{said}");
+    assert!(!whole && said.contains("record 4: 1 record before it is missing"), "{said}");
     rewrite(&database, "SELECT * FROM system.audit WHERE sequence < 3").await;
     let (whole, said) = verify(&folder, &[]);
     assert!(!whole && said.contains("record 7: it and maybe others at the end are missing"), "{said}");

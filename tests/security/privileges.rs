@@ -104,6 +104,12 @@ async fn views_and_functions_read_with_their_own_rights() {
     simple(&admin, "GRANT EXECUTE ON FUNCTION recent_changes(text, timestamptz), owner_of TO PUBLIC").await;
     assert_eq!(simple(&ada, call).await.len(), 2);
     assert_eq!(one(&ada, owner).await, "NULL");
+    // What the function reads with its own rights, its caller does not read in an argument.
+    let asked = call.replace("'cart'", "(SELECT min(service_name) FROM changes)");
+    assert_ne!(asked, call);
+    let denied = ("42501".to_owned(), "permission denied for table changes".to_owned());
+    assert_eq!(refused(&ada, &asked).await, denied);
+    assert_eq!(refused(&ada, &format!("EXPLAIN {asked}")).await, denied);
     assert_eq!(one(&ada, "SELECT has_function_privilege('recent_changes', 'EXECUTE')").await, "t");
     simple(&admin, "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC").await;
     assert_eq!(refused(&ada, call).await.0, "42501");

@@ -109,6 +109,22 @@ impl Kind {
         }
     }
 
+    /// The types by which it is shown in a catalog: one for each that means something else.
+    pub(crate) fn shown(self) -> Vec<DataType> {
+        let decimal = || DataType::Decimal128(38, 12);
+        match self {
+            Self::Text => vec![DataType::Utf8],
+            Self::Key => vec![DataType::Utf8, DataType::Int64],
+            Self::Number => vec![DataType::Float64],
+            Self::Boolean => vec![DataType::Boolean],
+            Self::Amount => vec![decimal()],
+            Self::Weights => vec![DataType::new_list(DataType::Float64, true)],
+            Self::Parts => vec![DataType::Int64, DataType::new_list(DataType::Float64, true)],
+            Self::Cohort => vec![DataType::Boolean, DataType::Utf8, DataType::Int64],
+            Self::Cost => vec![decimal(), DataType::Float64],
+        }
+    }
+
     fn wanted(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -149,7 +165,8 @@ impl About {
     /// The types that a call's arguments are cast to.
     pub(crate) fn coerce(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         if given.len() < self.required || given.len() > self.params.len() {
-            return plan_err!("{} takes {} arguments: {}", self.name, self.arity(), self.syntax);
+            let noun = if self.params.len() == 1 { "argument" } else { "arguments" };
+            return plan_err!("{} takes {} {noun}: {}", self.name, self.arity(), self.syntax);
         }
         let one = |(param, given): (&Param, &DataType)| {
             param.kind.accepts(given).ok_or_else(|| {

@@ -20,6 +20,7 @@ mod apportion;
 mod args;
 mod config;
 mod docs;
+mod forms;
 mod scalar;
 mod stats;
 mod window;
@@ -33,6 +34,7 @@ use datafusion::prelude::SessionContext;
 pub use aggregate::all_aggregate;
 pub use config::PseudonymOptions;
 pub use docs::functions_markdown;
+pub use forms::{Form, Parameter, forms};
 pub use scalar::all_scalar;
 pub use window::all_window;
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 
-use super::objects::{FUNCTIONS, OWNER_NAME, SCHEMAS, TYPES, array_element, format_type};
+use super::objects::{FUNCTIONS, Function, OWNER_NAME, SCHEMAS, TYPES, array_element, format_type};
 use super::provider::PgCatalog;
 use super::rows::{Seen, SeenColumn};
 use super::table::Default::{Null, Text as Usually};
@@ -62,7 +62,7 @@ fn rows(table: &str, relations: &[Seen]) -> Vec<Row> {
         "views" => relations.iter().filter(|relation| relation.kind == "v").map(view).collect(),
         "routines" => {
             let functions = FUNCTIONS.iter().filter(|function| function.kind == "f");
-            functions.map(|function| routine(&function.name, function.oid, function.returns_set)).collect()
+            functions.map(routine).collect()
         }
         _ => Vec::new(),
     }
@@ -148,11 +148,12 @@ fn of_type(oid: i64, modifier: i64) -> Row {
     row
 }
 
-fn routine(name: &str, oid: i64, returns_set: bool) -> Row {
+fn routine(function: &Function) -> Row {
+    let Function { name, oid, result, returns_set, .. } = function;
     vec![
         ("specific_name", format!("{name}_{oid}").into()),
-        ("routine_name", name.into()),
-        ("data_type", returns_set.then_some("record").into()),
+        ("routine_name", name.clone().into()),
+        ("data_type", if *returns_set { "record".to_owned() } else { result.clone() }.into()),
     ]
 }
 

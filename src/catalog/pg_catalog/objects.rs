@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
+use ascribe_udfs::Form;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
-use crate::catalog::system::{arguments_of, scalar_and_aggregate};
+use crate::catalog::system::{Described, arguments_text, scalar_and_aggregate, type_text};
 use crate::catalog::{system, views};
 use crate::model;
 use crate::table_functions;
@@ -105,53 +106,76 @@ pub(super) struct Function {
     pub(super) kind: &'static str,
     pub(super) returns_set: bool,
     pub(super) arguments: String,
-    pub(super) argument_count: i64,
+    /// Names and types of the arguments, and behind them of the columns that it returns.
+    pub(super) names: Vec<&'static str>,
+    pub(super) types: Vec<i64>,
+    pub(super) argument_count: usize,
+    /// How many of the arguments may be left out.
+    pub(super) optional: usize,
     pub(super) result: String,
+    pub(super) result_type: i64,
     pub(super) comment: String,
 }
 
-/// The attribution functions.
+/// The attribution functions; one that is called in several ways is there several times.
 pub(super) static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
     let tables = table_functions::all().into_iter().map(|function| {
         let signature = function.signature();
-        let columns = signature.columns.iter().map(|column| {
-            format!(
-                "{} {}",
-                column.name,
-                format_type(type_oid(&(column.data_type)()), type_modifier(&(column.data_type)()))
-            )
-        });
+        let column = |column: &model::Column| {
+            let data_type = (column.data_type)();
+            format!("{} {}", column.name, format_type(type_oid(&data_type), type_modifier(&data_type)))
+        };
+        let columns: Vec<String> = signature.columns.iter().map(column).collect();
+        let (given, returned) = (signature.arguments, signature.columns);
         Function {
             oid: oid("function", "public", signature.name),
             name: signature.name.to_owned(),
             kind: "f",
             returns_set: true,
             arguments: signature.argument_list(),
-            argument_count: i64::try_from(signature.arguments.len()).unwrap_or(0),
-            result: format!("TABLE({})", columns.collect::<Vec<_>>().join(", ")),
+            names: given.iter().map(table_functions::Argument::name).chain(returned.iter().map(|of| of.name)).collect(),
+            types: given
+                .iter()
+                .map(|argument| i64::from(argument.kind.oid()))
+                .chain(returned.iter().map(|column| type_oid(&(column.data_type)())))
+                .collect(),
+            argument_count: given.len(),
+            optional: given.iter().filter(|argument| !argument.required).count(),
+            result: format!("TABLE({})", columns.join(", ")),
+            result_type: RECORD,
             comment: signature.comment(),
         }
     });
-    let others = scalar_and_aggregate().into_iter().map(|(kind, name, documentation)| {
-        let arguments = arguments_of(&documentation).to_owned();
-        Function {
-            oid: oid("function", "public", &name),
-            name,
-            kind: match kind {
-                "aggregate" => "a",
-                "window" => "w",
-                _ => "f",
-            },
-            returns_set: false,
-            argument_count: i64::try_from(arguments.split(',').count()).unwrap_or(0),
-            arguments,
-            // What it returns depends on what it is given.
-            result: String::new(),
-            comment: documentation.description,
-        }
-    });
-    tables.chain(others).collect()
+    tables.chain(scalar_and_aggregate().into_iter().flat_map(others)).collect()
 });
+
+/// The OID of the type of a row.
+const RECORD: i64 = 2249;
+
+/// A function that is no table function, in each way to call it.
+fn others(function: Described) -> Vec<Function> {
+    let Described { kind, name, forms, documentation } = function;
+    let kind = match kind {
+        "aggregate" => "a",
+        "window" => "w",
+        _ => "f",
+    };
+    let of = |(at, form): (usize, &Form)| Function {
+        oid: oid("function", "public", &if at == 0 { name.clone() } else { format!("{name}/{at}") }),
+        name: name.clone(),
+        kind,
+        returns_set: false,
+        arguments: arguments_text(form),
+        names: form.parameters.iter().map(|parameter| parameter.name).collect(),
+        types: form.parameters.iter().map(|parameter| type_oid(&parameter.data_type)).collect(),
+        argument_count: form.parameters.len(),
+        optional: form.parameters.iter().filter(|parameter| !parameter.required).count(),
+        result: type_text(&form.returns),
+        result_type: type_oid(&form.returns),
+        comment: documentation.description.clone(),
+    };
+    forms.iter().enumerate().map(of).collect()
+}
 
 /// A type of PostgreSQL's that values here can have.
 #[derive(Debug)]

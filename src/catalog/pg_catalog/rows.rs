@@ -214,15 +214,28 @@ fn types() -> Vec<Row> {
 
 fn functions() -> Vec<Row> {
     let row = |function: &super::objects::Function| -> Row {
-        vec![
+        let count = function.argument_count;
+        let texts = |types: &[i64]| types.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let modes = (0..function.types.len()).map(|at| if at < count { "i" } else { "t" }.to_owned());
+        let number = |count: usize| Cell::Int(i64::try_from(count).unwrap_or(0));
+        let mut row: Row = vec![
             ("oid", function.oid.into()),
             ("proname", function.name.clone().into()),
             ("pronamespace", PUBLIC.into()),
             ("prokind", function.kind.into()),
             ("proretset", function.returns_set.into()),
-            ("pronargs", function.argument_count.into()),
-            ("prorettype", 2249.into()),
-        ]
+            ("pronargs", number(count)),
+            ("pronargdefaults", number(function.optional)),
+            ("prorettype", function.result_type.into()),
+            ("proargtypes", texts(function.types.get(..count).unwrap_or_default()).join(" ").into()),
+            ("proargnames", Cell::Texts(function.names.iter().map(ToString::to_string).collect())),
+        ];
+        // As PostgreSQL has it, only where there is more than arguments.
+        if function.returns_set {
+            row.push(("proallargtypes", Cell::Texts(texts(&function.types))));
+            row.push(("proargmodes", Cell::Texts(modes.collect())));
+        }
+        row
     };
     FUNCTIONS.iter().map(row).collect()
 }

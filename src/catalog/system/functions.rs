@@ -1,15 +1,18 @@
 //! `system.functions`: every attribution function with its documentation.
 
+use ascribe_udfs::Form;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Documentation;
 
 use super::{SystemTable, own_columns};
 use crate::canonical_table;
+use crate::dialect::encode::{element_of, of_data_type, type_name};
 use crate::error::Result;
 use crate::model::cell::Text;
-use crate::model::{Partition, RowBuilder, Table};
-use crate::optimizer::owner_of;
+use crate::model::{Column, Partition, RowBuilder, Table};
+use crate::optimizer::{OWNER_OF, owner_of, owner_of_form};
 use crate::storage::Lake;
 use crate::table_functions;
 
@@ -24,9 +27,9 @@ canonical_table! {
     function_name: Text,
     /// table, scalar, aggregate or window.
     kind: Text,
-    /// The arguments with their types.
+    /// The arguments with their types; where there are several ways to call it, a bar between them.
     arguments: Text,
-    /// The columns or the type that it returns.
+    /// The columns with their types, or the type that it returns.
     returns: Text,
     /// What it answers.
     description: Text,
@@ -48,7 +51,8 @@ impl SystemTable for Functions {
         let mut builder = FunctionBuilder::default();
         for function in table_functions::all() {
             let signature = function.signature();
-            let columns: Vec<&str> = signature.columns.iter().map(|column| column.name).collect();
+            let column = |column: &Column| format!("{} {}", column.name, type_text(&(column.data_type)()));
+            let columns: Vec<String> = signature.columns.iter().map(column).collect();
             builder.append(&FunctionRow {
                 function_name: Some(signature.name.into()),
                 kind: Some("table".into()),
@@ -59,11 +63,14 @@ impl SystemTable for Functions {
                 ..FunctionRow::default()
             });
         }
-        for (kind, name, documentation) in scalar_and_aggregate() {
+        for Described { kind, name, forms, documentation } in scalar_and_aggregate() {
+            let mut returns: Vec<String> = forms.iter().map(|form| type_text(&form.returns)).collect();
+            returns.dedup();
             builder.append(&FunctionRow {
                 function_name: Some(name.into()),
                 kind: Some(kind.into()),
-                arguments: Some(arguments_of(&documentation).into()),
+                arguments: Some(forms.iter().map(arguments_text).collect::<Vec<_>>().join(" | ").into()),
+                returns: Some(returns.join(" | ").into()),
                 description: Some(documentation.description.as_str().into()),
                 example: documentation.sql_example.as_deref().map(|example| statement_of(example).into()),
                 ..FunctionRow::default()
@@ -89,24 +96,53 @@ fn statement_of(example: &str) -> String {
     statements
 }
 
-/// The arguments as the documentation of a function names them.
-pub(in crate::catalog) fn arguments_of(documentation: &Documentation) -> &str {
-    let syntax = documentation.syntax_example.as_str();
-    syntax.split_once('(').map_or(syntax, |(_, rest)| rest.trim_end_matches(')'))
+/// The name of a type in SQL.
+pub(in crate::catalog) fn type_text(data_type: &DataType) -> String {
+    let kind = of_data_type(data_type).oid;
+    match element_of(kind) {
+        Some(element) => format!("{}[]", type_name(element)),
+        None => type_name(kind).to_owned(),
+    }
 }
 
-/// The functions of the crate `ascribe-udfs`, and those that need a lake: kind, name and documentation.
-pub(in crate::catalog) fn scalar_and_aggregate() -> Vec<(&'static str, String, Documentation)> {
+/// The arguments of a form as `\df` shows them.
+pub(in crate::catalog) fn arguments_text(form: &Form) -> String {
+    let shown = form.parameters.iter().map(|parameter| {
+        let default = if parameter.required { "" } else { " DEFAULT NULL" };
+        format!("{} {}{default}", parameter.name, type_text(&parameter.data_type))
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// A function that is no table function.
+pub(in crate::catalog) struct Described {
+    pub(in crate::catalog) kind: &'static str,
+    pub(in crate::catalog) name: String,
+    pub(in crate::catalog) forms: Vec<Form>,
+    pub(in crate::catalog) documentation: Documentation,
+}
+
+/// The functions of the crate `ascribe-udfs`, and those that need a lake.
+pub(in crate::catalog) fn scalar_and_aggregate() -> Vec<Described> {
     let mut found = Vec::new();
-    let scalar = ascribe_udfs::all_scalar().into_iter().chain([owner_of()]);
-    for function in scalar {
-        found.extend(function.documentation().map(|text| ("scalar", function.name().to_owned(), text.clone())));
+    let mut add = |kind: &'static str, name: &str, documentation: Option<&Documentation>| {
+        let forms = if name == OWNER_OF { vec![owner_of_form()] } else { ascribe_udfs::forms(name) };
+        let documentation = documentation.cloned();
+        found.extend(documentation.map(|documentation| Described {
+            kind,
+            name: name.to_owned(),
+            forms,
+            documentation,
+        }));
+    };
+    for function in ascribe_udfs::all_scalar().into_iter().chain([owner_of()]) {
+        add("scalar", function.name(), function.documentation());
     }
     for function in ascribe_udfs::all_aggregate() {
-        found.extend(function.documentation().map(|text| ("aggregate", function.name().to_owned(), text.clone())));
+        add("aggregate", function.name(), function.documentation());
     }
     for function in ascribe_udfs::all_window() {
-        found.extend(function.documentation().map(|text| ("window", function.name().to_owned(), text.clone())));
+        add("window", function.name(), function.documentation());
     }
     found
 }

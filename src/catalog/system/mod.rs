@@ -3,7 +3,7 @@
 mod functions;
 mod tables;
 
-pub(in crate::catalog) use functions::{arguments_of, scalar_and_aggregate};
+pub(in crate::catalog) use functions::{Described, arguments_text, scalar_and_aggregate, type_text};
 
 use std::sync::Arc;
 

@@ -59,7 +59,10 @@ pub(super) async fn check(
         Ok((statistics, misplaced)) => {
             report.rows += statistics.rows() as u64;
             if misplaced > 0 {
-                let detail = format!("{misplaced} rows belong to another partition");
+                let detail = format!(
+                    "{misplaced} {} to another partition",
+                    if misplaced == 1 { "row belongs" } else { "rows belong" }
+                );
                 report.damage(table.name, "partition", &subject, detail);
             }
             if let Some(difference) = difference(file.stats.as_deref(), &statistics.json()) {

@@ -10,7 +10,7 @@ use object_store::path::Path;
 
 use super::Report;
 use crate::config;
-use crate::error::Result;
+use crate::error::{Result, plural};
 use crate::model::Table;
 use crate::storage::{Lake, State, TableLog};
 
@@ -198,7 +198,9 @@ impl Walk<'_> {
         let other: BTreeSet<(&str, i64)> = found.live.values().map(|file| (file.path.as_str(), file.size)).collect();
         let differing: Vec<&str> = own.symmetric_difference(&other).map(|(path, _)| *path).collect();
         if let Some(first) = differing.first() {
-            let detail = format!("it differs from the entries before it in {} files, such as {first}", differing.len());
+            let count = differing.len() as u64;
+            let files = plural(count, "file");
+            let detail = format!("it differs from the entries before it in {count} {files}, such as {first}");
             self.report.damage(self.table.name, "checkpoint", name(version), detail);
         }
         let missing = self.state.transactions.keys().filter(|id| !found.transactions.contains_key(*id)).count();

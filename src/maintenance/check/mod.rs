@@ -17,7 +17,7 @@ use super::stored_tables;
 use super::vacuum::objects;
 use crate::config;
 use crate::database::Database;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plural};
 use crate::model::Table;
 use crate::storage::{DataFile, Lake, State, TableLog};
 
@@ -219,7 +219,7 @@ fn unknown_files(lake: &Lake, table: &Table, state: &State, data: &BTreeMap<Stri
             continue;
         }
         let minutes = (now_ms - meta.last_modified.timestamp_millis()).max(0) / 60_000;
-        let age = format!("{} bytes, {minutes} minutes old", meta.size);
+        let age = format!("{} bytes, {minutes} {} old", meta.size, plural(minutes.unsigned_abs(), "minute"));
         let name = below.rsplit('/').next().unwrap_or(below);
         if name.starts_with("part-") && name.ends_with(".parquet") {
             report.note(table.name, "orphan file", path, format!("it is in no version: {age}"));
@@ -257,7 +257,8 @@ async fn repeated_rows(
         }
     }
     if surplus > 0 {
-        let detail = format!("{surplus} rows are there although the same is there already; compaction drops them");
+        let (rows, dropped) = if surplus == 1 { ("row is", "it") } else { ("rows are", "them") };
+        let detail = format!("{surplus} {rows} there although the same is there already; compaction drops {dropped}");
         report.note(table.name, "repeated rows", table.name, detail);
     }
 }

@@ -450,7 +450,7 @@ impl Connection {
     ) -> Result<()> {
         let prepared = self.session.kept.statement(name)?;
         control::check_arguments(name, arguments.len(), prepared.kinds.len())?;
-        let values = self.constants(arguments, watched).await?;
+        let values = self.arguments(arguments, &prepared.kinds, watched).await?;
         let Some(statement) = &prepared.statement else { return Ok(()) };
         let (Kind::Query(ast) | Kind::Insert(ast)) = &statement.kind else {
             return Box::pin(self.run_simple(statement.kind.clone(), true, watched)).await;
@@ -471,12 +471,17 @@ impl Connection {
         Ok(())
     }
 
-    /// The values of expressions without columns.
-    async fn constants(&mut self, expressions: &[ast::Expr], watched: &Watched) -> Result<Vec<ScalarValue>> {
+    /// The values of the arguments of EXECUTE, for parameters of types by their OIDs.
+    async fn arguments(
+        &mut self,
+        expressions: &[ast::Expr],
+        kinds: &[u32],
+        watched: &Watched,
+    ) -> Result<Vec<ScalarValue>> {
         if expressions.is_empty() {
             return Ok(Vec::new());
         }
-        let ast = statement::constants(expressions)?;
+        let ast = statement::arguments(expressions, kinds)?;
         let planned = self.plan(&ast, &[], watched).await?;
         let mut running = self.start(planned.plan, Shape::Batches);
         let mut batches = Vec::new();
@@ -487,6 +492,7 @@ impl Connection {
         }
         let Some(first) = batches.first() else { return Ok(Vec::new()) };
         let row = concat_batches(&first.schema(), &batches)?;
-        Ok(row.columns().iter().map(|column| ScalarValue::try_from_array(column, 0)).collect::<Result<_, _>>()?)
+        let row = row.columns().iter().map(|column| ScalarValue::try_from_array(column, 0));
+        plan::assigned(row.collect::<Result<_, _>>()?, kinds, self.session.client.settings.zone())
     }
 }

@@ -139,14 +139,14 @@ impl Connection {
 
     /// The values of a Bind; none is null.
     fn values(&self, bind: &Bind, prepared: &Prepared) -> Result<Vec<Option<ScalarValue>>> {
-        let zone = self.session.client.settings.zone();
+        let (zone, now) = (self.session.client.settings.zone(), self.clock.now_micros());
         let values = bind.values.iter().zip(&prepared.kinds).enumerate().map(|(at, (value, kind))| {
             let format = match bind.formats.as_slice() {
                 [] => Format::Text,
                 [all] => format(*all)?,
                 each => format(each.get(at).copied().unwrap_or(0))?,
             };
-            value.as_ref().map(|bytes| parameters::decode(bytes, format, *kind, zone)).transpose()
+            value.as_ref().map(|bytes| parameters::decode(bytes, format, *kind, zone, now)).transpose()
         });
         values.collect()
     }

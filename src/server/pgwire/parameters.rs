@@ -8,8 +8,8 @@ use crate::dialect::encode::{EPOCH_DAYS, EPOCH_MICROS, Format, element_of, oid};
 use crate::dialect::input::{self, data_type, numeric_text};
 use crate::error::{Result, UserError, sqlstate};
 
-/// A value that a client sent.
-pub(super) fn decode(bytes: &[u8], format: Format, kind: u32, zone: Tz) -> Result<ScalarValue> {
+/// A value that a client sent. A text is read at `now`, in microseconds since the epoch.
+pub(super) fn decode(bytes: &[u8], format: Format, kind: u32, zone: Tz, now: i64) -> Result<ScalarValue> {
     match format {
         Format::Text => {
             let text = std::str::from_utf8(bytes)
@@ -17,7 +17,7 @@ pub(super) fn decode(bytes: &[u8], format: Format, kind: u32, zone: Tz) -> Resul
             if text.contains('\0') {
                 return Err(UserError::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00").into());
             }
-            input::value(text, kind, zone)
+            input::value_at(text, kind, zone, now)
         }
         Format::Binary => binary_value(bytes, kind),
     }
@@ -67,7 +67,7 @@ fn binary_value(bytes: &[u8], kind: u32) -> Result<ScalarValue> {
                 Tz::UTC,
             );
         }
-        _ => return decode(bytes, Format::Text, oid::TEXT, Tz::UTC),
+        _ => return decode(bytes, Format::Text, oid::TEXT, Tz::UTC, 0),
     })
 }
 
@@ -142,12 +142,15 @@ fn array_binary(bytes: &[u8], element: u32) -> Result<ScalarValue> {
 mod tests {
     use super::*;
 
+    /// 2026-03-18 02:30 in Berlin.
+    const NOW: i64 = 1_773_797_400_000_000;
+
     fn text(value: &str, kind: u32) -> ScalarValue {
-        decode(value.as_bytes(), Format::Text, kind, Tz::Europe__Berlin).unwrap()
+        decode(value.as_bytes(), Format::Text, kind, Tz::Europe__Berlin, NOW).unwrap()
     }
 
     fn code(value: &str, kind: u32) -> &'static str {
-        decode(value.as_bytes(), Format::Text, kind, Tz::UTC).unwrap_err().sqlstate()
+        decode(value.as_bytes(), Format::Text, kind, Tz::UTC, NOW).unwrap_err().sqlstate()
     }
 
     #[test]
@@ -163,6 +166,11 @@ mod tests {
         let utc = |micros| ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()));
         assert_eq!(text("2024-02-29 13:34:56", oid::TIMESTAMPTZ), utc(1_709_210_096_000_000));
         assert_eq!(text("2024-02-29T12:34:56.5+00", oid::TIMESTAMPTZ), utc(1_709_210_096_500_000));
+        assert_eq!(text("now", oid::TIMESTAMPTZ), utc(NOW));
+        assert_eq!(text("today", oid::TIMESTAMPTZ), utc(1_773_788_400_000_000));
+        assert_eq!(text("epoch", oid::TIMESTAMPTZ), utc(0));
+        assert_eq!(text("infinity", oid::TIMESTAMPTZ), utc(i64::MAX));
+        assert_eq!(text("yesterday", oid::DATE), ScalarValue::Date32(Some(20_529)));
         let interval = IntervalMonthDayNano::new(1, 2, -3_723_500_000_000);
         assert_eq!(text("1 mon 2 days -01:02:03.5", oid::INTERVAL), ScalarValue::IntervalMonthDayNano(Some(interval)));
         assert_eq!(code("x", oid::INT4), "22P02");
@@ -179,15 +187,15 @@ mod tests {
         assert_eq!(shown(&text("{}", 1009)), "[]");
         let binary =
             [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 25, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, b'h', b'i', 255, 255, 255, 255];
-        assert_eq!(shown(&decode(&binary, Format::Binary, 1009, Tz::UTC).unwrap()), "[hi, ]");
-        assert!(decode(&binary[..25], Format::Binary, 1009, Tz::UTC).is_err());
+        assert_eq!(shown(&decode(&binary, Format::Binary, 1009, Tz::UTC, NOW).unwrap()), "[hi, ]");
+        assert!(decode(&binary[..25], Format::Binary, 1009, Tz::UTC, NOW).is_err());
     }
 
     #[test]
     fn binary_numerics_are_read_exactly() {
         let number = |groups: &[i16]| {
             let bytes: Vec<u8> = groups.iter().flat_map(|group| group.to_be_bytes()).collect();
-            decode(&bytes, Format::Binary, oid::NUMERIC, Tz::UTC).unwrap()
+            decode(&bytes, Format::Binary, oid::NUMERIC, Tz::UTC, NOW).unwrap()
         };
         assert_eq!(number(&[3, 1, 0, 2, 1, 2345, 6700]), ScalarValue::Decimal128(Some(1_234_567), 38, 2));
         assert_eq!(number(&[1, -1, 0x4000, 4, 5]), ScalarValue::Decimal128(Some(-5), 38, 4));

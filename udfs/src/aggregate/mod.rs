@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use crate::about::About;
+use crate::forms::{self, Form};
 
 /// The registered functions.
 static ALL: &[&Aggregate] =
@@ -26,6 +27,12 @@ static ALL: &[&Aggregate] =
 #[must_use]
 pub fn all_aggregate() -> Vec<AggregateUDF> {
     ALL.iter().map(|f| AggregateUDF::new_from_impl(Registered::new(f))).collect()
+}
+
+/// The ways to call the function of a name.
+pub(crate) fn forms(name: &str) -> Vec<Form> {
+    let found = ALL.iter().filter(|function| function.about.name == name);
+    found.flat_map(|function| forms::of(&function.about, |_| DataType::Float64)).collect()
 }
 
 /// A function of many rows; all of them give a `Float64`, null if there was nothing to compute it from.

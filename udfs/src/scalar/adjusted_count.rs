@@ -40,7 +40,7 @@ pub(super) static FUNCTION: Scalar = Scalar {
         let counts = (0..call.rows).map(|row| states.get(row).and_then(adjusted_count));
         Ok(Arc::new(counts.collect::<Float64Array>()))
     },
-    coerce: None,
+    overload: None,
 };
 
 /// Thresholds have 56 bits: 14 hex digits, of which trailing zeros are left out.

@@ -52,5 +52,5 @@ pub(super) static FUNCTION: Scalar = Scalar {
         };
         Ok(Arc::new((0..call.rows).map(p).collect::<Float64Array>()))
     },
-    coerce: None,
+    overload: None,
 };

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Volatility;
 
-use super::{Call, Scalar};
+use super::{Call, Overload, Scalar};
 use crate::about::{About, Kind, Param, STATISTICS};
 use crate::args::{Column, lists, numbers};
 use crate::stats::{TwoByTwo, chi2_tail, g_statistic};
@@ -38,15 +38,23 @@ pub(super) static FUNCTION: Scalar = Scalar {
     volatility: Volatility::Immutable,
     returns: |_| DataType::Float64,
     evaluate: |call| if call.columns.len() == 4 { two_by_two(call) } else { goodness_of_fit(call) },
-    coerce: Some(|about, given| {
-        let list = DataType::new_list(DataType::Float64, true);
-        let numeric = |t: &DataType| Kind::Number.accepts(t).is_some();
-        let listed = |t: &DataType| Kind::Weights.accepts(t).is_some();
-        match given.len() {
-            4 if given.iter().all(numeric) => Ok(vec![DataType::Float64; 4]),
-            1 | 2 if given.iter().all(listed) => Ok(vec![list; given.len()]),
-            _ => plan_err!("{} takes four numbers or one or two lists of numbers: {}", about.name, about.syntax),
-        }
+    overload: Some(Overload {
+        params: &[
+            Param::new("a", Kind::Number, "Count in the first row, first column."),
+            Param::new("b", Kind::Number, "First row, second column."),
+            Param::new("c", Kind::Number, "Second row, first column."),
+            Param::new("d", Kind::Number, "Second row, second column."),
+        ],
+        coerce: |about, given| {
+            let list = DataType::new_list(DataType::Float64, true);
+            let numeric = |t: &DataType| Kind::Number.accepts(t).is_some();
+            let listed = |t: &DataType| Kind::Weights.accepts(t).is_some();
+            match given.len() {
+                4 if given.iter().all(numeric) => Ok(vec![DataType::Float64; 4]),
+                1 | 2 if given.iter().all(listed) => Ok(vec![list; given.len()]),
+                _ => plan_err!("{} takes four numbers or one or two lists of numbers: {}", about.name, about.syntax),
+            }
+        },
     }),
 };
 

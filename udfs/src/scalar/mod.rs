@@ -26,8 +26,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use crate::about::About;
+use crate::about::{About, Param};
 use crate::args::Column;
+use crate::forms::{self, Form};
 
 /// The registered functions.
 static ALL: &[&Scalar] = &[
@@ -52,8 +53,26 @@ pub fn all_scalar() -> Vec<ScalarUDF> {
     ALL.iter().map(|f| ScalarUDF::new_from_impl(Registered::new(f))).collect()
 }
 
-/// The types that a call's arguments are cast to, or why it is refused.
-type Coerce = fn(&About, &[DataType]) -> Result<Vec<DataType>>;
+/// The ways to call the function of a name.
+pub(crate) fn forms(name: &str) -> Vec<Form> {
+    let found = ALL.iter().filter(|function| function.about.name == name);
+    let of = |function: &&Scalar| {
+        let mut forms = forms::of(&function.about, function.returns);
+        if let Some(Overload { params, .. }) = &function.overload {
+            forms.extend(forms::of_params(params, params.len(), function.returns));
+        }
+        forms
+    };
+    found.flat_map(of).collect()
+}
+
+/// A second way to call a function.
+struct Overload {
+    /// The parameters then, all of which must be given.
+    params: &'static [Param],
+    /// The types that a call's arguments are cast to in either way, or why it is refused.
+    coerce: fn(&About, &[DataType]) -> Result<Vec<DataType>>,
+}
 
 /// A function of one row.
 struct Scalar {
@@ -62,8 +81,8 @@ struct Scalar {
     returns: fn(&[DataType]) -> DataType,
     /// One result for each of the call's rows.
     evaluate: fn(&Call) -> Result<ArrayRef>,
-    /// The types that arguments are cast to, where the parameters' kinds cannot say it.
-    coerce: Option<Coerce>,
+    /// The other way to call it.
+    overload: Option<Overload>,
 }
 
 /// A batch of arguments.
@@ -91,7 +110,7 @@ impl std::fmt::Debug for Scalar {
 impl Registered {
     fn new(function: &'static Scalar) -> Self {
         let about = &function.about;
-        let signature = match function.coerce {
+        let signature = match function.overload {
             None => about.signature(function.volatility),
             Some(_) => Signature::user_defined(function.volatility),
         };
@@ -111,8 +130,8 @@ impl ScalarUDFImpl for Registered {
     }
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        match self.function.coerce {
-            Some(coerce) => coerce(&self.function.about, given),
+        match &self.function.overload {
+            Some(Overload { coerce, .. }) => coerce(&self.function.about, given),
             None => self.function.about.coerce(given),
         }
     }

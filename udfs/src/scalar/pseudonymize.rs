@@ -59,7 +59,7 @@ pub(super) static FUNCTION: Scalar = Scalar {
         }
         Ok(Arc::new(out.finish()))
     },
-    coerce: None,
+    overload: None,
 };
 
 /// Separates these keys from other uses of the same secret, and this construction from later ones.

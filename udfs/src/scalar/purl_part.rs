@@ -46,7 +46,7 @@ pub(super) static FUNCTION: Scalar = Scalar {
     volatility: Volatility::Immutable,
     returns: |_| DataType::Utf8,
     evaluate: |call| text_part::evaluate(&FUNCTION.about, call, FIELDS, Field::parse, write),
-    coerce: None,
+    overload: None,
 };
 
 const FIELDS: &str = "type, namespace, name, version, qualifiers, qualifiers.KEY, subpath";

@@ -41,7 +41,7 @@ pub(super) static FUNCTION: Scalar = Scalar {
         let compare = |row| Some(Version::parse(a.get(row)?)?.cmp(&Version::parse(b.get(row)?)?) as i32);
         Ok(Arc::new((0..call.rows).map(compare).collect::<Int32Array>()))
     },
-    coerce: None,
+    overload: None,
 };
 
 struct Version<'a> {

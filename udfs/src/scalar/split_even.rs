@@ -38,7 +38,7 @@ pub(super) static FUNCTION: Scalar = Scalar {
     volatility: Volatility::Immutable,
     returns: split::returns,
     evaluate,
-    coerce: None,
+    overload: None,
 };
 
 /// A mistaken count must not exhaust memory.

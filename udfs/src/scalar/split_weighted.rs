@@ -32,5 +32,5 @@ pub(super) static FUNCTION: Scalar = Scalar {
     volatility: Volatility::Immutable,
     returns: split::returns,
     evaluate: |call| split::weighted(&FUNCTION.about, call, Rounding::RunningTotal),
-    coerce: None,
+    overload: None,
 };

@@ -37,7 +37,7 @@ pub(super) static FUNCTION: Scalar = Scalar {
     volatility: Volatility::Immutable,
     returns: |_| DataType::Utf8,
     evaluate: |call| text_part::evaluate(&FUNCTION.about, call, PARTS, Part::parse, write),
-    coerce: None,
+    overload: None,
 };
 
 const PARTS: &str = "version, trace_id, parent_id, flags, sampled, random";

@@ -27,5 +27,5 @@ pub(super) static FUNCTION: Scalar = Scalar {
     volatility: Volatility::Immutable,
     returns: |_| DataType::Float64,
     evaluate: |call| wilson::evaluate(call, |bounds| bounds.1),
-    coerce: None,
+    overload: None,
 };

@@ -12,6 +12,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::about::About;
+use crate::forms::{self, Form};
 
 /// The registered functions.
 static ALL: &[&Window] = &[&robust_z::FUNCTION, &shapley_airport::FUNCTION];
@@ -20,6 +21,12 @@ static ALL: &[&Window] = &[&robust_z::FUNCTION, &shapley_airport::FUNCTION];
 #[must_use]
 pub fn all_window() -> Vec<WindowUDF> {
     ALL.iter().map(|f| WindowUDF::new_from_impl(Registered::new(f))).collect()
+}
+
+/// The ways to call the function of a name.
+pub(crate) fn forms(name: &str) -> Vec<Form> {
+    let found = ALL.iter().filter(|function| function.about.name == name);
+    found.flat_map(|function| forms::of(&function.about, function.returns)).collect()
 }
 
 /// A function of a row and its window.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use ascribe_udfs::Form;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Documentation;
 
 use crate::{session, table};
@@ -43,6 +45,39 @@ async fn examples_print_what_they_show() {
         }
     }
     assert!(wrong.is_empty(), "these examples print something else:\n{wrong}");
+}
+
+#[test]
+fn every_form_is_one_that_the_function_takes() {
+    let types = |form: &Form| -> Vec<DataType> { form.parameters.iter().map(|of| of.data_type.clone()).collect() };
+    let of = |name: &str| {
+        let forms = ascribe_udfs::forms(name);
+        assert!(!forms.is_empty(), "{name} has no form");
+        forms
+    };
+    for function in ascribe_udfs::all_scalar() {
+        for form in of(function.name()) {
+            let taken = function.coerce_types(&types(&form)).unwrap();
+            assert_eq!(function.return_type(&taken).unwrap(), form.returns, "{}", function.name());
+        }
+    }
+    for function in ascribe_udfs::all_aggregate() {
+        for form in of(function.name()) {
+            let taken = function.coerce_types(&types(&form)).unwrap();
+            assert_eq!(function.return_type(&taken).unwrap(), form.returns, "{}", function.name());
+        }
+    }
+    for function in ascribe_udfs::all_window() {
+        for form in of(function.name()) {
+            assert_eq!(
+                function.coerce_types(&types(&form)).unwrap().len(),
+                form.parameters.len(),
+                "{}",
+                function.name()
+            );
+        }
+    }
+    assert_eq!(ascribe_udfs::forms("sum"), []);
 }
 
 #[test]
