@@ -1,6 +1,6 @@
 //! One lane: gathering requests of a kind, landing them in one commit a table, answering.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
@@ -195,7 +195,7 @@ impl Lane {
             incidents::land(&self.lake, batches, &whole(last == 0)).await?;
         }
         if let Some((_, batches)) = owners {
-            owned::land(&self.lake, batches, &whole(last == 0)).await?;
+            owned::land(&self.lake, batches, &whole(last == 0), &BTreeSet::new()).await?;
         }
         for (at, (table, batches)) in (1..).zip(rows.into_values()) {
             let mut writer = self.lake.writer(table).await?;
