@@ -57,7 +57,7 @@ pub fn seconds(value: &Value) -> Option<i64> {
         Value::String(text) => text.parse().ok()?,
         _ => return None,
     };
-    (0..=LATEST_SECOND).contains(&whole).then_some(whole * 1_000_000)
+    (0..=LATEST_SECOND).contains(&whole).then(|| whole * 1_000_000)
 }
 
 /// An instant that is milliseconds since the epoch as a number, or written out, in microseconds.
@@ -66,7 +66,7 @@ pub fn instant(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => {
             let millis = number.as_i64()?;
-            (0..=LATEST_SECOND * 1000).contains(&millis).then_some(millis * 1000)
+            (0..=LATEST_SECOND * 1000).contains(&millis).then(|| millis * 1000)
         }
         Value::String(text) => super::times::parse(text),
         _ => None,

@@ -9,7 +9,7 @@
 //! - The end of the billing period is its last day there, the first day behind it in FOCUS.
 //! - A charge that no reservation or savings plan is part of costs effectively what is billed.
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 
 use crate::ingest::times;
 use crate::model::cost::CostRow;
@@ -59,7 +59,7 @@ pub fn meaning(name: &str) -> Option<(&'static str, usize)> {
 pub fn time(text: &str) -> Option<i64> {
     times::parse(text).or_else(|| {
         let date = text.split([' ', 'T']).next()?;
-        let date = NaiveDate::parse_from_str(date, "%m/%d/%Y").ok().filter(|_| date.len() >= 8)?;
+        let date = NaiveDate::parse_from_str(date, "%m/%d/%Y").ok().filter(|date| date.year() >= 1000)?;
         Some(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros())
     })
 }

@@ -21,7 +21,7 @@ fn check(decoded: &Decoded, row: usize, expected: &[(&str, &str)]) {
 #[test]
 fn real_events_land() {
     let decoded = decode(&GitHubAudit, &fixture("audit/github-audit.ndjson"));
-    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (5, vec![("@timestamp is missing", 1)]));
+    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (4, vec![("@timestamp is missing", 2)]));
     check(
         &decoded,
         0,
@@ -51,9 +51,16 @@ fn real_events_land() {
             ("account_id", "example-enterprise"),
         ],
     );
+    check(&decoded, 3, &[("event_time", "2021-05-18T02:31:58.553Z"), ("event_name", "protected_branch.destroy")]);
+}
+
+#[test]
+fn a_clone_names_its_token() {
+    let mut clone = lines("audit/github-audit.ndjson").swap_remove(3);
+    clone["@timestamp"] = 1_722_502_800_000_i64.into();
     check(
-        &decoded,
-        3,
+        &one(&clone),
+        0,
         &[
             ("event_name", "git.clone"),
             ("access_key_id", "0771cae4d170dc02a6ff393d9946cd684d6145c1="),
