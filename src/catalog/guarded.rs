@@ -232,8 +232,7 @@ impl TableProvider for GuardedTable {
     }
 }
 
-/// A condition of a relation's columns without the relation's name.
-pub(super) fn unqualified(filter: &Expr) -> Result<Expr> {
+fn unqualified(filter: &Expr) -> Result<Expr> {
     let plain = filter.clone().transform_up(|part| {
         Ok(match part {
             Expr::Column(column) => Transformed::yes(Expr::Column(Column::from_name(column.name))),

@@ -8,7 +8,7 @@ use datafusion::arrow::array::{ArrayRef, AsArray, Date32Array, RecordBatch, Stri
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, DataFusionError, Result, Statistics, not_impl_err};
+use datafusion::common::{DataFusionError, Result, Statistics, not_impl_err};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::dml::InsertOp;
@@ -16,8 +16,6 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
 
-use super::guarded::unqualified;
-use super::infallible::never_fails;
 use super::reading::ReadingExec;
 use crate::error::{Error, UserError, sqlstate};
 use crate::model::system::AUDIT;
@@ -65,14 +63,7 @@ impl TableProvider for LakeTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let schema = DFSchema::try_from(self.schema())?;
-        let mut answers = self.rows.supports_filters_pushdown(filters)?;
-        for (answer, filter) in answers.iter_mut().zip(filters) {
-            if !never_fails(&unqualified(filter)?, &schema) {
-                *answer = TableProviderFilterPushDown::Unsupported;
-            }
-        }
-        Ok(answers)
+        self.rows.supports_filters_pushdown(filters)
     }
 
     fn statistics(&self) -> Option<Statistics> {
