@@ -54,8 +54,10 @@ fn sources_help() -> String {
 impl Import {
     pub(super) async fn run(self) -> Ended {
         let source = ingest::find(&self.source).ok_or_else(|| unknown(&self.source))?;
-        let takes: [(&str, bool, fn(&dyn Source) -> bool); 2] =
-            [("--table", self.table.is_some(), Source::is_generic), ("--set", !self.set.is_empty(), Source::takes_set)];
+        let takes: [(&str, bool, fn(&dyn Source) -> bool); 2] = [
+            ("--table", self.table.is_some(), |source| source.is_generic()),
+            ("--set", !self.set.is_empty(), |source| source.takes_set()),
+        ];
         for (option, given, takes) in takes {
             if given && !takes(source) {
                 let takers = ingest::all().into_iter().filter(|source| takes(*source)).map(Source::name);
