@@ -230,14 +230,16 @@ async fn cases(company: &Company) -> Vec<Case> {
     ];
     vec![
         case("span_tree", &window),
-        case("span_tree", &with(&[("service", traced.clone()), ("trace_id", trace.clone())])),
+        case("span_tree", &with(&[("service", traced.clone()), ("trace_id", trace.clone()), ("margin", Interval(5))])),
         case("trace_tree", &[("trace_id", trace.clone())]),
         case("critical_path", &[("trace_id", trace.clone())]),
         case("critical_path_stats", &window),
-        case("critical_path_stats", &with(&[("service", traced), ("operation", operation)])),
+        case("critical_path_stats", &with(&[("service", traced), ("operation", operation), ("margin", Interval(5))])),
         case("service_dependencies", &window),
+        case("service_dependencies", &with(&[("margin", Interval(5))])),
         case("error_origin", &[("trace_id", trace)]),
         case("error_origins", &window),
+        case("error_origins", &with(&[("margin", Interval(5))])),
         case("allocate_cost", &bill),
         case("allocate_cost", &effective),
         case("allocation_check", &bill),
