@@ -48,7 +48,7 @@ fn spans(count: usize, hex: bool, random: &mut ChaCha8Rng) -> Vec<Row> {
         let trace_id = match random.random_range(0..12) {
             0 if !hex => None,
             1 if !hex => Some(format!("trace {trace}")),
-            _ => Some(format!("{:032x}", u128::from(trace % 3 == 0) << 100 | trace)),
+            _ => Some(format!("{:032x}", u128::from(trace.is_multiple_of(3)) << 100 | trace)),
         };
         let id = |number: usize| {
             if hex || number % 5 > 0 { format!("{:016x}", number + 1) } else { format!("span {number}") }

@@ -132,7 +132,7 @@ const TENANT_CONTRAST: f64 = 1.0;
 /// Service hypotheses that are listed.
 const MAX_SERVICES: usize = 25;
 /// Log-odds that something happened where somebody asks.
-const ASKED: f64 = 2.0;
+const ASKED: f64 = 0.7;
 /// Weight of "no change and no service" among the hypotheses without a change.
 const LEFT_OVER: f64 = 0.02;
 
@@ -172,12 +172,12 @@ pub fn rank(evidence: &Evidence<'_>) -> Vec<Candidate> {
 }
 
 /// Probability that something happened at all: somebody saw reason to ask, but what was measured may be no more than
-/// chance. A logistic curve over 28 simulated incidents and twice as many windows before them; 1 where nothing was counted.
+/// chance. A logistic curve that was fitted, at even odds, to 35 simulated incidents and 209 windows before them of two to
+/// five minutes (seeds 500 to 504, 12,000 spans); 1 where nothing was counted.
 #[must_use]
 pub fn something_happened(findings: &Findings) -> f64 {
     let Some(surprise) = findings.surprise else { return 1.0 };
-    let strength: f64 = findings.suspects.iter().map(|suspect| suspect.strength).sum();
-    let measured = 0.38 * (strength + 0.01).ln() + 0.84 * surprise.first.asinh() + 1.72 * surprise.all.asinh() - 2.73;
+    let measured = 1.6 * surprise.first.asinh() + 1.2 * surprise.all.asinh() - 3.6;
     logistic(ASKED + measured)
 }
 

@@ -87,7 +87,7 @@ impl Run {
     }
 
     /// Whether it may have served since before the first interval.
-    fn from_the_begin(&self) -> bool {
+    fn is_initial(&self) -> bool {
         self.ahead * self.share() < UNSEEN
     }
 }
@@ -147,7 +147,7 @@ fn changes(runs: &[Run]) -> Vec<VersionChange> {
     let mut changes = Vec::new();
     for (at, run) in runs.iter().enumerate() {
         let earlier = &runs[..at];
-        let initial = run.from_the_begin() && earlier.iter().all(|other| other.version != run.version);
+        let initial = run.is_initial() && earlier.iter().all(|other| other.version != run.version);
         if initial {
             changes.push(VersionChange {
                 time: run.first,

@@ -54,17 +54,11 @@ fn sources_help() -> String {
 impl Import {
     pub(super) async fn run(self) -> Ended {
         let source = ingest::find(&self.source).ok_or_else(|| unknown(&self.source))?;
-        let takes: [(&str, bool, fn(&dyn Source) -> bool); 2] = [
-            ("--table", self.table.is_some(), |source| source.is_generic()),
-            ("--set", !self.set.is_empty(), |source| source.takes_set()),
-        ];
-        for (option, given, takes) in takes {
-            if given && !takes(source) {
-                let takers = ingest::all().into_iter().filter(|source| takes(*source)).map(Source::name);
-                return Err(UserError::invalid(format!("{option} says nothing to the source {}", source.name()))
-                    .hint(format!("it is for the sources {}", takers.collect::<Vec<_>>().join(", ")))
-                    .into());
-            }
+        if self.table.is_some() {
+            takes(source, "--table", |source| source.is_generic())?;
+        }
+        if !self.set.is_empty() {
+            takes(source, "--set", |source| source.takes_set())?;
         }
         let lake = Lake::open(&self.lake.url(), &Config::default())?;
         let (map, set) = (pairs("--map", &self.map)?, pairs("--set", &self.set)?);
@@ -74,6 +68,17 @@ impl Import {
         let rejected = summary.rejections() > 0 && !self.accept_rejections;
         Ok(if rejected || !summary.unreadable.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// Whether an option says something to a source.
+fn takes(source: &dyn Source, option: &str, takes: fn(&dyn Source) -> bool) -> Result<()> {
+    if takes(source) {
+        return Ok(());
+    }
+    let takers = ingest::all().into_iter().filter(|source| takes(*source)).map(Source::name);
+    Err(UserError::invalid(format!("{option} says nothing to the source {}", source.name()))
+        .hint(format!("it is for the sources {}", takers.collect::<Vec<_>>().join(", ")))
+        .into())
 }
 
 fn unknown(name: &str) -> UserError {

@@ -293,7 +293,8 @@ mod tests {
 
     #[test]
     fn what_stands_before_a_mistake_is_given() {
-        let lines = |sql: &str| -> Vec<Result<(usize, String), (&'static str, Option<usize>)>> {
+        type Line = Result<(usize, String), (&'static str, Option<usize>)>;
+        let lines = |sql: &str| -> Vec<Line> {
             script(sql)
                 .map(|found| {
                     found.map(|found| (found.line, found.text)).map_err(|(error, position)| (error.code, position))

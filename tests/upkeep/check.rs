@@ -178,7 +178,7 @@ async fn a_damaged_log_is_found() {
         std::fs::write(lake.checkpoint(), &bytes[..bytes.len() - 9]).unwrap();
     })
     .await;
-    found("a checkpoint is of another version", "it differs from the entries before it in 1 files", |lake| {
+    found("a checkpoint is of another version", "it differs from the entries before it in 1 file", |lake| {
         let later = lake.spans().join(format!("_delta_log/{:020}.checkpoint.parquet", 4));
         std::fs::copy(lake.checkpoint(), later).unwrap();
     })

@@ -34,7 +34,7 @@ impl SpanId {
     /// The id of a text. Empty text and the all-zero id, which OpenTelemetry calls invalid, are [`SpanId::NONE`].
     #[must_use]
     pub fn of_text(text: &[u8]) -> Self {
-        match <&[u8; 16]>::try_from(text).ok().and_then(|text| parse_hex(text)) {
+        match <&[u8; 16]>::try_from(text).ok().and_then(parse_hex) {
             Some(bits) => Self::valid(bits),
             None => Self::other(text),
         }

@@ -1,7 +1,7 @@
 //! One lane: gathering requests of a kind, landing them in one commit a table, answering.
 
-use std::collections::{BTreeSet, HashSet};
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use serde::de::IgnoredAny;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -133,11 +134,16 @@ impl Content {
     /// # Errors
     /// Says what is wrong.
     pub fn check(&self, body: &[u8]) -> Result<(), &'static str> {
-        let encoding = match self {
-            Self::Otlp(_, encoding) => *encoding,
-            Self::Of(_) => Encoding::Json,
-        };
-        otlp::check(encoding, body)
+        match self {
+            Self::Otlp(_, encoding) => otlp::check(*encoding, body),
+            Self::Of(_) if body.trim_ascii_start().starts_with(b"[") => {
+                match serde_json::from_slice::<Vec<IgnoredAny>>(body) {
+                    Ok(_) => Ok(()),
+                    Err(_) => Err("the request is not a JSON array"),
+                }
+            }
+            Self::Of(_) => otlp::check(Encoding::Json, body),
+        }
     }
 
     /// The tables that its rows land in.

@@ -87,7 +87,7 @@ fn land(event: &Value, output: &mut Output<'_>) -> Result<(), Reason> {
         ("Deployment", "ScalingReplicaSet") => output.scaling_events.push(&event.replica_set()?),
         ("Deployment", "DeploymentRollback") => output.changes.push(&event.change("rollback", "succeeded")),
         ("HelmRelease", "InstallSucceeded" | "UpgradeSucceeded") => {
-            output.changes.push(&event.change("deploy", "succeeded"))
+            output.changes.push(&event.change("deploy", "succeeded"));
         }
         ("HelmRelease", "InstallFailed" | "UpgradeFailed") => output.changes.push(&event.change("deploy", "failed")),
         ("HelmRelease", "RollbackSucceeded") => output.changes.push(&event.change("rollback", "succeeded")),

@@ -160,7 +160,7 @@ impl Encoder {
             Some(weights) => Some(cast(weights, &DataType::Float64)?),
             None => None,
         };
-        let weights: Option<&Float64Array> = weights.as_ref().map(|weights| weights.as_primitive::<Float64Type>());
+        let weights: Option<&Float64Array> = weights.as_ref().map(AsArray::as_primitive::<Float64Type>);
         let get = |codes: &Option<Vec<Code>>, row: usize| {
             codes.as_ref().and_then(|codes| codes.get(row)).copied().unwrap_or(NULL_CODE)
         };
