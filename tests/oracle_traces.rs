@@ -38,7 +38,7 @@ const KINDS: [&str; 6] = ["SERVER", "CLIENT", "INTERNAL", "PRODUCER", "CONSUMER"
 /// The spans of some traces. `hex`: ids are what they should be, and none is there twice.
 fn spans(count: usize, hex: bool, random: &mut ChaCha8Rng) -> Vec<Row> {
     let mut all = Vec::new();
-    let mut trace = 0;
+    let mut trace = 0_u128;
     while all.len() < count {
         trace += 1;
         let size = {
