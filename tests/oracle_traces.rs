@@ -51,7 +51,7 @@ fn spans(count: usize, hex: bool, random: &mut ChaCha8Rng) -> Vec<Row> {
             _ => Some(format!("{:032x}", u128::from(trace.is_multiple_of(3)) << 100 | trace)),
         };
         let id = |number: usize| {
-            if hex || number % 5 > 0 { format!("{:016x}", number + 1) } else { format!("span {number}") }
+            if hex || !number.is_multiple_of(5) { format!("{:016x}", number + 1) } else { format!("span {number}") }
         };
         for at in 0..size {
             let again = !hex && at > 0 && random.random_bool(0.05);
