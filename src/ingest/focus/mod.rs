@@ -1,5 +1,5 @@
 //! Charges after the FOCUS specification, 1.0 to 1.3, as CSV or Parquet; also Azure's cost exports of its own format, see
-//! [`azure`]. Lands in `costs`. What a file does not say of any row is given with `--set BillingCurrency=EUR`.
+//! `azure`. Lands in `costs`. What a file does not say of any row is given with `--set BillingCurrency=EUR`.
 //!
 //! Amounts are taken exactly as written. One that the lake could only hold rounded (more than 12 digits behind the
 //! point) rejects its row with that reason, because money is never changed silently; a binary double of a Parquet file

@@ -1,6 +1,6 @@
 //! Kubernetes audit logs (`audit.k8s.io` Event and EventList): log files (lines), what a webhook backend receives, and
 //! AKS' diagnostic logs (the event as text in `properties.log`). Every event lands in `iam_events`; one that changed a
-//! workload, ConfigMap or Secret lands in `changes` as well, see [`change`].
+//! workload, ConfigMap or Secret lands in `changes` as well, see `change`.
 //!
 //! Field meanings are those of the reference of `audit.k8s.io/v1`.
 //!
