@@ -12,9 +12,10 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Constraints, DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::dml::InsertOp;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::infallible;
 use super::lake_schema::engine_error;
 use super::restricted::{RestrictedExec, planned, rows_seen};
 use crate::error::{UserError, sqlstate};
@@ -132,26 +133,11 @@ impl GuardedTable {
     }
 }
 
-/// Whether a part of a condition can neither fail nor do anything but compare, so that it may be asked before it is known
+/// Whether a part of a condition can neither fail nor tell what is masked, so that it may be asked before it is known
 /// whether the row is seen: of a failure the user would be told a value.
 fn harmless(part: &Expr, restriction: &Restriction) -> bool {
-    match part {
-        Expr::Column(column) => !restriction.masks.contains_key(&column.name),
-        Expr::Literal(..) | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::Not(_) | Expr::Between(_) => true,
-        Expr::InList(list) => list.list.iter().all(|item| matches!(item, Expr::Literal(..))),
-        Expr::BinaryExpr(binary) => matches!(
-            binary.op,
-            Operator::And
-                | Operator::Or
-                | Operator::Eq
-                | Operator::NotEq
-                | Operator::Lt
-                | Operator::LtEq
-                | Operator::Gt
-                | Operator::GtEq
-        ),
-        _ => false,
-    }
+    infallible::never_fails(part)
+        && !matches!(part, Expr::Column(column) if restriction.masks.contains_key(&column.name))
 }
 
 #[async_trait]

@@ -8,6 +8,7 @@ use datafusion::arrow::array::{ArrayRef, AsArray, Date32Array, RecordBatch, Stri
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DataFusionError, Result, Statistics, not_impl_err};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -16,6 +17,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
 
+use super::infallible;
 use super::reading::ReadingExec;
 use crate::error::{Error, UserError, sqlstate};
 use crate::model::system::AUDIT;
@@ -63,7 +65,13 @@ impl TableProvider for LakeTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        self.rows.supports_filters_pushdown(filters)
+        let mut supports = self.rows.supports_filters_pushdown(filters)?;
+        for (support, filter) in supports.iter_mut().zip(filters) {
+            if filter.exists(|part| Ok(!infallible::never_fails(part)))? {
+                *support = TableProviderFilterPushDown::Unsupported;
+            }
+        }
+        Ok(supports)
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -3,6 +3,7 @@
 mod builtin_sql;
 pub mod client;
 mod guarded;
+mod infallible;
 mod lake_schema;
 mod lake_table;
 pub mod pg_catalog;

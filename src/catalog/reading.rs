@@ -1,4 +1,5 @@
-//! A scan that keeps the files of the version that it reads, for as long as it is planned or runs.
+//! A scan that keeps the files of the version that it reads, for as long as it is planned or runs, and takes only
+//! conditions that cannot fail.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +10,10 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
-use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+    PushedDown,
+};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -17,9 +21,10 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
+use super::infallible;
 use crate::storage::Pin;
 
-/// Passes on what its input gives, and all that is asked of it to its input.
+/// Passes on what its input gives, and all that is asked of it to its input, but for conditions that can fail.
 #[derive(Debug)]
 pub(super) struct ReadingExec {
     input: Arc<dyn ExecutionPlan>,
@@ -124,12 +129,31 @@ impl ExecutionPlan for ReadingExec {
         Ok(self.input.try_swapping_with_projection(projection)?.map(|input| self.over(input)))
     }
 
+    /// A condition that can fail stays above. The engine lets a node refuse conditions by their columns only: so those that
+    /// go down do it as this node's own.
     fn gather_filters_for_pushdown(
         &self,
         _: FilterPushdownPhase,
         filters: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
-        FilterDescription::from_children(filters, &self.children())
+        let down = filters.iter().filter(|filter| infallible::runs_through(filter)).map(Arc::clone).collect();
+        let child = ChildFilterDescription::all_unsupported(&filters).with_self_filters(down);
+        Ok(FilterDescription::new().with_child(child))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let down = result.self_filters.first().map(Vec::as_slice).unwrap_or_default();
+        let taken = |filter: &Arc<dyn PhysicalExpr>| {
+            let found = down.iter().find(|sent| Arc::ptr_eq(&sent.predicate, filter));
+            found.map_or(PushedDown::No, |sent| sent.discriminant)
+        };
+        let filters = result.parent_filters.iter().map(|parent| taken(&parent.filter)).collect();
+        Ok(FilterPushdownPropagation::with_parent_pushdown_result(filters))
     }
 }

@@ -1,11 +1,11 @@
 //! Calls of functions that the engine has under another name, with another type, or with another meaning.
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Value,
 };
 
 use super::rewrite::{digits, function_name};
-use super::tree::{call, cast};
+use super::tree::{call, cast, string};
 
 /// Names that the engine has under another.
 const RENAMED: &[(&str, &str)] = &[
@@ -76,6 +76,22 @@ pub(super) fn expressions(function: &mut Function) -> Vec<&mut Expr> {
         .collect()
 }
 
+/// Literals among the arguments of functions that take numbers are read as the numbers that they take: seconds are
+/// fractions, where there are any.
+fn read_numbers(function: &mut Function, seconds: Option<usize>) {
+    for (at, argument) in expressions(function).into_iter().enumerate() {
+        read_number(argument, seconds == Some(at));
+    }
+}
+
+fn read_number(argument: &mut Expr, fraction: bool) {
+    if let Expr::Value(value) = argument
+        && matches!(value.value, Value::SingleQuotedString(_))
+    {
+        *argument = call("pg_cast", vec![argument.clone(), string(if fraction { "float8" } else { "int4" })]);
+    }
+}
+
 /// A function that returns a set, as the elements of the array that it is to the engine.
 fn unnested(function: &Function, name: &str) -> Option<Expr> {
     let given: Vec<Expr> = arguments(function)?.into_iter().cloned().collect();
@@ -83,7 +99,7 @@ fn unnested(function: &Function, name: &str) -> Option<Expr> {
     let integers = given.iter().all(integer);
     let big = |expr: Expr| cast(expr, DataType::BigInt(None));
     let series = if name == "generate_subscripts" {
-        let one = Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("1".to_owned(), false).into());
+        let one = Expr::Value(Value::Number("1".to_owned(), false).into());
         call("generate_series", vec![one, big(call("cardinality", vec![given.into_iter().next()?]))])
     } else if integers {
         call("generate_series", given.into_iter().map(big).collect())
@@ -93,7 +109,7 @@ fn unnested(function: &Function, name: &str) -> Option<Expr> {
     let integers = integers || name == "generate_subscripts";
     Some(call(
         "unnest",
-        vec![if integers { call("pg_cast", vec![series, super::tree::string("_int4")]) } else { series }],
+        vec![if integers { call("pg_cast", vec![series, string("_int4")]) } else { series }],
     ))
 }
 
@@ -116,7 +132,7 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
     match name.as_str() {
         // The engine counts nanoseconds, and has none before 1677 or after 2262.
         "now" | "current_timestamp" | "transaction_timestamp" => {
-            return Some(call("pg_cast", vec![Expr::Function(function.clone()), super::tree::string("timestamptz")]));
+            return Some(call("pg_cast", vec![Expr::Function(function.clone()), string("timestamptz")]));
         }
         // A sum of bigints, and a mean of any integers, is numeric.
         "sum" => wrap_argument(function, "pg_sum_of"),
@@ -131,6 +147,9 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
             }
         }
         "make_interval" => return make_interval(function),
+        "make_date" => read_numbers(function, None),
+        "make_time" => read_numbers(function, Some(2)),
+        "make_timestamp" => read_numbers(function, Some(5)),
         "generate_series" | "generate_subscripts" => return unnested(function, &name),
         "unnest" => {
             // A set in it is unnested already.
@@ -140,11 +159,11 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
         }
         "array_positions" => {
             let found = Expr::Function(function.clone());
-            return Some(call("pg_cast", vec![found, super::tree::string("_int4")]));
+            return Some(call("pg_cast", vec![found, string("_int4")]));
         }
         "array_length" if arguments(function)?.len() == 2 => {
             let length = cast(Expr::Function(function.clone()), DataType::Integer(None));
-            let none = Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("0".to_owned(), false).into());
+            let none = Expr::Value(Value::Number("0".to_owned(), false).into());
             return Some(call("nullif", vec![length, cast(none, DataType::Integer(None))]));
         }
         known if INTEGERS.contains(&known) => {
@@ -163,7 +182,7 @@ fn make_interval(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else { return None };
     let units = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
     let mut values: Vec<Expr> =
-        vec![Expr::Value(datafusion::sql::sqlparser::ast::Value::Number("0".to_owned(), false).into()); 7];
+        vec![Expr::Value(Value::Number("0".to_owned(), false).into()); 7];
     for (at, argument) in list.args.iter().enumerate() {
         let (place, value) = match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),
@@ -173,7 +192,9 @@ fn make_interval(function: &Function) -> Option<Expr> {
             }
             _ => return None,
         };
-        *values.get_mut(place)? = value.clone();
+        let number = values.get_mut(place)?;
+        *number = value.clone();
+        read_number(number, place == units.len() - 1);
     }
     Some(call("pg_make_interval", values))
 }

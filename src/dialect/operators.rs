@@ -98,11 +98,16 @@ impl ExprPlanner for Operators {
             });
         }
         if expr.op == BinaryOperator::StringConcat {
-            let append = Append::takes(&expr.left.get_type(schema)?, &expr.right.get_type(schema)?);
-            return Ok(match append {
-                true => PlannerResult::Planned(call(&APPEND, vec![expr.left, expr.right])),
-                false => PlannerResult::Original(expr),
-            });
+            let (left, right) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
+            if Append::takes(&left, &right) {
+                return Ok(PlannerResult::Planned(call(&APPEND, vec![expr.left, expr.right])));
+            }
+            // Beside an array a literal is an array.
+            return Ok(PlannerResult::Original(match (&left, &right) {
+                (DataType::List(_), _) => RawBinaryExpr { right: typed(expr.right, &left, None), ..expr },
+                (_, DataType::List(_)) => RawBinaryExpr { left: typed(expr.left, &right, None), ..expr },
+                _ => expr,
+            }));
         }
         let Some(op) = comparison(&expr.op) else { return Ok(PlannerResult::Original(expr)) };
         let (left_type, right_type) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);

@@ -201,6 +201,16 @@ fn raw(expr: &mut Expr) {
     }
 }
 
+/// How many rows a query gives or passes over.
+fn count_of_rows(expr: &mut Expr) {
+    raw(expr);
+    if let Expr::Value(value) = expr
+        && matches!(value.value, Value::SingleQuotedString(_))
+    {
+        *expr = call("pg_cast", vec![expr.clone(), string("int8")]);
+    }
+}
+
 /// Whether a number is written with a point.
 fn is_exact(expr: &Expr) -> bool {
     digits(expr).is_some() && matches!(expr, Expr::Cast { data_type: DataType::Numeric(_), .. })
@@ -533,10 +543,12 @@ impl VisitorMut for Rewrite<'_> {
         }
         match &mut query.limit_clause {
             Some(LimitClause::LimitOffset { limit, offset, .. }) => {
-                limit.iter_mut().for_each(raw);
-                offset.iter_mut().for_each(|offset| raw(&mut offset.value));
+                limit.iter_mut().for_each(count_of_rows);
+                offset.iter_mut().for_each(|offset| count_of_rows(&mut offset.value));
             }
-            Some(LimitClause::OffsetCommaLimit { offset, limit }) => [offset, limit].into_iter().for_each(raw),
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
+                [offset, limit].into_iter().for_each(count_of_rows);
+            }
             None => {}
         }
         ControlFlow::Continue(())

@@ -541,7 +541,18 @@ fn age(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
     interval(sign * months, sign * days, sign * time)
 }
 
+/// Refuse what is no number: it would be taken for nothing.
+fn numbers(name: &str, arguments: &[ScalarValue]) -> Result<()> {
+    match arguments.iter().find(|argument| !argument.data_type().is_numeric()) {
+        None => Ok(()),
+        Some(_) => Err(UserError::new("42883", format!("function {name} does not exist for these types"))
+            .hint("it takes numbers; cast what is none")
+            .into()),
+    }
+}
+
 fn make_interval(arguments: &[ScalarValue]) -> Result<ScalarValue> {
+    numbers("make_interval", arguments)?;
     let whole = |at: usize| int(arguments, at).unwrap_or(0);
     #[expect(clippy::cast_possible_truncation, reason = "an interval that long is refused")]
     let seconds = (float(arguments, 6).unwrap_or(0.0) * 1e6).round() as i64;
@@ -557,6 +568,7 @@ fn make_interval(arguments: &[ScalarValue]) -> Result<ScalarValue> {
 }
 
 fn make_timestamp(arguments: &[ScalarValue]) -> Result<ScalarValue> {
+    numbers("make_timestamp", arguments)?;
     let whole = |at: usize| int(arguments, at).unwrap_or(0);
     let text = format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:09.6}",
@@ -572,6 +584,7 @@ fn make_timestamp(arguments: &[ScalarValue]) -> Result<ScalarValue> {
 }
 
 fn make_time(arguments: &[ScalarValue]) -> Result<ScalarValue> {
+    numbers("make_time", arguments)?;
     let whole = |at: usize| int(arguments, at).unwrap_or(0);
     let text = format!("{:02}:{:02}:{:09.6}", whole(0), whole(1), float(arguments, 2).unwrap_or(0.0));
     let wrong = |wrong: moment::Wrong| wrong.error("time", &text);

@@ -70,9 +70,9 @@ def samples(folder):
     return {
         "gcp-audit": (audit("gcp-audit"), []),
         "azure-activity": (audit("azure-activity"), []),
-        "k8s-audit": (audit("k8s-audit", 3, 4), []),
+        "k8s-audit": (audit("k8s-audit", 2, 3, 4), []),
         "okta": (audit("okta"), []),
-        "github-audit": (audit("github-audit", 5), []),
+        "github-audit": (audit("github-audit", 3, 5), []),
         "ocsf": (json.dumps(activity).encode(), []),
         "gitlab": ((fixtures / "gitlab" / "deployment-event.json").read_bytes(), []),
         "argocd": (json.dumps(application).encode(), []),
