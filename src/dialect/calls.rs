@@ -107,10 +107,7 @@ fn unnested(function: &Function, name: &str) -> Option<Expr> {
         call("generate_series", given)
     };
     let integers = integers || name == "generate_subscripts";
-    Some(call(
-        "unnest",
-        vec![if integers { call("pg_cast", vec![series, string("_int4")]) } else { series }],
-    ))
+    Some(call("unnest", vec![if integers { call("pg_cast", vec![series, string("_int4")]) } else { series }]))
 }
 
 fn wrap_argument(function: &mut Function, name: &str) {
@@ -181,8 +178,7 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
 fn make_interval(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else { return None };
     let units = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
-    let mut values: Vec<Expr> =
-        vec![Expr::Value(Value::Number("0".to_owned(), false).into()); 7];
+    let mut values: Vec<Expr> = vec![Expr::Value(Value::Number("0".to_owned(), false).into()); 7];
     for (at, argument) in list.args.iter().enumerate() {
         let (place, value) = match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),

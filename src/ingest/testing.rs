@@ -66,6 +66,20 @@ pub fn decode(source: &dyn Source, bytes: &[u8]) -> Decoded {
     try_decode(source, bytes, &Options::default()).unwrap()
 }
 
+/// Decode a record that lands as one row.
+pub fn one(source: &dyn Source, table: &str, record: &Value) -> Decoded {
+    let decoded = decode(source, record.to_string().as_bytes());
+    assert_eq!((decoded.rows(table), decoded.reasons()), (1, vec![]));
+    decoded
+}
+
+/// Make sure of cells of a row.
+pub fn check(table: &str, decoded: &Decoded, row: usize, expected: &[(&str, &str)]) {
+    for (column, value) in expected {
+        assert_eq!(decoded.cell(table, column, row), *value, "{column}");
+    }
+}
+
 /// Decode bytes.
 pub fn try_decode(source: &dyn Source, bytes: &[u8], options: &Options) -> Result<Decoded> {
     let mut decoded = Decoded::default();

@@ -2,21 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::AzureActivity;
-use crate::ingest::testing::{Decoded, decode, fixture, lines, nothing_is_lost, of_the_shape};
+use crate::ingest::testing::{check, decode, fixture, lines, nothing_is_lost, of_the_shape, one};
 
 const TABLE: &str = "iam_events";
-
-fn one(record: &Value) -> Decoded {
-    let decoded = decode(&AzureActivity, record.to_string().as_bytes());
-    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (1, vec![]));
-    decoded
-}
-
-fn check(decoded: &Decoded, row: usize, expected: &[(&str, &str)]) {
-    for (column, value) in expected {
-        assert_eq!(decoded.cell(TABLE, column, row), *value, "{column}");
-    }
-}
 
 #[test]
 fn real_events_land() {
@@ -25,6 +13,7 @@ fn real_events_land() {
     assert_eq!(decoded.column(TABLE, "outcome"), ["success", "success", "success", "failure", "success"]);
     assert_eq!(decoded.column(TABLE, "read_only"), ["false", "true", "false", "true", ""]);
     check(
+        TABLE,
         &decoded,
         2,
         &[
@@ -39,6 +28,7 @@ fn real_events_land() {
         ],
     );
     check(
+        TABLE,
         &decoded,
         3,
         &[
@@ -51,11 +41,13 @@ fn real_events_land() {
         ],
     );
     check(
+        TABLE,
         &decoded,
         1,
         &[("principal_type", "ServicePrincipal"), ("principal_name", "12345678-1234-1234-1234-123456789abc")],
     );
     check(
+        TABLE,
         &decoded,
         4,
         &[
@@ -90,6 +82,7 @@ fn sign_in() -> Value {
 fn a_call_and_the_sign_in_behind_it_name_the_same_token() {
     let decoded = decode(&AzureActivity, json!({"value": [rest()]}).to_string().as_bytes());
     check(
+        TABLE,
         &decoded,
         0,
         &[
@@ -112,6 +105,7 @@ fn a_call_and_the_sign_in_behind_it_name_the_same_token() {
     );
     let decoded = decode(&AzureActivity, json!({"records": [sign_in()]}).to_string().as_bytes());
     check(
+        TABLE,
         &decoded,
         0,
         &[
@@ -126,14 +120,19 @@ fn a_call_and_the_sign_in_behind_it_name_the_same_token() {
     );
     let mut failed = sign_in();
     failed["resultType"] = "50126".into();
-    check(&one(&failed), 0, &[("outcome", "failure"), ("error_code", "50126"), ("issued_access_key_id", "")]);
+    check(
+        TABLE,
+        &one(&AzureActivity, TABLE, &failed),
+        0,
+        &[("outcome", "failure"), ("error_code", "50126"), ("issued_access_key_id", "")],
+    );
 }
 
 #[test]
 fn what_only_started_has_no_outcome_and_what_has_no_time_is_counted() {
     let started =
         json!({"time": "2024-08-01T09:00:00Z", "operationName": "Microsoft.Web/sites/write", "resultType": "Start"});
-    check(&one(&started), 0, &[("outcome", ""), ("error_code", "")]);
+    check(TABLE, &one(&AzureActivity, TABLE, &started), 0, &[("outcome", ""), ("error_code", "")]);
     let text = format!("{}\n{}\n[7]", json!({"operationName": "x"}), json!({"time": "2024-08-01T09:00:00Z"}));
     assert_eq!(
         decode(&AzureActivity, text.as_bytes()).reasons(),

@@ -2,21 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::GcpAudit;
-use crate::ingest::testing::{Decoded, decode, fixture, lines, nothing_is_lost, of_the_shape};
+use crate::ingest::testing::{check, decode, fixture, lines, nothing_is_lost, of_the_shape, one};
 
 const TABLE: &str = "iam_events";
-
-fn one(record: &Value) -> Decoded {
-    let decoded = decode(&GcpAudit, record.to_string().as_bytes());
-    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (1, vec![]));
-    decoded
-}
-
-fn check(decoded: &Decoded, row: usize, expected: &[(&str, &str)]) {
-    for (column, value) in expected {
-        assert_eq!(decoded.cell(TABLE, column, row), *value, "{column}");
-    }
-}
 
 #[test]
 fn real_entries_land() {
@@ -26,6 +14,7 @@ fn real_entries_land() {
     assert_eq!(decoded.column(TABLE, "event_id"), ["13ogcded7jh2", "1abcd23efg456", "12345", "1dy9ihte4iyjz"]);
     assert_eq!(decoded.column(TABLE, "outcome"), ["failure", "success", "success", "success"]);
     check(
+        TABLE,
         &decoded,
         0,
         &[
@@ -38,6 +27,7 @@ fn real_entries_land() {
         ],
     );
     check(
+        TABLE,
         &decoded,
         1,
         &[
@@ -54,6 +44,7 @@ fn real_entries_land() {
         ],
     );
     check(
+        TABLE,
         &decoded,
         3,
         &[
@@ -91,7 +82,8 @@ fn entry() -> Value {
 #[test]
 fn who_acts_through_a_service_account_is_told() {
     check(
-        &one(&entry()),
+        TABLE,
+        &one(&GcpAudit, TABLE, &entry()),
         0,
         &[
             ("principal_arn", "serviceAccount:deploy@shop.iam.gserviceaccount.com"),

@@ -2,27 +2,16 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::GitHubAudit;
-use crate::ingest::testing::{Decoded, decode, fixture, lines, nothing_is_lost, of_the_shape};
+use crate::ingest::testing::{check, decode, fixture, lines, nothing_is_lost, of_the_shape, one};
 
 const TABLE: &str = "iam_events";
-
-fn one(record: &Value) -> Decoded {
-    let decoded = decode(&GitHubAudit, record.to_string().as_bytes());
-    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (1, vec![]));
-    decoded
-}
-
-fn check(decoded: &Decoded, row: usize, expected: &[(&str, &str)]) {
-    for (column, value) in expected {
-        assert_eq!(decoded.cell(TABLE, column, row), *value, "{column}");
-    }
-}
 
 #[test]
 fn real_events_land() {
     let decoded = decode(&GitHubAudit, &fixture("audit/github-audit.ndjson"));
     assert_eq!((decoded.rows(TABLE), decoded.reasons()), (4, vec![("@timestamp is missing", 2)]));
     check(
+        TABLE,
         &decoded,
         0,
         &[
@@ -38,11 +27,13 @@ fn real_events_land() {
         ],
     );
     check(
+        TABLE,
         &decoded,
         1,
         &[("federated_subject", "badger@acme.com"), ("principal_type", "User"), ("principal_id", "1234567")],
     );
     check(
+        TABLE,
         &decoded,
         2,
         &[
@@ -51,7 +42,12 @@ fn real_events_land() {
             ("account_id", "example-enterprise"),
         ],
     );
-    check(&decoded, 3, &[("event_time", "2021-05-18T02:31:58.553Z"), ("event_name", "protected_branch.destroy")]);
+    check(
+        TABLE,
+        &decoded,
+        3,
+        &[("event_time", "2021-05-18T02:31:58.553Z"), ("event_name", "protected_branch.destroy")],
+    );
 }
 
 #[test]
@@ -59,7 +55,8 @@ fn a_clone_names_its_token() {
     let mut clone = lines("audit/github-audit.ndjson").swap_remove(3);
     clone["@timestamp"] = 1_722_502_800_000_i64.into();
     check(
-        &one(&clone),
+        TABLE,
+        &one(&GitHubAudit, TABLE, &clone),
         0,
         &[
             ("event_name", "git.clone"),
@@ -75,9 +72,14 @@ fn a_clone_names_its_token() {
 fn a_job_names_its_run() {
     let event = json!({"@timestamp": 1_722_502_800_000_i64, "_document_id": "d", "action": "git.push", "actor": "github-actions[bot]",
         "repo": "acme/shop", "workflow_run_id": 77_001_234});
-    check(&one(&event), 0, &[("session_name", "77001234"), ("principal_type", "Bot"), ("read_only", "false")]);
+    check(
+        TABLE,
+        &one(&GitHubAudit, TABLE, &event),
+        0,
+        &[("session_name", "77001234"), ("principal_type", "Bot"), ("read_only", "false")],
+    );
     let failed = json!({"@timestamp": 1_722_502_800_000_i64, "action": "user.failed_login", "actor": "ann"});
-    check(&one(&failed), 0, &[("outcome", "failure")]);
+    check(TABLE, &one(&GitHubAudit, TABLE, &failed), 0, &[("outcome", "failure")]);
 }
 
 proptest! {

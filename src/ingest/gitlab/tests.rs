@@ -2,15 +2,13 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::GitLab;
-use crate::ingest::testing::{Decoded, decode, fixture, nothing_is_lost, of_the_shape};
+use crate::ingest::testing::{self, Decoded, decode, fixture, nothing_is_lost, of_the_shape};
 
 const TABLE: &str = "changes";
 
 fn check(decoded: &Decoded, expected: &[(&str, &str)]) {
     assert_eq!((decoded.rows(TABLE), decoded.reasons()), (1, vec![]));
-    for (column, value) in expected {
-        assert_eq!(decoded.cell(TABLE, column, 0), *value, "{column}");
-    }
+    testing::check(TABLE, decoded, 0, expected);
 }
 
 fn example(name: &str) -> Value {

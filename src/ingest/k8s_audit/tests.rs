@@ -2,21 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::K8sAudit;
-use crate::ingest::testing::{Decoded, decode, fixture, lines, nothing_is_lost, of_the_shape};
+use crate::ingest::testing::{check, decode, fixture, lines, nothing_is_lost, of_the_shape, one};
 
 const TABLE: &str = "iam_events";
-
-fn one(record: &Value) -> Decoded {
-    let decoded = decode(&K8sAudit, record.to_string().as_bytes());
-    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (1, vec![]));
-    decoded
-}
-
-fn check(decoded: &Decoded, row: usize, expected: &[(&str, &str)]) {
-    for (column, value) in expected {
-        assert_eq!(decoded.cell(TABLE, column, row), *value, "{column}");
-    }
-}
 
 #[test]
 fn real_events_land() {
@@ -31,6 +19,7 @@ fn real_events_land() {
         ]
     );
     check(
+        TABLE,
         &decoded,
         0,
         &[
@@ -48,6 +37,7 @@ fn real_events_land() {
         ],
     );
     check(
+        TABLE,
         &decoded,
         1,
         &[
@@ -77,7 +67,7 @@ fn rollout() -> Value {
 
 #[test]
 fn a_new_image_is_a_deploy() {
-    let decoded = one(&rollout());
+    let decoded = one(&K8sAudit, TABLE, &rollout());
     let expected = [
         ("change_id", "kubernetes/a-1"),
         ("kind", "deploy"),
@@ -98,7 +88,7 @@ fn a_new_image_is_a_deploy() {
 
 #[test]
 fn what_people_change_is_a_change_and_what_controllers_do_is_none() {
-    let kind = |event: &Value| one(event).column("changes", "kind").join(",");
+    let kind = |event: &Value| one(&K8sAudit, TABLE, event).column("changes", "kind").join(",");
     let scale = json!({"spec": {"replicas": 5}});
     let config = json!({"resource": "configmaps", "apiVersion": "v1", "namespace": "shop", "name": "flags"});
     let gitops = "system:serviceaccount:argocd:argocd-application-controller";
@@ -140,7 +130,8 @@ fn token() -> Value {
 #[test]
 fn tokens_and_impersonation_are_followed() {
     check(
-        &one(&token()),
+        TABLE,
+        &one(&K8sAudit, TABLE, &token()),
         0,
         &[
             ("issued_access_key_id", "JTI=7"),
@@ -150,18 +141,19 @@ fn tokens_and_impersonation_are_followed() {
     );
     let mut by_node = token();
     by_node["user"]["username"] = "system:node:n1".into();
-    check(&one(&by_node), 0, &[("issued_access_key_id", ""), ("issued_principal_arn", "")]);
+    check(TABLE, &one(&K8sAudit, TABLE, &by_node), 0, &[("issued_access_key_id", ""), ("issued_principal_arn", "")]);
     let mut later = event("get", "system:serviceaccount:shop:cart", &deployment(None), &Value::Null);
     later["user"]["extra"] = json!({"authentication.kubernetes.io/credential-id": ["JTI=7"]});
     later["impersonatedUser"] = json!({"username": "bob@acme.io"});
     check(
-        &one(&later),
+        TABLE,
+        &one(&K8sAudit, TABLE, &later),
         0,
         &[("access_key_id", "JTI=7"), ("session_name", "bob@acme.io"), ("principal_type", "ServiceAccount")],
     );
     let object =
         json!({"resource": "pods", "subresource": "exec", "namespace": "shop", "name": "cart-1", "apiVersion": "v1"});
-    check(&one(&event("get", "ann", &object, &Value::Null)), 0, &[("read_only", "false")]);
+    check(TABLE, &one(&K8sAudit, TABLE, &event("get", "ann", &object, &Value::Null)), 0, &[("read_only", "false")]);
 }
 
 #[test]

@@ -2,21 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Ocsf;
-use crate::ingest::testing::{Decoded, decode, nothing_is_lost, of_the_shape};
+use crate::ingest::testing::{check, decode, nothing_is_lost, of_the_shape, one};
 
 const TABLE: &str = "iam_events";
-
-fn one(record: &Value) -> Decoded {
-    let decoded = decode(&Ocsf, record.to_string().as_bytes());
-    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (1, vec![]));
-    decoded
-}
-
-fn check(decoded: &Decoded, row: usize, expected: &[(&str, &str)]) {
-    for (column, value) in expected {
-        assert_eq!(decoded.cell(TABLE, column, row), *value, "{column}");
-    }
-}
 
 fn api_activity() -> Value {
     json!({
@@ -49,7 +37,8 @@ fn sign_on() -> Value {
 #[test]
 fn an_api_call_is_told_in_full() {
     check(
-        &one(&api_activity()),
+        TABLE,
+        &one(&Ocsf, TABLE, &api_activity()),
         0,
         &[
             ("event_id", "e-1"),
@@ -81,7 +70,8 @@ fn an_api_call_is_told_in_full() {
 #[test]
 fn authentication_and_what_it_hands_out() {
     check(
-        &one(&assume_role()),
+        TABLE,
+        &one(&Ocsf, TABLE, &assume_role()),
         0,
         &[
             ("issued_access_key_id", "ASIA2"),
@@ -91,7 +81,8 @@ fn authentication_and_what_it_hands_out() {
         ],
     );
     check(
-        &one(&sign_on()),
+        TABLE,
+        &one(&Ocsf, TABLE, &sign_on()),
         0,
         &[
             ("provider", "okta"),
@@ -107,7 +98,8 @@ fn authentication_and_what_it_hands_out() {
     let changed = json!({"class_uid": 3001, "activity_id": 2, "activity_name": "Enable", "time_dt": "2024-08-01T09:00:00Z",
         "user": {"uid": "u-9", "name": "bob"}, "actor": {"user": {"name": "root"}}, "cloud": {"provider": "GCP"}});
     check(
-        &one(&changed),
+        TABLE,
+        &one(&Ocsf, TABLE, &changed),
         0,
         &[("provider", "gcp"), ("principal_name", "root"), ("resource_ids", "[u-9, bob]"), ("read_only", "false")],
     );

@@ -2,21 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Okta;
-use crate::ingest::testing::{Decoded, decode, fixture, lines, nothing_is_lost, of_the_shape};
+use crate::ingest::testing::{check, decode, fixture, lines, nothing_is_lost, of_the_shape, one};
 
 const TABLE: &str = "iam_events";
-
-fn one(record: &Value) -> Decoded {
-    let decoded = decode(&Okta, record.to_string().as_bytes());
-    assert_eq!((decoded.rows(TABLE), decoded.reasons()), (1, vec![]));
-    decoded
-}
-
-fn check(decoded: &Decoded, row: usize, expected: &[(&str, &str)]) {
-    for (column, value) in expected {
-        assert_eq!(decoded.cell(TABLE, column, row), *value, "{column}");
-    }
-}
 
 #[test]
 fn real_events_land() {
@@ -24,6 +12,7 @@ fn real_events_land() {
     assert_eq!((decoded.rows(TABLE), decoded.reasons()), (4, vec![]));
     assert_eq!(decoded.column(TABLE, "outcome"), ["", "failure", "failure", "success"]);
     check(
+        TABLE,
         &decoded,
         1,
         &[
@@ -42,6 +31,7 @@ fn real_events_land() {
         ],
     );
     check(
+        TABLE,
         &decoded,
         3,
         &[("access_key_id", "00T1bjatrp6Nl1dOc5d7"), ("user_agent", "Go-http-client/2.0"), ("error_code", "")],
@@ -57,19 +47,20 @@ fn event() -> Value {
 #[test]
 fn second_factors_and_federation_are_told() {
     check(
-        &one(&event()),
+        TABLE,
+        &one(&Okta, TABLE, &event()),
         0,
         &[("mfa", "true"), ("federated_subject", "ann@acme.io"), ("session_name", ""), ("resource_ids", "")],
     );
     let mut challenged = event();
     challenged["outcome"]["result"] = "CHALLENGE".into();
-    check(&one(&challenged), 0, &[("mfa", ""), ("outcome", ""), ("error_code", "")]);
+    check(TABLE, &one(&Okta, TABLE, &challenged), 0, &[("mfa", ""), ("outcome", ""), ("error_code", "")]);
 }
 
 #[test]
 fn streams_and_hooks_are_opened() {
     let stream = json!({"detail-type": "SystemLog", "detail": event()});
-    check(&one(&stream), 0, &[("event_id", "e-1"), ("raw", &stream.to_string())]);
+    check(TABLE, &one(&Okta, TABLE, &stream), 0, &[("event_id", "e-1"), ("raw", &stream.to_string())]);
     let hook = json!({"eventType": "com.okta.event_hook", "data": {"events": [event(), {"uuid": "e-2"}, event()]}});
     let decoded = decode(&Okta, hook.to_string().as_bytes());
     assert_eq!((decoded.rows(TABLE), decoded.reasons()), (2, vec![("eventType is missing", 1)]));
