@@ -202,7 +202,7 @@ pub const REPORT_TICK_SECONDS: u64 = 15;
 pub const TRACE_MARGIN_MICROS: i64 = 3_600_000_000;
 
 /// Groups that the traces of a relation are hashed into, as a power of two: what is in memory of a group is looked at at once.
-pub const TRACE_BUCKET_BITS: u32 = 7;
+pub const TRACE_BUCKET_BITS: u32 = 8;
 
 /// Spans of a group that are handed over together.
 pub const TRACE_CHUNK_ROWS: usize = 1024;

@@ -29,6 +29,12 @@ const RENAMED: &[(&str, &str)] = &[
     ("quote_literal", "pg_quote_literal"),
     ("log", "pg_log"),
     ("ln", "pg_ln"),
+    ("log10", "pg_log10"),
+    ("sqrt", "pg_sqrt"),
+    ("acos", "pg_acos"),
+    ("asin", "pg_asin"),
+    ("acosh", "pg_acosh"),
+    ("atanh", "pg_atanh"),
     ("chr", "pg_chr"),
     ("trunc", "pg_trunc"),
     ("div", "pg_div"),
@@ -122,6 +128,9 @@ fn wrap_argument(function: &mut Function, name: &str) {
 /// The call in the engine's terms; none where it is the same.
 pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
     let name = function_name(function)?;
+    if matches!(name.as_str(), "ln" | "log10" | "sqrt" | "acos" | "asin" | "acosh" | "atanh") {
+        read_numbers(function, Some(0));
+    }
     if let Some((_, ours)) = RENAMED.iter().find(|(known, _)| *known == name) {
         function.name = ObjectName::from(vec![Ident::new(*ours)]);
         return None;

@@ -10,6 +10,7 @@ mod calls;
 mod cast;
 mod chain;
 mod distinct_from;
+mod domains;
 pub mod encode;
 pub mod function;
 pub mod input;
@@ -99,6 +100,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     functions.push(ScalarUDF::new_from_impl(chain::Chain::new()));
     functions.extend(json::functions());
     functions.extend(numbers::functions());
+    functions.extend(domains::functions());
     functions.extend(sets::functions());
     functions.extend(strings::functions());
     functions.extend(temporal::functions());

@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, i256};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarUDF};
 
+use super::domains::has_logarithm;
 use super::function::{Call, Kind, Returns, RowFunction, float, int};
 use crate::error::{UserError, sqlstate};
 
@@ -170,16 +171,6 @@ fn quotient(arguments: &[ScalarValue]) -> Result<ScalarValue> {
     Ok(ScalarValue::Decimal128(Some(left.wrapping_div(right).to_i128().ok_or_else(too_large)?), 38, 0))
 }
 
-fn logarithm(value: f64, of: impl Fn(f64) -> f64) -> Result<ScalarValue> {
-    if value == 0.0 {
-        return Err(UserError::new("2201E", "cannot take logarithm of zero").into());
-    }
-    if value < 0.0 {
-        return Err(UserError::new("2201E", "cannot take logarithm of a negative number").into());
-    }
-    Ok(ScalarValue::Float64(Some(of(value))))
-}
-
 fn bucket(arguments: &[ScalarValue]) -> Result<ScalarValue> {
     let (Some(value), Some(low), Some(high), Some(count)) =
         (float(arguments, 0), float(arguments, 1), float(arguments, 2), int(arguments, 3))
@@ -207,11 +198,13 @@ fn bucket(arguments: &[ScalarValue]) -> Result<ScalarValue> {
 
 /// The functions.
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    let floats = || Returns::Always(DataType::Float64, None);
-    let log = |_: Call, arguments: &[ScalarValue]| match (float(arguments, 0), float(arguments, 1)) {
-        (Some(base), Some(value)) if arguments.len() == 2 => logarithm(value, |value| value.ln() / base.ln()),
-        (Some(value), None) if arguments.len() == 1 => logarithm(value, f64::log10),
-        _ => Ok(ScalarValue::Float64(None)),
+    let log = |_: Call, arguments: &[ScalarValue]| {
+        let number = match (float(arguments, 0), float(arguments, 1)) {
+            (Some(base), Some(value)) if arguments.len() == 2 => has_logarithm(value)?.ln() / has_logarithm(base)?.ln(),
+            (Some(value), None) if arguments.len() == 1 => has_logarithm(value)?.log10(),
+            _ => return Ok(ScalarValue::Float64(None)),
+        };
+        Ok(ScalarValue::Float64(Some(number)))
     };
     vec![
         RowFunction::with_columns(
@@ -234,10 +227,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         RowFunction::udf("pg_div", Returns::Always(DataType::Decimal128(38, 0), None), true, |_, arguments| {
             quotient(arguments)
         }),
-        RowFunction::udf("pg_ln", floats(), true, |_, arguments| {
-            float(arguments, 0).map_or(Ok(ScalarValue::Float64(None)), |value| logarithm(value, f64::ln))
-        }),
-        RowFunction::udf("pg_log", floats(), true, log),
+        RowFunction::udf("pg_log", Returns::Always(DataType::Float64, None), true, log),
         RowFunction::udf("width_bucket", Returns::Always(DataType::Int32, None), true, |_, arguments| {
             bucket(arguments)
         }),

@@ -369,7 +369,7 @@ impl Rewrite<'_> {
             },
             UnaryOperator::Plus => taken(inner),
             UnaryOperator::PGAbs => call("abs", vec![taken(inner)]),
-            UnaryOperator::PGSquareRoot => call("sqrt", vec![call("pg_cast", vec![taken(inner), string("float8")])]),
+            UnaryOperator::PGSquareRoot => call("pg_sqrt", vec![call("pg_cast", vec![taken(inner), string("float8")])]),
             UnaryOperator::PGCubeRoot => call("cbrt", vec![call("pg_cast", vec![taken(inner), string("float8")])]),
             UnaryOperator::BitwiseNot => Expr::BinaryOp {
                 left: Box::new(taken(inner)),

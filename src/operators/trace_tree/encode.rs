@@ -25,13 +25,21 @@ pub(super) struct Packed {
     pub(super) service: Code,
     /// The operation, the instance or the peer, whichever the computation needs.
     pub(super) name: Code,
-    /// Kind and status, and what is above the 64 bits of the two ids.
+    /// Kind and status, what is above the 64 bits of the two ids, and whether there is a duration.
     pub(super) flags: u32,
 }
+
+/// Set where the duration is null.
+const NO_DURATION: u32 = 1 << 10;
 
 impl Packed {
     pub(super) fn trace(&self) -> TraceId {
         TraceId { high: self.trace.0, low: self.trace.1 }
+    }
+
+    /// The duration as it stood in the relation.
+    pub(super) fn known_duration(&self) -> Option<i64> {
+        (self.flags & NO_DURATION == 0).then_some(self.duration)
     }
 
     fn kind_and_status(kind: Kind, status: Status) -> u32 {
@@ -175,15 +183,19 @@ impl Encoder {
             let (id, parent) = (ids.span(row).parts(), parents.span(row).parts());
             let kind = KINDS.get(get(&kinds, row) as usize).copied().unwrap_or_default();
             let status = STATUSES.get(get(&statuses, row) as usize).copied().unwrap_or_default();
+            let duration = durations.as_ref().filter(|known| known.is_valid(row)).map(|known| known.value(row));
             let packed = Packed {
                 trace: (trace.high, trace.low),
                 id: id.0,
                 parent: parent.0,
                 start: starts.at(row),
-                duration: durations.as_ref().filter(|known| known.is_valid(row)).map_or(0, |known| known.value(row)),
+                duration: duration.unwrap_or(0),
                 service: get(&services, row),
                 name: get(&seconds, row),
-                flags: Packed::kind_and_status(kind, status) | u32::from(id.1) | u32::from(parent.1) << 2,
+                flags: Packed::kind_and_status(kind, status)
+                    | u32::from(id.1)
+                    | u32::from(parent.1) << 2
+                    | if duration.is_none() { NO_DURATION } else { 0 },
             };
             let weight = weights.filter(|weights| weights.is_valid(row)).map_or(f64::NAN, |weights| weights.value(row));
             take(packed, weight);

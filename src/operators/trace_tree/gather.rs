@@ -250,7 +250,10 @@ impl Gathered {
         Ok(Chunk {
             spans: spans.collect(),
             weights: if self.wants_weights { weights.to_vec() } else { vec![] },
-            rows: Some(RecordBatch::try_new_with_options(Arc::clone(&self.own), own, &options)?),
+            rows: match own.is_empty() {
+                true => None,
+                false => Some(RecordBatch::try_new_with_options(Arc::clone(&self.own), own, &options)?),
+            },
         })
     }
 }

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray, StringBuilder,
-    UInt32Array, new_null_array,
+    ArrayRef, BooleanArray, DictionaryArray, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray,
+    StringBuilder, UInt32Array, new_null_array,
 };
 use datafusion::arrow::compute::{cast, filter_record_batch, take, take_record_batch};
-use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::{Result, internal_err};
 
-use super::encode::AllNames;
+use super::encode::{AllNames, Packed};
 use super::traces::Traces;
 use crate::attribution::clock_skew::{ClockMap, ClockOffset, SkewSamples};
 use crate::attribution::trace::{Code, CriticalPath, ErrorFlow, NULL_CODE, Span, Tree, self_time};
@@ -45,6 +45,51 @@ impl KnownClocks {
         });
         let map = samples.renamed(|code| places.get(*code as usize).copied().unwrap_or(*code)).solve();
         Self { map, places }
+    }
+}
+
+/// Columns of the relation that are made again from its spans, which know them, so that they need not be kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Again {
+    services: bool,
+    durations: bool,
+}
+
+impl Again {
+    pub(super) fn of(input: &Schema) -> Self {
+        let is = |name: &str, wanted: fn(&DataType) -> bool| {
+            input.field_with_name(name).is_ok_and(|field| wanted(field.data_type()))
+        };
+        let text = |data_type: &DataType| match data_type {
+            DataType::Dictionary(_, value) => value.is_string(),
+            other => other.is_string(),
+        };
+        Self { services: is("service_name", text), durations: is("duration_nano", |of| *of == DataType::Int64) }
+    }
+
+    pub(super) fn makes(self, name: &str) -> bool {
+        match name {
+            "service_name" => self.services,
+            "duration_nano" => self.durations,
+            _ => false,
+        }
+    }
+
+    fn column<'a>(
+        self,
+        field: &Field,
+        spans: impl Iterator<Item = &'a Packed>,
+        names: &AllNames,
+    ) -> Result<Option<ArrayRef>> {
+        Ok(match field.name().as_str() {
+            "service_name" if self.services => {
+                Some(services(&spans.map(|span| span.service).collect::<Vec<_>>(), names, field.data_type())?)
+            }
+            "duration_nano" if self.durations => {
+                Some(Arc::new(spans.map(Packed::known_duration).collect::<Int64Array>()))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -199,11 +244,12 @@ impl Found {
         traces: &Traces,
         names: &AllNames,
         schema: &SchemaRef,
+        again: Again,
         uses: &dyn Fn(&str) -> bool,
     ) -> Result<RecordBatch> {
         match &mut self.origins {
-            Some(origins) => std::mem::take(origins).finish(traces, names, schema, uses),
-            None => self.tree.finish(traces, names, schema, uses),
+            Some(origins) => std::mem::take(origins).finish(traces, names, schema, again, uses),
+            None => self.tree.finish(traces, names, schema, again, uses),
         }
     }
 }
@@ -264,6 +310,7 @@ impl TreeColumns {
         traces: &Traces,
         names: &AllNames,
         schema: &SchemaRef,
+        again: Again,
         uses: &dyn Fn(&str) -> bool,
     ) -> Result<RecordBatch> {
         let rows = traces.len();
@@ -273,8 +320,13 @@ impl TreeColumns {
             values.resize(rows, None);
             Arc::new(Int64Array::from(std::mem::take(values)))
         };
-        let batch = columns(traces.rows.as_ref(), rows, schema, uses, |name| {
+        let batch = columns(traces.rows.as_ref(), rows, schema, |field| {
+            let name = field.name().as_str();
+            if let Some(column) = again.column(field, traces.spans().iter(), names)? {
+                return Ok(column);
+            }
             Ok(match name {
+                _ if !uses(name) => new_null_array(field.data_type(), rows),
                 "depth" => int(&mut self.depth),
                 "self_time_nano" => int(&mut self.self_time),
                 "critical_path_nano" => int(&mut self.critical_path),
@@ -283,7 +335,7 @@ impl TreeColumns {
                 "is_error_origin" => bool(&mut self.is_error_origin),
                 "clock_offset_nano" => optional(&mut self.offset),
                 "clock_bound_nano" => optional(&mut self.bound),
-                "root_service" => services(&self.root_services, names),
+                "root_service" => services(&self.root_services, names, field.data_type())?,
                 "root_span_id" => ids(traces, &UInt32Array::from(std::mem::take(&mut self.roots)))?,
                 other => return internal_err!("the tree of a trace has no column {other}"),
             })
@@ -314,6 +366,7 @@ impl Origins {
         traces: &Traces,
         names: &AllNames,
         schema: &SchemaRef,
+        again: Again,
         uses: &dyn Fn(&str) -> bool,
     ) -> Result<RecordBatch> {
         let rows = UInt32Array::from(std::mem::take(&mut self.rows));
@@ -321,11 +374,18 @@ impl Origins {
             Some(all) => Some(take_record_batch(all, &rows)?),
             None => None,
         };
-        columns(own.as_ref(), rows.values().len(), schema, uses, |name| {
+        let count = rows.values().len();
+        columns(own.as_ref(), count, schema, |field| {
+            let name = field.name().as_str();
+            let spans = rows.values().iter().filter_map(|row| traces.spans().get(*row as usize));
+            if let Some(column) = again.column(field, spans, names)? {
+                return Ok(column);
+            }
             Ok(match name {
+                _ if !uses(name) => new_null_array(field.data_type(), count),
                 "hops" => Arc::new(Int64Array::from(std::mem::take(&mut self.hops))),
                 "reached_root" => Arc::new(BooleanArray::from(std::mem::take(&mut self.reached_root))),
-                "top_service" => services(&self.top_services, names),
+                "top_service" => services(&self.top_services, names, field.data_type())?,
                 "top_span_id" => ids(traces, &UInt32Array::from(std::mem::take(&mut self.tops)))?,
                 "propagated_to" => lists(&self.services, names),
                 other => return internal_err!("the origin of an error has no column {other}"),
@@ -334,19 +394,17 @@ impl Origins {
     }
 }
 
-/// A batch of columns that are passed on and of computed ones; those that nobody reads are null.
+/// A batch of columns that were kept and of others.
 fn columns(
     own: Option<&RecordBatch>,
     rows: usize,
     schema: &SchemaRef,
-    uses: &dyn Fn(&str) -> bool,
-    mut computed: impl FnMut(&str) -> Result<ArrayRef>,
+    mut others: impl FnMut(&FieldRef) -> Result<ArrayRef>,
 ) -> Result<RecordBatch> {
     let column = |field: &FieldRef| {
         let column = match own.and_then(|own| own.column_by_name(field.name())) {
             Some(own) => Arc::clone(own),
-            None if uses(field.name()) => computed(field.name())?,
-            None => new_null_array(field.data_type(), rows),
+            None => others(field)?,
         };
         Ok(if column.data_type() == field.data_type() { column } else { cast(&column, field.data_type())? })
     };
@@ -363,8 +421,21 @@ fn ids(traces: &Traces, rows: &UInt32Array) -> Result<ArrayRef> {
     }
 }
 
-fn services(codes: &[Code], names: &AllNames) -> ArrayRef {
-    names.services.read(|names| Arc::new(codes.iter().map(|code| names.text(*code)).collect::<StringArray>()))
+/// The names of services, best of a type that holds each name once.
+fn services(codes: &[Code], names: &AllNames, data_type: &DataType) -> Result<ArrayRef> {
+    names.services.read(|names| {
+        if names.len() > codes.len() {
+            return Ok(Arc::new(codes.iter().map(|code| names.text(*code)).collect::<StringArray>()) as ArrayRef);
+        }
+        let (value_type, is_dictionary) = match data_type {
+            DataType::Dictionary(_, value) => (value.as_ref(), true),
+            other => (other, false),
+        };
+        let all: StringArray = names.texts().map(Some).collect();
+        let all = cast(&all, value_type)?;
+        let codes: UInt32Array = codes.iter().map(|code| (*code != NULL_CODE).then_some(*code)).collect();
+        Ok(if is_dictionary { Arc::new(DictionaryArray::try_new(codes, all)?) } else { take(&all, &codes, None)? })
+    })
 }
 
 fn lists(services: &[Vec<Code>], names: &AllNames) -> ArrayRef {

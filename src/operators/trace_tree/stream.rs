@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -22,7 +22,7 @@ use super::fold::Fold;
 use super::gather::{Chunk, Gathered, Scatter, Unit};
 use super::logical::Question;
 use super::metrics::TraceMetrics;
-use super::rows::{Clocks, Found, KnownClocks};
+use super::rows::{Again, Clocks, Found, KnownClocks};
 use super::traces::{Traces, last_start, start_of};
 use crate::attribution::trace::{Span, Tree};
 use crate::config::TRACE_TURN_ROWS;
@@ -34,8 +34,9 @@ pub(super) struct Work {
     second: Second,
     wants_weights: bool,
     wants_clocks: bool,
-    /// Columns of the input that are passed on.
+    /// Columns of the input that are kept to be passed on, and those that are made again from the spans instead.
     own: Vec<usize>,
+    again: Again,
     own_schema: SchemaRef,
     schema: SchemaRef,
     /// The computed columns that somebody reads.
@@ -64,8 +65,10 @@ impl Work {
             let is_there = output.column_with_name(name).is_some();
             computation.keeps_rows() && (is_there || (needs_ids && name == "span_id"))
         };
+        let again = Again::of(input);
+        let kept = |field: &Field| passed_on(field.name()) && !again.makes(field.name());
         let fields = input.fields().iter().enumerate();
-        let own: Vec<usize> = fields.filter(|(_, field)| passed_on(field.name())).map(|(at, _)| at).collect();
+        let own: Vec<usize> = fields.filter(|(_, field)| kept(field)).map(|(at, _)| at).collect();
         let own_schema =
             Arc::new(Schema::new(own.iter().filter_map(|at| input.fields().get(*at).cloned()).collect::<Vec<_>>()));
         let needs = computation.needs(uses);
@@ -82,6 +85,7 @@ impl Work {
             wants_clocks,
             second,
             own,
+            again,
             own_schema,
             schema: Arc::clone(output),
             batch_size: context.session_config().batch_size().max(1),
@@ -326,7 +330,8 @@ impl Rows {
                 }
             })
             .await;
-        let batch = found.finish(traces, &names, &self.looking.work.schema, &|name| self.looking.work.uses(name))?;
+        let work = &self.looking.work;
+        let batch = found.finish(traces, &names, &work.schema, work.again, &|name| work.uses(name))?;
         self.waiting = Some(batch).filter(|batch| batch.num_rows() > 0);
         Ok(())
     }

@@ -51,6 +51,11 @@ impl Traces {
         self.spans.len()
     }
 
+    /// The spans, row by row.
+    pub(super) fn spans(&self) -> &[Packed] {
+        &self.spans
+    }
+
     /// Traces.
     pub(super) fn count(&self) -> usize {
         self.ends.len()
