@@ -56,7 +56,7 @@ impl OwnerSet {
         for ((owner, role), running) in active {
             // Where intervals of one owner overlap, the one that began last counts.
             let Some(weight) = running.values().next_back() else { continue };
-            let implied = if role.eq_ignore_ascii_case("secondary") { 0 } else { WEIGHT_ONE };
+            let implied = if is_secondary(role) { 0 } else { WEIGHT_ONE };
             let weight = weight.map_or(implied, |weight| u128::try_from(weight).unwrap_or_default());
             let sum = owners.entry(owner).or_default();
             *sum = sum.saturating_add(weight);
@@ -80,6 +80,10 @@ impl OwnerSet {
     }
 }
 
+fn is_secondary(role: &str) -> bool {
+    role.eq_ignore_ascii_case("secondary")
+}
+
 /// From an instant on, these are the owners.
 #[derive(Debug)]
 struct Segment {
@@ -96,7 +100,8 @@ pub struct OwnershipIndex {
 
 impl OwnershipIndex {
     /// An index of the records, which are in the order in which they were landed: a later record with the same
-    /// entity, owner, role and beginning replaces an earlier one.
+    /// entity, owner, role and beginning replaces an earlier one. Who owns all (has no weight) until no end is said owns
+    /// until another one of the same role does.
     pub fn new<'a>(records: impl IntoIterator<Item = OwnershipRecord<'a>>) -> Self {
         type Intervals<'a> = HashMap<(&'a str, &'a str, i64), (i64, Option<i128>)>;
         let mut entities: HashMap<(&str, &str), Intervals<'_>> = HashMap::new();
@@ -108,12 +113,17 @@ impl OwnershipIndex {
         }
         let mut index = Self::default();
         for ((kind, entity), intervals) in entities {
-            let intervals = intervals.into_iter().map(|((owner, role, from), (to, weight))| Interval {
-                owner,
-                role,
-                from,
-                to,
-                weight,
+            let mut whole: HashMap<&str, Vec<i64>> = HashMap::new();
+            for ((_, role, from), (_, weight)) in &intervals {
+                if weight.is_none() && !is_secondary(role) {
+                    whole.entry(role).or_default().push(*from);
+                }
+            }
+            whole.values_mut().for_each(|beginnings| beginnings.sort_unstable());
+            let intervals = intervals.into_iter().map(|((owner, role, from), (to, weight))| {
+                let next = whole.get(role).and_then(|all| all.get(all.partition_point(|other| *other <= from)));
+                let until = next.copied().filter(|_| weight.is_none() && to == i64::MAX);
+                Interval { owner, role, from, to: until.unwrap_or(to), weight }
             });
             let segments = index.segments(intervals.filter(|interval| interval.from < interval.to).collect());
             index.kinds.entry(kind.to_owned()).or_default().insert(entity.to_owned(), segments);
@@ -237,6 +247,22 @@ mod tests {
         assert_eq!(primary(i64::MAX), Some("blue"));
         assert_eq!(index.owners_at("service", "cart", 5), None);
         assert_eq!(index.owners_at("team", "checkout", 5), None);
+    }
+
+    #[test]
+    fn an_owner_without_an_end_owns_until_the_next_one() {
+        let second = OwnershipRecord { role: "secondary", ..record("green", None, 5, None) };
+        let index = OwnershipIndex::new([
+            record("blue", None, 20, None),
+            record("red", None, 10, None),
+            record("old", None, 0, Some(4)),
+            second,
+        ]);
+        let primary = |at| index.owners_at("service", "checkout", at).and_then(OwnerSet::primary);
+        assert_eq!(
+            [2, 4, 9, 10, 19, 20, 99].map(primary),
+            [Some("old"), None, Some("green"), Some("red"), Some("red"), Some("blue"), Some("blue")]
+        );
     }
 
     #[test]

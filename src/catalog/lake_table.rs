@@ -141,6 +141,10 @@ fn complete(table: &'static Table, batch: &RecordBatch, now: i64) -> Result<Reco
             ("ingested_at", _) => Arc::new(TimestampMicrosecondArray::from_value(now, rows).with_timezone("UTC")),
             ("source", _) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n("sql", rows))),
             (name, _) if Some(name) == table.partition.column() => partition_column(table, batch)?,
+            (name, given) if table.key == [name] && given.is_none_or(|given| given.null_count() > 0) => {
+                let what = format!("null value in column \"{name}\" of relation \"{}\"", table.name);
+                return Err(UserError::new("23502", format!("{what} violates not-null constraint")).into());
+            }
             (_, Some(given)) => cast(given, field.data_type())?,
             (_, None) => datafusion::arrow::array::new_null_array(field.data_type(), rows),
         };

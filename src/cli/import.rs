@@ -33,7 +33,7 @@ pub(super) struct Import {
     /// Column of the table and the value that every row has in it; may be given many times
     #[arg(long, value_name = "TARGET=VALUE")]
     set: Vec<String>,
-    /// Exit with status 0 even if records were rejected
+    /// Exit with status 0 even if records were rejected, and let a bill of which some were replace another
     #[arg(long)]
     accept_rejections: bool,
 }
@@ -62,10 +62,10 @@ impl Import {
         }
         let lake = Lake::open(&self.lake.url(), &Config::default())?;
         let (map, set) = (pairs("--map", &self.map)?, pairs("--set", &self.set)?);
-        let options = Options { table: self.table.clone(), map, set };
+        let options = Options { table: self.table.clone(), map, set, accept_rejections: self.accept_rejections };
         let summary = watched(&lake, source, &self.paths, &options).await?;
         print_summary(&summary);
-        let rejected = summary.rejections() > 0 && !self.accept_rejections;
+        let rejected = summary.rejections() + summary.rejected_before > 0 && !self.accept_rejections;
         Ok(if rejected || !summary.unreadable.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
@@ -134,6 +134,10 @@ pub(super) fn print_summary(summary: &Summary) {
     if !summary.skipped.is_empty() {
         let files = summary.skipped.len() as u64;
         println!("{files:>12} {} skipped as already imported", plural(files, "file"));
+        if summary.rejected_before > 0 {
+            let records = plural(summary.rejected_before, "record");
+            println!("{:>12} {records} of that rejected, as told when it was imported", summary.rejected_before);
+        }
     }
     for (reason, rejections) in &summary.rejected {
         let records = plural(rejections.count, "record");

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use datafusion::sql::sqlparser::ast::{self, Expr, Ident, SelectItem, SetExpr, Statement as Ast};
 
+use super::tree;
+
 /// What stands between the name of a column and the number that tells it from another of that name.
 const MARK: char = '\u{1}';
 
@@ -198,6 +200,18 @@ pub(super) fn distinct_names(statement: &mut Ast) {
     }
 }
 
+/// An expression as the engine names it, which leaves casts out.
+fn without_casts(expr: &Expr) -> String {
+    let mut bare = expr.clone();
+    let _ = ast::visit_expressions_mut(&mut bare, |part| {
+        while let Expr::Cast { expr: inner, .. } = part {
+            *part = tree::taken(inner);
+        }
+        std::ops::ControlFlow::<()>::Continue(())
+    });
+    bare.to_string()
+}
+
 pub(super) fn distinct_items(items: &mut [SelectItem]) {
     // What a wildcard stands for is not known here: any column that is also named may be among it.
     let wildcard = items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
@@ -206,7 +220,7 @@ pub(super) fn distinct_items(items: &mut [SelectItem]) {
     for item in items {
         let key = match item {
             // Both count rows.
-            SelectItem::UnnamedExpr(expr) => expr.to_string().replace("count(*)", "count(CAST(1 AS INTEGER))"),
+            SelectItem::UnnamedExpr(expr) => without_casts(expr).replace("count(*)", "count(1)"),
             SelectItem::ExprWithAlias { alias, .. } => folded(alias),
             _ => continue,
         };

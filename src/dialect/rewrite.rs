@@ -393,7 +393,8 @@ impl Rewrite<'_> {
             }
             if matches!(inner, Expr::Cast { data_type: DataType::Integer(None), .. }) {
                 raw(inner);
-                return None;
+                // To the engine FLOAT is the shorter one.
+                return (target == "float8").then(|| cast(taken(inner), DataType::DoublePrecision));
             }
         }
         Some(call("pg_cast", vec![taken(inner), string(target)]))
@@ -431,6 +432,13 @@ impl Rewrite<'_> {
                 Some(call("pg_extract", vec![string(field.trim_matches(['\'', '"'])), taken(inner)]))
             }
             Expr::Like { .. } | Expr::ILike { .. } => Self::like(expr),
+            Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+                let mut given = vec![taken(pattern)];
+                given.extend(escape_char.take().map(Expr::Value));
+                let op = if *negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };
+                let right = Box::new(call("pg_similar_pattern", given));
+                Some(Expr::BinaryOp { left: Box::new(taken(expr)), op, right })
+            }
             Expr::AnyOp { left, compare_op, right, .. } => subqueries::quantified("pg_any", left, compare_op, right),
             Expr::AllOp { left, compare_op, right } => subqueries::quantified("pg_all", left, compare_op, right),
             Expr::Subquery(query) => subqueries::scalar(query, self.is_aggregate),
@@ -600,7 +608,6 @@ impl VisitorMut for Rewrite<'_> {
                 && super::relations::relation(expr).is_none()
             {
                 raw_inside(expr);
-                super::series::native(expr);
             }
         });
         ControlFlow::Continue(())

@@ -17,8 +17,20 @@ fn named(alias: &mut Option<TableAlias>, function: &str) {
     }
 }
 
+/// Whether a function in FROM is the engine's own.
+fn is_engines(name: &ast::ObjectName) -> bool {
+    let name = name.0.last().and_then(ObjectNamePart::as_ident).map(|name| name.value.to_lowercase());
+    matches!(name.as_deref(), Some("generate_series" | "range"))
+}
+
+fn native_argument(argument: &mut FunctionArg) {
+    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
+        native(expr);
+    }
+}
+
 /// A time as the engine's own functions take it.
-pub(super) fn native(expr: &mut Expr) {
+fn native(expr: &mut Expr) {
     let Expr::Function(function) = expr else { return };
     if super::rewrite::function_name(function).as_deref() != Some("pg_cast") {
         return;
@@ -62,7 +74,12 @@ pub(super) fn rewritten(factor: &mut TableFactor, keep: bool, mut raw: impl FnMu
         TableFactor::UNNEST { alias, with_ordinality: false, array_exprs, .. } if array_exprs.len() == 1 => {
             named(alias, "unnest");
         }
-        TableFactor::Function { args, .. } => args.iter_mut().for_each(raw),
+        TableFactor::Function { args, name, .. } => {
+            args.iter_mut().for_each(raw);
+            if is_engines(name) {
+                args.iter_mut().for_each(native_argument);
+            }
+        }
         TableFactor::Table { name, alias, args: Some(given), .. } => {
             let integers = given.args.iter().all(whole);
             for argument in &mut given.args {
@@ -74,6 +91,9 @@ pub(super) fn rewritten(factor: &mut TableFactor, keep: bool, mut raw: impl FnMu
                 }
             }
             given.args.iter_mut().for_each(&mut raw);
+            if is_engines(name) {
+                given.args.iter_mut().for_each(native_argument);
+            }
             let function = name.0.last().and_then(ObjectNamePart::as_ident).map(|name| name.value.to_lowercase());
             if function.as_deref() != Some("generate_series") || keep {
                 return;

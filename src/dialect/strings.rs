@@ -152,6 +152,55 @@ fn like_escape(arguments: &[ScalarValue]) -> ScalarValue {
     ScalarValue::Utf8(Some(spelled))
 }
 
+/// A pattern of SIMILAR TO as a regular expression for all of a text (SQL:2003 section 8.6; `similar_escape` of
+/// PostgreSQL): `%` and `_` are those of LIKE, a point, `^` and `$` are themselves.
+fn similar_pattern(arguments: &[ScalarValue]) -> Result<ScalarValue> {
+    let Some(pattern) = text(arguments, 0) else { return Ok(ScalarValue::Utf8(None)) };
+    let escape = match arguments.get(1) {
+        None => Some('\\'),
+        Some(_) => {
+            let Some(given) = text(arguments, 1) else { return Ok(ScalarValue::Utf8(None)) };
+            if given.chars().count() > 1 {
+                let error = UserError::new("22025", "invalid escape string");
+                return Err(error.hint("Escape string must be empty or one character.").into());
+            }
+            given.chars().next()
+        }
+    };
+    let mut spelled = String::from("(?s)^(?:");
+    let mut in_brackets = false;
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            _ if Some(letter) == escape => {
+                if let Some(next) = letters.next() {
+                    if next.is_ascii_punctuation() {
+                        spelled.push('\\');
+                    }
+                    spelled.push(next);
+                }
+            }
+            _ if in_brackets => {
+                if matches!(letter, '\\' | '[') {
+                    spelled.push('\\');
+                }
+                in_brackets = letter != ']';
+                spelled.push(letter);
+            }
+            '[' => {
+                in_brackets = true;
+                spelled.push(letter);
+            }
+            '%' => spelled.push_str(".*"),
+            '_' => spelled.push('.'),
+            '.' | '^' | '$' | '\\' => spelled.extend(['\\', letter]),
+            _ => spelled.push(letter),
+        }
+    }
+    spelled.push_str(")$");
+    Ok(ScalarValue::Utf8(Some(spelled)))
+}
+
 fn concat(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
     let parts = arguments.iter().map(|value| printed(call, value)).collect::<Result<Vec<_>>>()?;
     Ok(ScalarValue::Utf8(Some(parts.into_iter().flatten().collect())))
@@ -195,6 +244,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
         RowFunction::udf("pg_concat", words(), false, concat),
         RowFunction::udf("like_escape", words(), true, |_, arguments| Ok(like_escape(arguments))),
+        RowFunction::udf("pg_similar_pattern", words(), true, |_, arguments| similar_pattern(arguments)),
         RowFunction::udf("format", words(), false, format),
         RowFunction::udf("pg_chr", words(), true, |_, arguments| chr(arguments)),
         RowFunction::udf("pg_quote_literal", words(), true, |call, arguments| {

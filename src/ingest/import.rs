@@ -39,6 +39,8 @@ pub struct Summary {
     pub files: u64,
     /// Files that had been landed before.
     pub skipped: Vec<String>,
+    /// Records of those that did not land then.
+    pub rejected_before: u64,
     /// Rows landed, by table.
     pub rows: BTreeMap<&'static str, u64>,
     /// Rows of `ownership` among them that hold only since this import, for nothing said since when.
@@ -82,6 +84,10 @@ pub async fn import(
         let hash = file.hash()?;
         let id = transaction_id(source, &hash, options);
         let known = !replaces && lake.has_transaction(&INGESTS, &id).await?;
+        if known {
+            let before = lake.transaction_number(&INGESTS, &rejected_of(&id)).await?;
+            summary.rejected_before += before.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+        }
         if known || !seen.insert(id.clone()) {
             progress.read.fetch_add(file.size, Ordering::Relaxed);
             summary.skipped.push(file.origin);
@@ -109,6 +115,11 @@ fn transaction_id(source: &dyn Source, hash: &str, options: &Options) -> String 
     let pairs = options.map.iter().map(|pair| ('=', pair)).chain(options.set.iter().map(|pair| (':', pair)));
     let read: String = pairs.map(|(sign, (target, other))| format!("{target}{sign}{other}/")).collect();
     format!("import/{}/{table}/{read}{hash}", source.name())
+}
+
+/// The id whose number is how many records of a file were rejected.
+fn rejected_of(id: &str) -> String {
+    format!("{id}/rejected")
 }
 
 struct Pending {
@@ -279,6 +290,7 @@ impl Run<'_> {
     /// Commit what was decoded. False when some files of a group turn out to be there already, for then no row of a table
     /// may be; what is there by then each file knows of itself.
     async fn commit(&mut self, mut landed: Landed, ids: Vec<String>) -> Result<bool> {
+        self.is_whole(&landed).await?;
         let commit = Commit { transactions: ids.clone(), ..Commit::default() };
         let (owners, began) = (std::mem::take(&mut landed.owners), landed.ingests.iter().map(|ingest| ingest.started));
         if let Some(added) = ownership::land(self.lake, owners, &commit, &began.collect()).await? {
@@ -307,17 +319,50 @@ impl Run<'_> {
             }
         }
         if unchanged {
-            self.summary.skipped.extend(landed.ingests.into_iter().map(|ingest| ingest.origin));
+            for ingest in landed.ingests {
+                self.summary.rejected_before += ingests::count(&ingest.rejected, false);
+                self.summary.skipped.push(ingest.origin);
+            }
             return Ok(true);
         }
         self.record(landed.ingests, ids).await?;
         Ok(true)
     }
 
+    /// Make sure that no bill takes the place of one that may have said more.
+    async fn is_whole(&self, landed: &Landed) -> Result<()> {
+        let rejected = landed.ingests.iter().flat_map(|ingest| &ingest.rejected).filter(|(_, seen)| !seen.unused);
+        let Some((reason, seen)) =
+            rejected.max_by_key(|(_, seen)| seen.count).filter(|_| !self.options.accept_rejections)
+        else {
+            return Ok(());
+        };
+        for (id, months) in &landed.exports {
+            for month in months {
+                if self.lake.has_transaction(&model::cost::COSTS, &export_of(id, *month)).await? {
+                    let count: u64 = landed.ingests.iter().map(|ingest| ingests::count(&ingest.rejected, false)).sum();
+                    let records = if count == 1 { "record" } else { "records" };
+                    return Err(UserError::invalid(format!(
+                        "the bill would take the place of a whole one, and {count} {records} of it cannot be read"
+                    ))
+                    .detail(format!("{reason}, such as {}", seen.sample))
+                    .hint("mend the file, or let what is left replace the month with --accept-rejections")
+                    .into());
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn record(&mut self, ingests: Vec<Ingest>, ids: Vec<String>) -> Result<()> {
         let finished = self.lake.clock().now_micros();
         let mut builder = IngestBuilder::default();
-        for ingest in ingests {
+        let mut latest = Vec::new();
+        for (at, ingest) in ingests.into_iter().enumerate() {
+            let count = ingests::count(&ingest.rejected, false);
+            if let (Some(id), Ok(count @ 1..)) = (ids.get(at).filter(|_| !self.replaces()), i64::try_from(count)) {
+                latest.push((rejected_of(id), count));
+            }
             ingest.append_to(&mut builder, finished);
             self.summary.files += 1;
             ingests::absorb(&mut self.summary.rejected, ingest.rejected);
@@ -325,7 +370,7 @@ impl Run<'_> {
         let mut writer = self.lake.writer(&INGESTS).await?;
         writer.write(builder.finish(self.source.name(), finished)).await?;
         let transactions = if self.replaces() { Vec::new() } else { ids };
-        writer.commit(Commit { transactions, ..Commit::default() }).await?;
+        writer.commit(Commit { transactions, latest, ..Commit::default() }).await?;
         Ok(())
     }
 }
@@ -366,6 +411,11 @@ fn fingerprint(ids: &[String]) -> i64 {
     i64::try_from(low >> 1).unwrap_or_default()
 }
 
+/// The id of a month of an export; the month is that of [`note_exports`].
+fn export_of(id: &str, month: i32) -> String {
+    format!("export/{id}/{month}")
+}
+
 /// The commit that puts charges in the place of those of the same export and month.
 fn restatement(exports: &BTreeMap<String, BTreeSet<i32>>, fingerprint: i64) -> Commit {
     let replace = exports.iter().map(|(id, months)| Replace::Matching {
@@ -373,8 +423,7 @@ fn restatement(exports: &BTreeMap<String, BTreeSet<i32>>, fingerprint: i64) -> C
         value: id.clone(),
         partitions: months.clone(),
     });
-    let latest = exports
-        .iter()
-        .flat_map(|(id, months)| months.iter().map(move |month| (format!("export/{id}/{month}"), fingerprint)));
+    let latest =
+        exports.iter().flat_map(|(id, months)| months.iter().map(move |month| (export_of(id, *month), fingerprint)));
     Commit { replace: replace.collect(), latest: latest.collect(), ..Commit::default() }
 }

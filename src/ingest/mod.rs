@@ -131,6 +131,8 @@ pub struct Options {
     pub map: Vec<(String, String)>,
     /// `target=value`: what every row has in a column, for the sources that take it.
     pub set: Vec<(String, String)>,
+    /// Whether a bill of which records were rejected may take the place of one that is there.
+    pub accept_rejections: bool,
 }
 
 /// Takes finished batches of a table.

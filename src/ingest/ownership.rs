@@ -90,23 +90,23 @@ fn merge(mut stored: Vec<Interval>, arriving: Vec<Interval>) -> Vec<Interval> {
         }
     }
     for ((entity, from), mut state) in states {
-        let shares = |rows: &[Interval]| rows.iter().map(|row| row.share.clone()).collect::<BTreeSet<_>>();
-        let open: Vec<Interval> =
-            stored.iter().filter(|old| old.entity == entity && old.to.is_none()).cloned().collect();
-        if shares(&open) == shares(&state) {
+        // What has no beginning comes before all that has one.
+        let holds = |old: &Interval| {
+            old.entity == entity && old.from <= from && old.to.is_none_or(|to| from.is_none_or(|from| to > from))
+        };
+        let held: BTreeSet<&Share> = stored.iter().filter(|old| holds(old)).map(|old| &old.share).collect();
+        if held == state.iter().map(|row| &row.share).collect() {
             continue;
         }
-        let later = open.iter().filter_map(|old| old.from).filter(|old| from.is_some_and(|from| *old > from)).min();
-        if let Some(later) = later {
-            // Older than what is known now: it held until then.
-            for row in &mut state {
-                row.to = Some(later);
-            }
-        } else {
-            stored.retain(|old| !(old.entity == entity && old.to.is_none() && old.from == from));
-            for old in stored.iter_mut().filter(|old| old.entity == entity && old.to.is_none()) {
-                old.to = from;
-            }
+        // Older than something that is known: it held until then.
+        let later =
+            stored.iter().filter(|old| old.entity == entity && old.from > from).filter_map(|old| old.from).min();
+        for row in &mut state {
+            row.to = later;
+        }
+        stored.retain(|old| !(old.entity == entity && old.from == from));
+        for old in stored.iter_mut().filter(|old| holds(old)) {
+            old.to = from;
         }
         stored.extend(state);
     }
@@ -208,6 +208,19 @@ mod tests {
         let merged = merge(known.clone(), vec![owned("z", 1, Some(5)), owned("z", 1, Some(5))]);
         assert_eq!(merged, vec![owned("a", 10, None), owned("z", 1, Some(5))]);
         assert_eq!(merge(known, vec![owned("y", 5, None)]), vec![owned("a", 10, None), owned("y", 5, Some(10))]);
+    }
+
+    #[test]
+    fn what_comes_late_holds_until_what_followed_it() {
+        let known = vec![owned("a", 10, Some(20)), owned("b", 20, None)];
+        let merged = merge(known.clone(), vec![owned("z", 1, None)]);
+        assert_eq!(merged, vec![owned("a", 10, Some(20)), owned("b", 20, None), owned("z", 1, Some(10))]);
+        let merged = merge(known.clone(), vec![owned("c", 15, None)]);
+        assert_eq!(merged, vec![owned("a", 10, Some(15)), owned("b", 20, None), owned("c", 15, Some(20))]);
+        assert_eq!(merge(known.clone(), vec![owned("a", 10, None)]), known);
+        let ever = Interval { from: None, ..owned("e", 0, None) };
+        let merged = merge(known, vec![ever.clone()]);
+        assert_eq!(merged.last(), Some(&Interval { to: Some(10), ..ever }));
     }
 
     #[test]

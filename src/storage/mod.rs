@@ -217,9 +217,16 @@ impl Lake {
     /// # Errors
     /// When the object store cannot be read.
     pub async fn has_transaction(&self, table: &'static Table, id: &str) -> Result<bool> {
-        let Some(delta) = self.snapshot(table).await? else { return Ok(false) };
-        let version = delta.snapshot()?.transaction_version(delta.log_store().as_ref(), id).await?;
-        Ok(version.is_some())
+        Ok(self.transaction_number(table, id).await?.is_some())
+    }
+
+    /// The number that a commit gave an id last.
+    ///
+    /// # Errors
+    /// When the object store cannot be read.
+    pub async fn transaction_number(&self, table: &'static Table, id: &str) -> Result<Option<i64>> {
+        let Some(delta) = self.snapshot(table).await? else { return Ok(None) };
+        Ok(delta.snapshot()?.transaction_version(delta.log_store().as_ref(), id).await?)
     }
 
     /// The files of the newest state, with their statistics.

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::GitHubAudit;
 use crate::ingest::testing::{check, decode, fixture, lines, nothing_is_lost, of_the_shape, one};

@@ -206,7 +206,8 @@ impl Text {
         };
         // A name that is no column of the table, nor a member of its map, is a mistake here.
         let map = places.iter().map(|place| (place.column.clone(), place.column.clone())).collect();
-        let options = Options { table: Some(self.table), map, set: self.set.into_iter().collect() };
+        let options =
+            Options { table: Some(self.table), map, set: self.set.into_iter().collect(), ..Options::default() };
         let path = format!("/webhooks/{name}").leak();
         Ok(Mapped { name: name.leak(), path, table, records: self.records, places, options, secret })
     }

@@ -37,7 +37,7 @@ fn what_is_set_is_in_every_row_whatever_the_file_says() {
     let set =
         [("entity_kind", "service"), ("weight", "0.5")].map(|(target, value)| (target.to_owned(), value.to_owned()));
     let map = vec![("entity".to_owned(), "service".to_owned()), ("owner".to_owned(), "team".to_owned())];
-    let mut options = Options { table: Some("ownership".to_owned()), map, set: set.to_vec() };
+    let mut options = Options { table: Some("ownership".to_owned()), map, set: set.to_vec(), ..Options::default() };
     let text = "service,team,weight\ncart,red,0.25\nshop,blue,0.75\n";
     let decoded = try_decode(&Csv, text.as_bytes(), &options).unwrap();
     assert_eq!(decoded.column("ownership", "entity"), ["cart", "shop"]);

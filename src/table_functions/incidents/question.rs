@@ -93,8 +93,8 @@ fn signal(call: &Call, text: Option<&str>) -> Result<Signal> {
         "latency" => return Ok(Signal::Latency),
         "errors" | "error" | "availability" => return Ok(Signal::Errors),
         "cost" => {
-            "allocate_cost(rule_set, t0, t1) tells whose the cost is, and its sums of two periods what grew; \
-                   with signal => 'any' what the telemetry of the time shows is compared all the same"
+            "allocate_cost(rule_set, t0, t1) tells whose the cost is, its sums of two periods what grew, and \
+             recent_changes(service, t1, '1 day') what was changed before; with signal => 'any' what the telemetry of the time shows is compared all the same"
         }
         "security" => {
             "access_attribution(t0, t1) tells who was behind each access; with signal => 'any' what the telemetry of \
@@ -210,5 +210,6 @@ async fn incident(call: &Call, id: &str) -> Result<(Question, String)> {
         to: to.max(from + 1),
         signal: signal(call, call.text(3).or_else(|| text_at(&signals, 0)))?,
     };
+    known_service(call, &question).await?;
     Ok((question, id.to_owned()))
 }

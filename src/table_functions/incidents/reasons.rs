@@ -464,6 +464,19 @@ impl<'a> Reasoner<'a> {
                 literal(name)
             );
         }
+        let measured = self.learned.measured.as_ref().and_then(|measured| measured.filters.get(&candidate.service));
+        if let Some(filter) = measured {
+            return Draft {
+                kind: Part::Load.name(),
+                statement: statement + ".",
+                table: "metric_points",
+                row_key: None,
+                observed_at: self.question.from,
+                weight,
+                query: self.points(filter, self.learned.window.before / 1000),
+                rows: None,
+            };
+        }
         // What nothing happened in is no time without requests: a system that was idle was not less busy.
         let query = format!(
             "WITH visits AS (SELECT *, max(tenant_id) OVER (PARTITION BY trace_id) AS tenant FROM {} WHERE phase IN ('before', 'during')), \
