@@ -60,7 +60,12 @@ async fn company(folder: &Path) -> Arc<Lake> {
         land(&lake, &LOGS, logs.finish("otlp", JUNE)).await;
         let mut changes = ChangeBuilder::default();
         let id = Some(format!("c{at}").into());
-        changes.append(&ChangeRow { change_id: id, started_at: Some(JUNE), actor: Some(user()), ..ChangeRow::default() });
+        changes.append(&ChangeRow {
+            change_id: id,
+            started_at: Some(JUNE),
+            actor: Some(user()),
+            ..ChangeRow::default()
+        });
         land(&lake, &CHANGES, changes.finish("github", JUNE)).await;
         let mut events = IamEventBuilder::default();
         events.append(&IamEventRow {

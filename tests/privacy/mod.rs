@@ -13,7 +13,7 @@ use datafusion::arrow::array::RecordBatch;
 
 /// Two keys, the second from July on.
 pub const KEYS: &str =
-    "keys: [{id: 1, key: never a real key, one}, {id: 2, from: 2026-07-01, key: never a real key, two}]";
+    "keys: [{id: 1, key: 'never a real key, one'}, {id: 2, from: 2026-07-01, key: 'never a real key, two'}]";
 
 /// 2026-06-30, noon.
 pub const JUNE: i64 = 1_782_820_800_000_000;
