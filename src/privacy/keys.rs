@@ -107,10 +107,11 @@ impl Keys {
         self.0.iter().map(|key| key.pseudonyms.of(value))
     }
 
-    /// A number that stands for which keys there are, positive.
+    /// A number that stands for the keys, positive: another one when a key is another under the same id.
     #[must_use]
     pub fn fingerprint(&self) -> i64 {
-        super::rules::fingerprint(&self.describe())
+        let proofs: Vec<String> = self.all("").collect();
+        super::rules::fingerprint(&format!("{} {}", self.describe(), proofs.join(" ")))
     }
 
     /// Which keys there are, without what they are: `1, 2 from 2026-07-01`.

@@ -249,6 +249,27 @@ async fn files_wait_for_those_who_read_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_in_no_version_go_when_nobody_can_be_about_to_commit_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = open(folder.path(), None, None);
+    land(&lake, &SPANS, spans(0..10, ADA)).await;
+    let file = lake.files(&SPANS).await.unwrap()[0].path.clone();
+    let file = folder.path().join("tables/spans").join(file);
+    let [old, young] = ["part-old.parquet", "part-young.parquet"].map(|name| file.with_file_name(name));
+    for (copy, age) in [(&old, 2 * 86_400), (&young, 0)] {
+        std::fs::copy(&file, copy).unwrap();
+        let time = std::time::SystemTime::now() - Duration::from_secs(age);
+        std::fs::File::options().write(true).open(copy).unwrap().set_modified(time).unwrap();
+    }
+    let done = forget(&lake, &Person::new(ADA, None).unwrap(), false).await.unwrap();
+    let expected = Forgotten { rows: 10, rewritten: 1, deleted: 2, log: 1, uncommitted: 1, ..Forgotten::default() };
+    assert_eq!((done.complete(), &done.tables["spans"]), (false, &expected));
+    assert!(young.exists() && !old.exists() && !file.exists());
+    let found = report(&lake).await;
+    assert!(found.sound(), "{:?}", damage(&found));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_record_of_statements_stays_a_chain() {
     let folder = tempfile::tempdir().unwrap();
     let database = ascribe::Database::open(&folder.path().display().to_string()).await.unwrap();

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use deltalake::DeltaTableError;
+use futures::{StreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use serde_json::Value;
 
 use super::{Forget, Forgotten, rows};
 use crate::config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::maintenance::vacuum::{self, objects};
 use crate::model::Table;
 use crate::privacy::{Fate, Person, holds};
@@ -113,30 +114,43 @@ impl Forget<'_> {
     }
 
     /// Take the person out of the log of a table. Tells whether anything was changed.
-    pub(super) async fn log(&mut self, table: &'static Table, done: &mut Forgotten) -> Result<bool> {
+    pub(super) async fn log(
+        &mut self,
+        table: &'static Table,
+        clean: &mut HashSet<String>,
+        done: &mut Forgotten,
+    ) -> Result<bool> {
         let log = TableLog::of(objects(self.lake, &format!("tables/{}/_delta_log", table.name)).await?);
-        let mut changed = self.checkpoints(table, &log, done).await?;
-        for (version, meta) in &log.entries {
-            let bytes = match self.lake.store().get(&meta.location).await {
-                Ok(found) => found.bytes().await?,
+        let mut changed = self.checkpoints(table, &log, clean, done).await?;
+        let lake = self.lake;
+        let fresh = log.entries.iter().filter(|(_, meta)| !clean.contains(meta.location.as_ref()));
+        let fresh: Vec<(u64, Path)> = fresh.map(|(version, meta)| (*version, meta.location.clone())).collect();
+        let fetch = |(version, path): (u64, Path)| async move {
+            match lake.store().get(&path).await {
+                Ok(found) => Ok(Some((version, path, found.bytes().await?))),
                 // Cleaned up meanwhile.
-                Err(object_store::Error::NotFound { .. }) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            let text = String::from_utf8_lossy(&bytes);
-            if !self.person.may_be_in(&text) {
-                continue;
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(Error::from(error)),
             }
-            let cleaned = scrub(self.person, table, &text);
+        };
+        let mut entries = stream::iter(fresh).map(fetch).buffered(config::UPKEEP_REQUESTS);
+        while let Some(entry) = entries.next().await {
+            let Some((version, path, bytes)) = entry? else { continue };
+            self.keep_lease().await;
+            let text = String::from_utf8_lossy(&bytes);
+            let cleaned =
+                if self.person.may_be_in(&text) { scrub(self.person, table, &text) } else { text.to_string() };
             if self.person.is_in(&cleaned) {
                 done.stays.push(format!("version {version} of the log, in an id or a name"));
+            } else if cleaned == text {
+                clean.insert(path.to_string());
             }
             if cleaned == text {
                 continue;
             }
             done.log += 1;
             if self.lease.is_some() {
-                self.lake.store().put(&meta.location, cleaned.into_bytes().into()).await?;
+                lake.store().put(&path, cleaned.into_bytes().into()).await?;
                 changed = true;
             }
         }
@@ -150,10 +164,19 @@ impl Forget<'_> {
     }
 
     /// Put a checkpoint of the newest state in the place of those that name the person.
-    async fn checkpoints(&mut self, table: &'static Table, log: &TableLog, done: &mut Forgotten) -> Result<bool> {
+    async fn checkpoints(
+        &mut self,
+        table: &'static Table,
+        log: &TableLog,
+        clean: &mut HashSet<String>,
+        done: &mut Forgotten,
+    ) -> Result<bool> {
         let mut naming = Vec::new();
         for (version, parts) in &log.checkpoints {
             for part in parts {
+                if clean.contains(part.location.as_ref()) {
+                    continue;
+                }
                 let bytes = self.lake.store().get(&part.location).await?.bytes().await?;
                 let file = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(DeltaTableError::from)?;
                 let person = self.person;
@@ -163,6 +186,8 @@ impl Forget<'_> {
                 };
                 if texts_of(file, &fits)? {
                     naming.push((*version, part.location.clone()));
+                } else {
+                    clean.insert(part.location.to_string());
                 }
             }
         }

@@ -162,7 +162,7 @@ impl Forget<'_> {
 
     async fn table(&mut self, table: &'static Table) -> Result<Forgotten> {
         let mut done = Forgotten::default();
-        // Files that were looked through and do not name the person; files never change.
+        // Files and log entries that were looked through and do not name the person; nothing but this changes them.
         let mut clean = HashSet::new();
         let begun = Instant::now();
         for _ in 0..config::FORGET_ROUNDS {
@@ -170,7 +170,7 @@ impl Forget<'_> {
             done.stays.clear();
             let mut changed = self.live(table, &mut clean, &mut done).await?;
             changed |= self.old(table, &mut clean, &mut done).await?;
-            changed |= self.log(table, &mut done).await?;
+            changed |= self.log(table, &mut clean, &mut done).await?;
             if self.lease.is_none() {
                 return Ok(done);
             }
