@@ -134,6 +134,30 @@ pub const RETENTION_FILE: &str = "retention.yaml";
 /// The file of a lake that says what webhooks of unknown senders mean.
 pub const WEBHOOKS_FILE: &str = "webhooks.yaml";
 
+/// The file of a lake that says what may be known of persons.
+pub const PRIVACY_FILE: &str = "privacy.yaml";
+
+/// Environment variable with the path of the file that holds the keys of pseudonyms.
+pub const PSEUDONYM_KEYS_FILE_VARIABLE: &str = "ASCRIBE_PSEUDONYM_KEYS_FILE";
+
+/// Environment variable with what such a file holds; it goes before the file.
+pub const PSEUDONYM_KEYS_VARIABLE: &str = "ASCRIBE_PSEUDONYM_KEYS";
+
+/// How often a table is gone through for a person, while others write to it.
+pub const FORGET_ROUNDS: usize = 100;
+
+/// How long files with a person in them wait for those who read them.
+pub const FORGET_READERS: Duration = Duration::from_secs(10);
+
+/// How long whoever forgets waits for the node that looks after the lake.
+pub const FORGET_LEASE: Duration = Duration::from_secs(180);
+
+/// Age at which nobody can be about to commit a file with a person in it.
+pub const FORGET_ORPHANS: Duration = Duration::from_secs(86_400);
+
+/// Changed records of `system.audit` that one record of an erasure names.
+pub const FORGET_RECORDS: usize = 500;
+
 /// How a lake is looked after.
 #[derive(Debug, Clone)]
 pub struct Maintenance {
@@ -297,6 +321,8 @@ pub struct Config {
     pub batch_size: usize,
     /// Options of the object store, as `object_store` names them, over those of the environment.
     pub storage_options: HashMap<String, String>,
+    /// Keys of pseudonyms, as the file of [`PSEUDONYM_KEYS_FILE_VARIABLE`] has them; none for those of the environment.
+    pub pseudonym_keys: Option<String>,
 }
 
 impl Default for Config {
@@ -306,6 +332,7 @@ impl Default for Config {
             target_partitions: 0,
             batch_size: 8192,
             storage_options: HashMap::new(),
+            pseudonym_keys: None,
         }
     }
 }

@@ -19,6 +19,7 @@ mod oracle_traces;
 mod pgwire;
 mod pgwire_catalog;
 mod pgwire_semantics;
+mod privacy;
 mod reports;
 mod security;
 mod simulation;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// `EXCEPTIONS` says so.
 const LAYERS: &[&[&str]] = &[
     &["error", "clock", "config", "model"],
+    &["privacy"],
     &["attribution", "dialect", "operators", "security", "storage"],
     &["optimizer", "table_functions", "catalog", "ingest", "simulate"],
     &["session", "database"],
@@ -18,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("operators", "attribution"),
     ("storage", "clock"),
+    ("storage", "security"),
     ("optimizer", "table_functions"),
     ("catalog", "table_functions"),
     ("catalog", "optimizer"),

@@ -52,12 +52,15 @@ impl Audit {
         while let Some(batch) = rows.try_next().await? {
             check(&mut verification, &batch)?;
         }
-        let (records, ends, findings) = verification.finish();
+        let (records, erased, ends, findings) = verification.finish();
         for end in &ends {
             println!("{}", end.text());
         }
         for finding in &findings {
             println!("WRONG: {finding}");
+        }
+        if erased > 0 {
+            println!("from {erased} {} a person was erased, as recorded", plural(erased, "record"));
         }
         let (chains, kept) = (ends.len() as u64, plural(records, "record"));
         println!("{records} {kept} in {chains} {}, {} wrong", plural(chains, "chain"), findings.len());

@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod completion;
 mod demo;
+mod forget;
 mod format;
 mod import;
 mod maintain;
@@ -87,6 +88,8 @@ enum Command {
     Check(check::Check),
     /// Merge small files, let old rows expire, delete what nobody needs
     Maintain(maintain::Maintain),
+    /// Take a person out of all tables, files and old versions
+    Forget(forget::Forget),
 }
 
 /// Run the command that the arguments name.
@@ -119,6 +122,7 @@ fn run(arguments: Arguments) -> ExitCode {
             Command::Role(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Maintain(command) => command.run().await,
+            Command::Forget(command) => command.run().await,
         }
     });
     match done {

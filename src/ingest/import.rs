@@ -83,7 +83,11 @@ pub async fn import(
     for file in files {
         let hash = file.hash()?;
         let id = transaction_id(source, &hash, options);
-        let known = !replaces && lake.has_transaction(&INGESTS, &id).await?;
+        let mut known = !replaces && lake.has_transaction(&INGESTS, &id).await?;
+        if !known && !replaces && !options.set.is_empty() {
+            // What was imported before values were kept out of ids.
+            known = lake.has_transaction(&INGESTS, &id_of(source, &hash, options, &read_as(options))).await?;
+        }
         if known {
             let before = lake.transaction_number(&INGESTS, &rejected_of(&id)).await?;
             summary.rejected_before += before.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
@@ -110,11 +114,21 @@ pub async fn import(
 }
 
 fn transaction_id(source: &dyn Source, hash: &str, options: &Options) -> String {
-    let table = options.table.as_deref().unwrap_or_default();
-    // Read in another way it is another import.
+    let read = read_as(options);
+    // Values may name persons, and an id is in the log for good.
+    let named = !options.set.is_empty();
+    let read = if named { format!("{}/", hex::encode(Sha256::digest(read.as_bytes()))) } else { read };
+    id_of(source, hash, options, &read)
+}
+
+/// Read in another way it is another import.
+fn read_as(options: &Options) -> String {
     let pairs = options.map.iter().map(|pair| ('=', pair)).chain(options.set.iter().map(|pair| (':', pair)));
-    let read: String = pairs.map(|(sign, (target, other))| format!("{target}{sign}{other}/")).collect();
-    format!("import/{}/{table}/{read}{hash}", source.name())
+    pairs.map(|(sign, (target, other))| format!("{target}{sign}{other}/")).collect()
+}
+
+fn id_of(source: &dyn Source, hash: &str, options: &Options, read: &str) -> String {
+    format!("import/{}/{}/{read}{hash}", source.name(), options.table.as_deref().unwrap_or_default())
 }
 
 /// The id whose number is how many records of a file were rejected.

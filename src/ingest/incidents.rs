@@ -19,6 +19,8 @@ pub(super) async fn land(lake: &Arc<Lake>, arriving: Vec<RecordBatch>, commit: &
     if arriving.is_empty() {
         return Ok(None);
     }
+    let door = lake.door(&INCIDENTS).await?;
+    let arriving = arriving.into_iter().map(|batch| door.pass(batch)).collect::<Result<Vec<_>>>()?;
     let rows = arriving.iter().map(|batch| batch.num_rows() as u64).sum();
     let schema = INCIDENTS.schema();
     let columns: Vec<usize> = (0..schema.fields().len() - 1).collect();

@@ -54,6 +54,8 @@ pub(super) async fn land(
     commit: &Commit,
     began: &BTreeSet<i64>,
 ) -> Result<Option<Added>> {
+    let door = lake.door(&OWNERSHIP).await?;
+    let batches = batches.into_iter().map(|batch| door.pass(batch)).collect::<Result<Vec<_>>>()?;
     let arriving = batches.iter().map(intervals).collect::<Result<Vec<_>>>()?.concat();
     if arriving.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Looking after a lake: compaction, expiry, vacuum, checkpoints; and whether it is sound.
+//! Looking after a lake: compaction, expiry, vacuum, checkpoints; forgetting a person; and whether it is sound.
 //!
 //! Everything that changes a table is a commit that is refused when what it was made of is no longer there, so any number
 //! of nodes may do any of it at any time. A lease only keeps them from doing the same work.
@@ -6,6 +6,7 @@
 mod check;
 mod compact;
 mod expire;
+mod forget;
 mod lease;
 mod repeated;
 mod retention;
@@ -29,6 +30,7 @@ use crate::storage::{Lake, Upkeep};
 pub use check::{Finding, Report, Severity, check};
 pub use compact::{Compacted, Eagerness};
 pub use expire::Expired;
+pub use forget::{Erasure, Forgotten, forget};
 pub use retention::{Holds, Retention, Rule, duration};
 pub use vacuum::Vacuumed;
 

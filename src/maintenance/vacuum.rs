@@ -30,7 +30,7 @@ pub(super) async fn objects(lake: &Lake, folder: &str) -> Result<Vec<ObjectMeta>
 }
 
 /// The newest state of a table as its log has it, from the newest checkpoint on, or from the oldest entry that is left.
-async fn state(lake: &Arc<Lake>, log: &TableLog, from_oldest: bool) -> Result<State> {
+pub(super) async fn state(lake: &Arc<Lake>, log: &TableLog, from_oldest: bool) -> Result<State> {
     let base = match log.beginning() {
         Some(Some(version)) if from_oldest => log.checkpoints.get_key_value(&version),
         Some(None) if from_oldest => None,
@@ -133,7 +133,7 @@ pub(super) async fn vacuum(
 
 /// A writer on a file system that is stopped in the middle of an upload leaves a file `NAME#1`, which the object store
 /// does not show.
-fn leftovers(lake: &Lake, folder: &str, before_ms: i64) -> u64 {
+pub(super) fn leftovers(lake: &Lake, folder: &str, before_ms: i64) -> u64 {
     let Ok(root) = lake.url().to_file_path() else { return 0 };
     let mut folders = vec![root.join(folder)];
     let mut removed = 0;

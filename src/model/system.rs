@@ -65,8 +65,9 @@ canonical_table! {
 }
 
 canonical_table! {
-    /// Every statement of every connection, and every login. Rows are only added; each has the hash of the one before it,
-    /// and `ascribe audit verify` finds what was changed, removed or moved.
+    /// Every statement of every connection, every login, and what the rules of privacy became. Rows are only added, and
+    /// changed only when a person is forgotten; each has the hash of the one before it, and `ascribe audit verify` finds what
+    /// was changed otherwise, removed or moved.
     "audit", AUDIT, AuditRow, AuditBuilder;
     partition Partition::Day("at"), |row| row.at.map(day_of);
     key ["node", "sequence"];

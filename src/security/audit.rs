@@ -1,7 +1,7 @@
 //! The chain of what was done: each record has the hash of the one before, so that one that was changed, removed or moved
 //! is found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -88,13 +88,51 @@ impl Head {
     }
 }
 
+/// A record from which a person was erased, as it is afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Erased {
+    /// Its chain.
+    pub node: String,
+    /// Its number there.
+    pub sequence: i64,
+    /// What its hash would be now.
+    pub hash: String,
+}
+
+/// What stands before such records in the statement that announces them.
+const ERASED: &str = "; changes in system.audit ";
+
+impl Erased {
+    /// Records as the end of the statement that announces them.
+    #[must_use]
+    pub fn text(records: &[Self]) -> String {
+        let one = |record: &Self| format!("{}:{}:{}", record.node, record.sequence, record.hash);
+        format!("{ERASED}{}", records.iter().map(one).collect::<Vec<_>>().join(" "))
+    }
+
+    fn parse(record: &Record) -> impl Iterator<Item = Self> {
+        let announces = record.application == "forget" && record.statement.starts_with("FORGET sha256:");
+        let list = record.statement.split_once(ERASED).filter(|_| announces).map_or("", |(_, list)| list);
+        list.split(' ').filter_map(Head::parse).map(|Head { node, sequence, hash }| Self { node, sequence, hash })
+    }
+}
+
+/// Something that is wrong.
+#[derive(Debug)]
+struct Finding {
+    what: String,
+    /// The record as it is, if it was changed.
+    changed: Option<Erased>,
+}
+
 /// Checks records, read chain by chain in the order of their numbers.
 #[derive(Debug, Default)]
 pub struct Verification {
     heads: BTreeMap<(String, i64), String>,
     last: Option<Head>,
     ends: Vec<Head>,
-    findings: Vec<String>,
+    findings: Vec<Finding>,
+    erased: Vec<Erased>,
     records: u64,
 }
 
@@ -109,6 +147,7 @@ impl Verification {
     /// Check the next record, with the two hashes that stand beside it.
     pub fn check(&mut self, record: &Record, previous: &str, hash: &str) {
         self.records += 1;
+        self.erased.extend(Erased::parse(record));
         let place = format!("node {}, record {}", record.node, record.sequence);
         let same = self.last.as_ref().is_some_and(|last| last.node == record.node);
         if !same {
@@ -119,42 +158,53 @@ impl Verification {
             None => (1, BEGIN.to_owned()),
         };
         if record.sequence < expected_sequence {
-            self.findings.push(format!("{place}: the number is there more than once"));
+            self.find(format!("{place}: the number is there more than once"));
         } else if record.sequence > expected_sequence {
             let missing = record.sequence - expected_sequence;
-            self.findings.push(format!(
+            self.find(format!(
                 "{place}: {missing} {} missing",
                 if missing == 1 { "record before it is" } else { "records before it are" }
             ));
         } else if previous != expected_previous {
-            self.findings.push(format!("{place}: the record before it is another one"));
+            self.find(format!("{place}: the record before it is another one"));
         }
-        if record.hash(previous) != hash {
-            self.findings.push(format!("{place}: it was changed"));
+        let is = record.hash(previous);
+        if is != hash {
+            let changed = Some(Erased { node: record.node.clone(), sequence: record.sequence, hash: is });
+            self.findings.push(Finding { what: format!("{place}: it was changed"), changed });
         }
         if let Some(known) = self.heads.remove(&(record.node.clone(), record.sequence))
             && known != hash
         {
-            self.findings.push(format!("{place}: it is not the one that was written"));
+            self.find(format!("{place}: it is not the one that was written"));
         }
         self.last = Some(Head { node: record.node.clone(), sequence: record.sequence, hash: hash.to_owned() });
     }
 
-    /// How many records there are, where the chains end, and what is wrong with them.
+    fn find(&mut self, what: String) {
+        self.findings.push(Finding { what, changed: None });
+    }
+
+    /// How many records there are and from how many of them a person was erased as recorded, where the chains end, and what is
+    /// wrong with them.
     #[must_use]
-    pub fn finish(mut self) -> (u64, Vec<Head>, Vec<String>) {
+    pub fn finish(mut self) -> (u64, u64, Vec<Head>, Vec<String>) {
         self.ends.extend(self.last.take());
         let mut gone: BTreeMap<String, i64> = BTreeMap::new();
-        for (node, sequence) in self.heads.into_keys() {
+        for (node, sequence) in std::mem::take(&mut self.heads).into_keys() {
             let end = self.ends.iter().find(|end| end.node == node).map_or(0, |end| end.sequence);
             if sequence > end {
                 gone.entry(node).and_modify(|most| *most = sequence.max(*most)).or_insert(sequence);
             }
         }
         for (node, sequence) in gone {
-            self.findings.push(format!("node {node}, record {sequence}: it and maybe others at the end are missing"));
+            self.find(format!("node {node}, record {sequence}: it and maybe others at the end are missing"));
         }
-        (self.records, self.ends, self.findings)
+        let announced: HashSet<Erased> = self.erased.drain(..).collect();
+        let before = self.findings.len();
+        self.findings.retain(|finding| finding.changed.as_ref().is_none_or(|changed| !announced.contains(changed)));
+        let erased = (before - self.findings.len()) as u64;
+        (self.records, erased, self.ends, self.findings.into_iter().map(|finding| finding.what).collect())
     }
 }
 
@@ -182,7 +232,7 @@ mod tests {
         for (record, previous, hash) in records {
             verification.check(record, previous, hash);
         }
-        verification.finish().2
+        verification.finish().3
     }
 
     #[test]
@@ -198,6 +248,35 @@ mod tests {
         // Whoever changes a record and its hash breaks the next one.
         changed[1].2 = changed[1].0.hash(&changed[1].1);
         assert_eq!(findings(&changed, vec![]), ["node a, record 3: the record before it is another one"]);
+
+        // Unless it was announced: then the record is as it was left, and the hashes are those of before.
+        let left = whole[1].0.clone();
+        let left = Record { statement: "forgotten".to_owned(), ..left };
+        let hash = left.hash(&whole[1].1);
+        let announced = Erased { node: left.node.clone(), sequence: left.sequence, hash };
+        let statement = format!("FORGET sha256:00{}", Erased::text(std::slice::from_ref(&announced)));
+        let announcing = |application: &str| {
+            let application = application.to_owned();
+            let record = Record {
+                node: "c".to_owned(),
+                sequence: 1,
+                application,
+                statement: statement.clone(),
+                ..Record::default()
+            };
+            let hash = record.hash(BEGIN);
+            (record, BEGIN.to_owned(), hash)
+        };
+        let mut erased = whole.clone();
+        erased[1].0 = left;
+        let with = |mut records: Vec<_>, record| {
+            records.push(record);
+            findings(&records, vec![head.clone()])
+        };
+        assert_eq!(with(erased.clone(), announcing("psql")), ["node a, record 2: it was changed"]);
+        assert!(with(erased.clone(), announcing("forget")).is_empty());
+        erased[1].0.statement = "another".to_owned();
+        assert_eq!(with(erased, announcing("forget")), ["node a, record 2: it was changed"]);
 
         let mut removed = whole.clone();
         removed.remove(2);

@@ -15,10 +15,8 @@ use uuid::Uuid;
 
 use crate::config;
 use crate::error::{Result, UserError, sqlstate};
-use crate::model::RowBuilder;
-use crate::model::system::{AUDIT, AuditBuilder, AuditRow};
-use crate::security::audit::{BEGIN, Head, Record};
-use crate::storage::{Commit, Lake};
+use crate::security::audit::{BEGIN, Record};
+use crate::storage::{Commit, Lake, Linked, write_audit};
 
 /// The chain of one run of a server.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ struct Chain {
     sequence: i64,
     hash: String,
     /// With the hash before each, and its own.
-    waiting: VecDeque<(Record, String, String)>,
+    waiting: VecDeque<Linked>,
     /// Bytes of those, about.
     bytes: usize,
 }
@@ -108,7 +106,7 @@ impl Audit {
         }
     }
 
-    fn group(&self) -> Option<Vec<(Record, String, String)>> {
+    fn group(&self) -> Option<Vec<Linked>> {
         let group: Vec<_> = self.chain.lock().waiting.iter().take(config::AUDIT_GROUP).cloned().collect();
         Some(group).filter(|group| !group.is_empty())
     }
@@ -119,32 +117,11 @@ impl Audit {
         chain.bytes = chain.bytes.saturating_sub(bytes);
     }
 
-    async fn write(&self, group: &[(Record, String, String)]) -> Result<()> {
-        let mut builder = AuditBuilder::default();
-        for (record, previous, hash) in group {
-            builder.append(&AuditRow {
-                node: Some(record.node.as_str().into()),
-                sequence: Some(record.sequence),
-                at: Some(record.at),
-                role: Some(record.role.as_str().into()),
-                address: record.address.as_deref().map(Into::into),
-                application: Some(record.application.as_str().into()),
-                statement: Some(record.statement.as_str().into()),
-                rows: record.rows,
-                sqlstate: Some(record.sqlstate.as_str().into()),
-                duration_micros: Some(record.duration),
-                previous_hash: Some(previous.as_str().into()),
-                hash: Some(hash.as_str().into()),
-                ..AuditRow::default()
-            });
-        }
-        let (Some((first, ..)), Some((last, _, hash))) = (group.first(), group.last()) else { return Ok(()) };
-        let head = Head { node: last.node.clone(), sequence: last.sequence, hash: hash.clone() };
+    async fn write(&self, group: &[Linked]) -> Result<()> {
+        let (Some((first, ..)), Some((last, ..))) = (group.first(), group.last()) else { return Ok(()) };
         // A group that was written although nobody heard of it is not written twice: it begins where it began.
         let transactions = vec![format!("audit/{}/{}-{}", first.node, first.sequence, last.sequence)];
-        let mut writer = self.lake.writer(&AUDIT).await?;
-        writer.write(builder.finish("server", self.lake.clock().now_micros())).await?;
-        writer.commit(Commit { transactions, note: Some(head.text()), ..Commit::default() }).await?;
+        write_audit(&self.lake, group, "server", Commit { transactions, ..Commit::default() }).await?;
         Ok(())
     }
 }

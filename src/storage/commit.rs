@@ -125,6 +125,8 @@ pub enum RowChange {
     None,
     /// The same rows, but fewer of those that were there more than once.
     Deduplicated,
+    /// As many rows, some with other values.
+    Changed,
     /// Rows are gone.
     Deleted,
 }
@@ -176,6 +178,7 @@ impl Lake {
             let marks = vec![Transaction::new_with_last_update(REWRITE_MARK, 1, Some(now))];
             let operation = match swap.change {
                 RowChange::None => DeltaOperation::Optimize { predicate: None, target_size: 0 },
+                RowChange::Changed => DeltaOperation::Update { predicate: None },
                 RowChange::Deleted => DeltaOperation::Delete { predicate: None },
                 RowChange::Deduplicated => {
                     let partition_by = table.partition.column().map(|column| vec![column.to_owned()]);

@@ -2,7 +2,9 @@
 //!
 //! A table is made by its first write. A write is one Delta commit: all of its rows are there, or none.
 
+mod audit;
 mod commit;
+mod door;
 mod file;
 mod location;
 mod log;
@@ -33,7 +35,9 @@ use crate::config::Config;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::{self, Table};
 
+pub use audit::{Journal, Linked, write_audit};
 pub use commit::{RowChange, Swap};
+pub use door::Door;
 pub use file::{FileWriter, NewFile, read_file};
 pub use log::{LoggedFile, Problem, Removed, State, TableLog, object_of};
 pub use notes::Notes;
@@ -81,6 +85,10 @@ pub struct Lake {
     backend: Option<Arc<dyn ObjectStore>>,
     readers: readers::Readers,
     clock: Arc<dyn Clock>,
+    /// Keys of pseudonyms that the program was given; else those of the environment count.
+    keys: Option<String>,
+    /// The rules and keys that this process recorded last.
+    noted: Mutex<Option<Vec<(String, i64)>>>,
 }
 
 impl Lake {
@@ -129,7 +137,8 @@ impl Lake {
             .object_store(None);
         let all = model::tables().into_iter().chain(model::system_tables());
         let tables = all.map(|table| (table.name, Mutex::new(None))).collect();
-        Ok(Arc::new(Self { root, options, tables, store, backend, readers: readers::Readers::default(), clock }))
+        let (readers, keys, noted) = (readers::Readers::default(), config.pseudonym_keys.clone(), Mutex::new(None));
+        Ok(Arc::new(Self { root, options, tables, store, backend, readers, clock, keys, noted }))
     }
 
     fn builder(&self, url: Url) -> Result<DeltaTableBuilder> {
@@ -258,8 +267,9 @@ impl Lake {
     /// Begin a write to a table. Nothing is visible before [`TableWriter::commit`].
     ///
     /// # Errors
-    /// When the object store cannot be written.
+    /// When the object store cannot be written, or the rules of privacy cannot be applied ([`Lake::door`]).
     pub async fn writer(self: &Arc<Self>, table: &'static Table) -> Result<TableWriter> {
+        let door = self.door(table).await?;
         let mut known = self.slot(table)?.lock().await;
         self.refresh(table, &mut known).await?;
         if known.is_none() {
@@ -267,7 +277,7 @@ impl Lake {
         }
         let store = known.as_ref().map(|delta| delta.log_store().object_store(None));
         let store = store.ok_or_else(|| UserError::new(sqlstate::INTERNAL, "a table vanished while it was opened"))?;
-        Ok(TableWriter::new(Arc::clone(self), table, store))
+        Ok(TableWriter::new(Arc::clone(self), table, store, door))
     }
 
     async fn create(&self, table: &'static Table) -> Result<DeltaTable> {

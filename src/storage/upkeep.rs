@@ -38,6 +38,16 @@ impl Lake {
         Ok(done)
     }
 
+    /// Write a checkpoint of the newest version, and tell which that is; none before the first write.
+    ///
+    /// # Errors
+    /// When the object store fails.
+    pub async fn checkpoint(&self, table: &'static Table) -> Result<Option<u64>> {
+        let Some(delta) = self.snapshot(table).await? else { return Ok(None) };
+        create_checkpoint(&delta, None).await?;
+        Ok(delta.version())
+    }
+
     /// The version of the newest checkpoint, as the log's own hint has it.
     ///
     /// # Errors

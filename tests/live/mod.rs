@@ -1,6 +1,6 @@
 //! Live ingest over real sockets: what is answered is in the lake, once.
 
-mod client;
+pub(crate) mod client;
 mod kill;
 mod otlp;
 mod upkeep;

@@ -35,7 +35,7 @@ pub use aggregate::all_aggregate;
 pub use config::PseudonymOptions;
 pub use docs::functions_markdown;
 pub use forms::{Form, Parameter, forms};
-pub use scalar::all_scalar;
+pub use scalar::{Pseudonyms, all_scalar};
 pub use window::all_window;
 
 /// Registers every function with `ctx`, and the options that they read (see [`PseudonymOptions`]) unless the

@@ -117,6 +117,8 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 pub async fn receive(database: &Database, options: Receive) -> Result<Receiving> {
     let http = listen(options.http.as_deref(), "--otlp-http", &options).await?;
     let grpc = listen(options.grpc.as_deref(), "--otlp-grpc", &options).await?;
+    // Better no server than one that refuses whatever it receives.
+    database.lake().privacy_rules().await?;
     let mapped = Mapped::of(database.lake()).await?;
     let buffer = Buffer::new(database.lake(), options.live);
     let shared = Arc::new(Receiver {

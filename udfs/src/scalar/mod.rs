@@ -17,6 +17,8 @@ mod wilson;
 mod wilson_high;
 mod wilson_low;
 
+pub use pseudonymize::Pseudonyms;
+
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;

@@ -1,6 +1,6 @@
 //! `pseudonymize(value, purpose)`.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use datafusion::arrow::array::StringBuilder;
@@ -55,7 +55,8 @@ pub(super) static FUNCTION: Scalar = Scalar {
                 Some(mac) => mac.clone(),
                 None => keys.purpose(purpose)?,
             };
-            append(mac, keys.version, value, &mut out)?;
+            append(mac, keys.version, value, &mut out).map_err(|e| FUNCTION.about.error(e))?;
+            out.append_value("");
         }
         Ok(Arc::new(out.finish()))
     },
@@ -64,6 +65,51 @@ pub(super) static FUNCTION: Scalar = Scalar {
 
 /// Separates these keys from other uses of the same secret, and this construction from later ones.
 const DOMAIN: &[u8] = b"ascribe pseudonym 1\0";
+
+/// Pseudonyms of one key for one purpose, made outside of a query: the same as those of `pseudonymize(value, purpose)` with the option
+/// `ascribe.pseudonym_key` set to the key and `ascribe.pseudonym_key_version` to its version.
+#[derive(Clone)]
+pub struct Pseudonyms {
+    mac: Hmac<Sha256>,
+    version: u32,
+}
+
+impl fmt::Debug for Pseudonyms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pseudonyms").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl Pseudonyms {
+    /// Of a key and its version.
+    ///
+    /// # Errors
+    ///
+    /// A key of less than [`PseudonymOptions::SHORTEST_KEY`] bytes.
+    pub fn new(key: &[u8], version: u32, purpose: &str) -> Result<Self> {
+        PseudonymOptions::with_key(key, version)?;
+        Ok(Self { mac: Keys { root: mac(key)?, version }.purpose(purpose)?, version })
+    }
+
+    /// The pseudonym of a value.
+    #[must_use]
+    pub fn of(&self, value: &str) -> String {
+        let mut out = String::with_capacity(40);
+        // Writing to a text does not fail.
+        append(self.mac.clone(), self.version, value, &mut out).unwrap_or_default();
+        out
+    }
+
+    /// Whether a text has the form of a pseudonym, of whatever key.
+    #[must_use]
+    pub fn is_one(text: &str) -> bool {
+        let digits = |text: &str, set: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(set);
+        text.strip_prefix('p').and_then(|rest| rest.split_once('_')).is_some_and(|(version, tag)| {
+            let lowercase_hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+            version.len() <= 10 && digits(version, u8::is_ascii_digit) && tag.len() == 32 && digits(tag, lowercase_hex)
+        })
+    }
+}
 
 struct Keys {
     root: Hmac<Sha256>,
@@ -94,13 +140,9 @@ fn mac(key: &[u8]) -> Result<Hmac<Sha256>> {
     Hmac::new_from_slice(key).map_err(|e| FUNCTION.about.error(e))
 }
 
-fn append(mut mac: Hmac<Sha256>, version: u32, value: &str, out: &mut StringBuilder) -> Result<()> {
+fn append(mut mac: Hmac<Sha256>, version: u32, value: &str, out: &mut impl Write) -> fmt::Result {
     mac.update(value.as_bytes());
     let tag = mac.finalize().into_bytes();
-    write!(out, "p{version}_").map_err(|e| FUNCTION.about.error(e))?;
-    for byte in tag.iter().take(16) {
-        write!(out, "{byte:02x}").map_err(|e| FUNCTION.about.error(e))?;
-    }
-    out.append_value("");
-    Ok(())
+    write!(out, "p{version}_")?;
+    tag.iter().take(16).try_for_each(|byte| write!(out, "{byte:02x}"))
 }

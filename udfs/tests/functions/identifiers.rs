@@ -165,6 +165,15 @@ async fn pseudonymize_needs_a_key_and_never_shows_it() {
     );
     text(&ctx, "SET ascribe.pseudonym_key_version = 2").await;
     assert_eq!(text(&ctx, "SELECT pseudonymize('ada@example.com', 'billing')").await, BILLING.replace("p1_", "p2_"));
+    let key = b"an example, never a real key";
+    let pseudonyms = ascribe_udfs::Pseudonyms::new(key, 1, "billing").unwrap();
+    assert_eq!(pseudonyms.of("ada@example.com"), BILLING);
+    assert!(ascribe_udfs::Pseudonyms::is_one(BILLING));
+    for other in ["ada", "p_e60070253552be3befba43fa94232847", "p1_e60070253552BE3befba43fa94232847", "p1_e6"] {
+        assert!(!ascribe_udfs::Pseudonyms::is_one(other), "{other}");
+    }
+    assert!(!format!("{pseudonyms:?}").contains("example"));
+    assert!(ascribe_udfs::Pseudonyms::new(b"short", 1, "billing").is_err());
     assert_eq!(text(&ctx, "SHOW ascribe.pseudonym_key").await, "ascribe.pseudonym_key|(hidden)");
     assert!(!format!("{:?}", ctx.copied_config().options()).contains("never a real key"));
     // Registering again keeps the key.
