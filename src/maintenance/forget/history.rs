@@ -53,7 +53,7 @@ impl Forget<'_> {
     ) -> Result<bool> {
         let folder = format!("tables/{}", table.name);
         let (log, data): (Vec<ObjectMeta>, Vec<ObjectMeta>) =
-            objects(self.lake, &folder).await?.into_iter().partition(|meta| in_log(meta));
+            objects(self.lake, &folder).await?.into_iter().partition(in_log);
         let state = vacuum::state(self.lake, &TableLog::of(log), true).await?;
         let settled = self.lake.clock().now_micros() / 1000 - milliseconds(config::FORGET_ORPHANS);
         let mut changed = false;
