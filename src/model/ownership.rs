@@ -23,7 +23,7 @@ canonical_table! {
     weight: Money,
     /// From when, inclusive.
     valid_from: Time,
-    /// Until when, exclusive; null while it lasts.
+    /// Until when, exclusive; null while it lasts, which without a weight is until another owner of the role begins.
     valid_to: Time,
     /// Who is on call, or where to page them.
     on_call: Text,

@@ -167,6 +167,35 @@ def every_source_survives_bad_files(folder, sources):
     print(f"ok  {len(sources)} sources tell what is wrong with bad files and land all that is good beside them")
 
 
+def what_was_rejected_is_not_forgotten(folder, sources):
+    lake, path = str(folder / "bills"), folder / "bill.csv"
+    bill = sources["focus"][0]
+    path.write_bytes(bill)
+    whole = landed(run("import", "focus", str(path), "--lake", lake))[0]
+    sums = "SELECT sum(billed_cost) FROM costs"
+    before = rows(lake, sums)
+    # A cell of the last row is no amount; the column is found by its name.
+    header, *lines = bill.decode().splitlines()
+    cells = lines[-1].split(",")
+    cells[header.split(",").index("BilledCost")] = "much"
+    path.write_text("\n".join([header, *lines[:-1], ",".join(cells)]) + "\n")
+    done = run("import", "focus", str(path), "--lake", lake)
+    assert done.returncode == 1 and "would take the place of a whole one, and 1 record of it" in done.stderr, done
+    assert "--accept-rejections" in done.stderr and rows(lake, sums) == before and stored(lake) == whole, done
+    done = run("import", "focus", str(path), "--lake", lake, "--accept-rejections")
+    assert done.returncode == 0 and stored(lake) == whole - 1, done
+
+    lake, path = str(folder / "lines"), folder / "traces.jsonl"
+    path.write_bytes(sources["otlp"][0] + b'{"a": 1}\n')
+    options = ["import", "otlp", str(path), "--lake", lake]
+    first = run(*options)
+    assert first.returncode == 1 and landed(first)[1] == 1, first
+    again = run(*options)
+    assert again.returncode == 1 and "1 record of that rejected" in again.stdout, again
+    assert run(*options, "--accept-rejections").returncode == 0
+    print("ok  a bill with a rejected record replaces no whole one, and a file that had one stays a failure")
+
+
 def every_source_survives_a_huge_line(folder, sources):
     path = folder / "huge"
     with open(path, "wb") as file:
@@ -319,6 +348,7 @@ def main():
         folder = pathlib.Path(folder)
         sources = samples(folder)
         every_source_survives_bad_files(folder, sources)
+        what_was_rejected_is_not_forgotten(folder, sources)
         every_source_survives_a_huge_line(folder, sources)
         whole = it_is_the_same_from_anywhere(folder, sources)
         it_is_the_same_from_a_bucket(folder, whole)
