@@ -106,7 +106,7 @@ impl Iterator for Script<'_> {
             let (offset, line) = (self.place.before, usize::try_from(first.span.start.line).unwrap_or(1));
             let to = self.place.at(last.span.end);
             let text = from.get(..from.len() - to.len()).unwrap_or_default().to_owned();
-            let kind = asof_join::shallow(tokens).map_err(|error| (error, Some(offset + 1)));
+            let kind = asof_join::shallow(tokens).map_err(|error| (error, None));
             return Some(kind.and_then(|()| classify(self.sql, tokens)).map(|kind| Statement {
                 text,
                 offset,
