@@ -273,6 +273,13 @@ fn fields(text: &str) -> Result<Fields, Wrong> {
                 "am" | "pm" => half = Some(rest == "pm"),
                 _ => found.zone = Some(zone_word(rest)?),
             }
+        } else if let Some(day) = word.strip_suffix('z').filter(|day| first.is_ascii_digit() && day.len() >= 8)
+            && let Some(parsed) = date_word(day)?
+        {
+            found.zone = Some(Offset0::Fixed(0));
+            if date.replace(parsed).is_some() {
+                return Err(Wrong::Syntax);
+            }
         } else if let Some(parsed) = date_word(&word)? {
             if date.replace(parsed).is_some() {
                 return Err(Wrong::Syntax);
@@ -549,12 +556,13 @@ pub(super) fn interval(text: &str, unit: &str) -> Result<Span, Wrong> {
 /// With a space between a number and the unit that is written onto it.
 fn separated(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 4);
-    let mut digit = false;
+    let mut before = ' ';
     for letter in text.chars() {
-        if digit && letter.is_ascii_alphabetic() {
+        let begins = before.is_ascii_digit() && letter.is_ascii_alphabetic();
+        if begins || (before.is_ascii_alphabetic() && letter.is_ascii_digit()) {
             out.push(' ');
         }
-        digit = letter.is_ascii_digit();
+        before = letter;
         out.push(letter);
     }
     out
@@ -585,6 +593,7 @@ mod tests {
             assert_eq!(timestamptz(text, Tz::UTC), Ok(noon), "{text}");
         }
         assert_eq!(timestamptz("2024-02-29 13:00", Tz::Europe__Berlin), Ok(noon));
+        assert_eq!(timestamptz("2024-02-29Z", Tz::Europe__Berlin), Ok(noon - 43_200_000_000));
         assert_eq!(timestamp("2024-02-29 12:00:00.0000005"), Ok(noon + 1));
         assert_eq!(timestamp("2024-02-28 24:00"), timestamp("2024-02-29"));
         assert_eq!(time("04:05 PM"), Ok(57_900_000_000));
@@ -611,6 +620,7 @@ mod tests {
         assert_eq!(interval("10", "minute"), span(0, 0, 600_000_000));
         assert_eq!(interval("1-2", ""), span(14, 0, 0));
         assert_eq!(interval("5m", ""), span(0, 0, 300_000_000));
+        assert_eq!(interval("1h30m", ""), span(0, 0, 5_400_000_000));
         assert_eq!(interval("x", ""), Err(Wrong::Syntax));
         assert_eq!(interval("", ""), Err(Wrong::Syntax));
     }
