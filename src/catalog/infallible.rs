@@ -26,7 +26,7 @@ pub(super) fn never_fails(part: &Expr) -> bool {
 pub(super) fn runs_through(condition: &Arc<dyn PhysicalExpr>) -> bool {
     let mut through = true;
     let walked = condition.apply(|part| {
-        // What a join has learned of the other side is made of comparisons, and of more only later.
+        // What a join has learned of the other side only compares.
         if part.is::<DynamicFilterPhysicalExpr>() {
             return Ok(TreeNodeRecursion::Jump);
         }

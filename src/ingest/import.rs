@@ -304,7 +304,7 @@ impl Run<'_> {
     /// Commit what was decoded. False when some files of a group turn out to be there already, for then no row of a table
     /// may be; what is there by then each file knows of itself.
     async fn commit(&mut self, mut landed: Landed, ids: Vec<String>) -> Result<bool> {
-        self.is_whole(&landed).await?;
+        self.is_whole(&landed, fingerprint(&ids)).await?;
         let commit = Commit { transactions: ids.clone(), ..Commit::default() };
         let (owners, began) = (std::mem::take(&mut landed.owners), landed.ingests.iter().map(|ingest| ingest.started));
         if let Some(added) = ownership::land(self.lake, owners, &commit, &began.collect()).await? {
@@ -343,8 +343,8 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Make sure that no bill takes the place of one that may have said more.
-    async fn is_whole(&self, landed: &Landed) -> Result<()> {
+    /// Make sure that no bill takes the place of another one, which may have said more, unless all of it was understood.
+    async fn is_whole(&self, landed: &Landed, fingerprint: i64) -> Result<()> {
         let rejected = landed.ingests.iter().flat_map(|ingest| &ingest.rejected).filter(|(_, seen)| !seen.unused);
         let Some((reason, seen)) =
             rejected.max_by_key(|(_, seen)| seen.count).filter(|_| !self.options.accept_rejections)
@@ -353,11 +353,12 @@ impl Run<'_> {
         };
         for (id, months) in &landed.exports {
             for month in months {
-                if self.lake.has_transaction(&model::cost::COSTS, &export_of(id, *month)).await? {
+                let there = self.lake.transaction_number(&model::cost::COSTS, &export_of(id, *month)).await?;
+                if there.is_some_and(|there| there != fingerprint) {
                     let count: u64 = landed.ingests.iter().map(|ingest| ingests::count(&ingest.rejected, false)).sum();
                     let records = if count == 1 { "record" } else { "records" };
                     return Err(UserError::invalid(format!(
-                        "the bill would take the place of a whole one, and {count} {records} of it cannot be read"
+                        "the bill would take the place of another one, and {count} {records} of it cannot be read"
                     ))
                     .detail(format!("{reason}, such as {}", seen.sample))
                     .hint("mend the file, or let what is left replace the month with --accept-rejections")

@@ -110,8 +110,13 @@ impl Erased {
         format!("{ERASED}{}", records.iter().map(one).collect::<Vec<_>>().join(" "))
     }
 
+    /// What a record announces. A client may call itself as it likes and send any text, but of a statement that is none it is
+    /// told an error, and its record has its address.
     fn parse(record: &Record) -> impl Iterator<Item = Self> {
-        let announces = record.application == "forget" && record.statement.starts_with("FORGET sha256:");
+        let announces = record.application == "forget"
+            && record.address.is_none()
+            && record.sqlstate == "00000"
+            && record.statement.starts_with("FORGET sha256:");
         let list = record.statement.split_once(ERASED).filter(|_| announces).map_or("", |(_, list)| list);
         list.split(' ').filter_map(Head::parse).map(|Head { node, sequence, hash }| Self { node, sequence, hash })
     }
@@ -255,13 +260,15 @@ mod tests {
         let hash = left.hash(&whole[1].1);
         let announced = Erased { node: left.node.clone(), sequence: left.sequence, hash };
         let statement = format!("FORGET sha256:00{}", Erased::text(std::slice::from_ref(&announced)));
-        let announcing = |application: &str| {
-            let application = application.to_owned();
+        let announcing = |application: &str, sqlstate: &str, address: Option<&str>| {
+            let (application, sqlstate) = (application.to_owned(), sqlstate.to_owned());
             let record = Record {
                 node: "c".to_owned(),
                 sequence: 1,
                 application,
                 statement: statement.clone(),
+                sqlstate,
+                address: address.map(str::to_owned),
                 ..Record::default()
             };
             let hash = record.hash(BEGIN);
@@ -273,10 +280,16 @@ mod tests {
             records.push(record);
             findings(&records, vec![head.clone()])
         };
-        assert_eq!(with(erased.clone(), announcing("psql")), ["node a, record 2: it was changed"]);
-        assert!(with(erased.clone(), announcing("forget")).is_empty());
+        for not in [
+            announcing("psql", "00000", None),
+            announcing("forget", "42601", None),
+            announcing("forget", "00000", Some("127.0.0.1:5")),
+        ] {
+            assert_eq!(with(erased.clone(), not), ["node a, record 2: it was changed"]);
+        }
+        assert!(with(erased.clone(), announcing("forget", "00000", None)).is_empty());
         erased[1].0.statement = "another".to_owned();
-        assert_eq!(with(erased, announcing("forget")), ["node a, record 2: it was changed"]);
+        assert_eq!(with(erased, announcing("forget", "00000", None)), ["node a, record 2: it was changed"]);
 
         let mut removed = whole.clone();
         removed.remove(2);

@@ -181,10 +181,13 @@ def what_was_rejected_is_not_forgotten(folder, sources):
     cells[header.split(",").index("BilledCost")] = "much"
     path.write_text("\n".join([header, *lines[:-1], ",".join(cells)]) + "\n")
     done = run("import", "focus", str(path), "--lake", lake)
-    assert done.returncode == 1 and "would take the place of a whole one, and 1 record of it" in done.stderr, done
+    assert done.returncode == 1 and "would take the place of another one, and 1 record of it" in done.stderr, done
     assert "--accept-rejections" in done.stderr and rows(lake, sums) == before and stored(lake) == whole, done
     done = run("import", "focus", str(path), "--lake", lake, "--accept-rejections")
     assert done.returncode == 0 and stored(lake) == whole - 1, done
+    # What is there already takes nobody's place, but is no success either.
+    done = run("import", "focus", str(path), "--lake", lake)
+    assert done.returncode == 1 and "1 record of that rejected" in done.stdout and stored(lake) == whole - 1, done
 
     lake, path = str(folder / "lines"), folder / "traces.jsonl"
     path.write_bytes(sources["otlp"][0] + b'{"a": 1}\n')

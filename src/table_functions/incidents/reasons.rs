@@ -95,7 +95,7 @@ impl<'a> Reasoner<'a> {
         }
         let load = part(candidate, Part::Load);
         if load > 0.0 {
-            drafts.push(self.load(words.services.text(candidate.service), candidate, load));
+            drafts.extend(self.load(words.services.text(candidate.service), candidate, load));
         }
         drafts
     }
@@ -450,7 +450,7 @@ impl<'a> Reasoner<'a> {
         })
     }
 
-    fn load(&self, service: &str, candidate: &Candidate, weight: f64) -> Draft {
+    fn load(&self, service: &str, candidate: &Candidate, weight: f64) -> Option<Draft> {
         let traffic = self.learned.traffic.get(&candidate.service).cloned().unwrap_or_default();
         let mut statement =
             format!("{service} took part in {:.2} requests a second, {:.2} before", traffic.during, traffic.before);
@@ -464,41 +464,37 @@ impl<'a> Reasoner<'a> {
                 literal(name)
             );
         }
-        let measured = self.learned.measured.as_ref().and_then(|measured| measured.filters.get(&candidate.service));
-        if let Some(filter) = measured {
-            return Draft {
-                kind: Part::Load.name(),
-                statement: statement + ".",
-                table: "metric_points",
-                row_key: None,
-                observed_at: self.question.from,
-                weight,
-                query: self.points(filter, self.learned.window.before / 1000),
-                rows: None,
-            };
-        }
-        // What nothing happened in is no time without requests: a system that was idle was not less busy.
-        let query = format!(
-            "WITH visits AS (SELECT *, max(tenant_id) OVER (PARTITION BY trace_id) AS tenant FROM {} WHERE phase IN ('before', 'during')), \
-             active AS (SELECT phase, 10 * count(DISTINCT floor(extract(epoch FROM start_time) / 10)) AS seconds \
-             FROM visits GROUP BY phase), \
-             traces AS (SELECT phase, trace_id, tenant, max(adjusted_count) AS requests FROM visits \
-             WHERE service_name = {} GROUP BY phase, trace_id, tenant) \
-             SELECT phase, sum(requests) / seconds AS requests_a_second{theirs} FROM traces JOIN active USING (phase) \
-             GROUP BY phase, seconds",
-            self.visits(),
-            literal(service)
-        );
-        Draft {
+        let (table, query) = match &self.learned.measured {
+            Some(measured) => {
+                let filter = measured.filters.get(&candidate.service)?;
+                ("metric_points", self.points(filter, self.learned.window.before / 1000))
+            }
+            // What nothing happened in is no time without requests: a system that was idle was not less busy.
+            None => (
+                "spans",
+                format!(
+                    "WITH visits AS (SELECT *, max(tenant_id) OVER (PARTITION BY trace_id) AS tenant FROM {} WHERE phase IN ('before', 'during')), \
+                     active AS (SELECT phase, 10 * count(DISTINCT floor(extract(epoch FROM start_time) / 10)) AS seconds \
+                     FROM visits GROUP BY phase), \
+                     traces AS (SELECT phase, trace_id, tenant, max(adjusted_count) AS requests FROM visits \
+                     WHERE service_name = {} GROUP BY phase, trace_id, tenant) \
+                     SELECT phase, sum(requests) / seconds AS requests_a_second{theirs} FROM traces JOIN active USING (phase) \
+                     GROUP BY phase, seconds",
+                    self.visits(),
+                    literal(service)
+                ),
+            ),
+        };
+        Some(Draft {
             kind: Part::Load.name(),
             statement: statement + ".",
-            table: "spans",
+            table,
             row_key: None,
             observed_at: self.question.from,
             weight,
             query,
             rows: None,
-        }
+        })
     }
 }
 
