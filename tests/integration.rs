@@ -7,6 +7,9 @@
     reason = "a test that cannot go on panics, and reads what it was told by the environment"
 )]
 
+use ascribe::Database;
+use datafusion::arrow::util::display::array_value_to_string;
+
 mod command_line;
 mod company;
 mod functions;
@@ -29,3 +32,15 @@ mod statements;
 mod tidy;
 mod upkeep;
 mod wrong_calls;
+
+/// The rows of an answer, cells joined by `|`.
+async fn rows(database: &Database, sql: &str) -> Vec<String> {
+    let mut rows = Vec::new();
+    for batch in database.sql(sql).await.unwrap() {
+        for row in 0..batch.num_rows() {
+            let cells = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
+            rows.push(cells.collect::<Vec<_>>().join("|"));
+        }
+    }
+    rows
+}

@@ -6,8 +6,9 @@ use ascribe::Database;
 use ascribe::config::Config;
 use ascribe::ingest::{self, Options, Progress, Summary};
 use ascribe::storage::Lake;
-use datafusion::arrow::util::display::array_value_to_string;
 use serde_json::json;
+
+use crate::rows;
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -29,15 +30,7 @@ impl Fixture {
     }
 
     async fn rows(&self, sql: &str) -> Vec<String> {
-        let database = Database::over(Arc::clone(&self.lake), Config::default()).unwrap();
-        let mut rows = Vec::new();
-        for batch in database.sql(sql).await.unwrap() {
-            for row in 0..batch.num_rows() {
-                let cells = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
-                rows.push(cells.collect::<Vec<_>>().join("|"));
-            }
-        }
-        rows
+        rows(&Database::over(Arc::clone(&self.lake), Config::default()).unwrap(), sql).await
     }
 }
 

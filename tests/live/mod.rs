@@ -14,7 +14,8 @@ use ascribe::error::Result;
 use ascribe::server::http::{Receive, Receiving, Secrets, receive};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
-use datafusion::arrow::util::display::array_value_to_string;
+
+use crate::rows;
 
 /// A receiver on free ports over a lake of its own.
 struct Fixture {
@@ -53,18 +54,6 @@ impl Fixture {
     async fn rows(&self, sql: &str) -> Vec<String> {
         rows(&self.database, sql).await
     }
-}
-
-/// The rows of an answer, cells joined by `|`.
-async fn rows(database: &Database, sql: &str) -> Vec<String> {
-    let mut rows = Vec::new();
-    for batch in database.sql(sql).await.unwrap() {
-        for row in 0..batch.num_rows() {
-            let cells = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
-            rows.push(cells.collect::<Vec<_>>().join("|"));
-        }
-    }
-    rows
 }
 
 fn quick() -> Live {

@@ -10,12 +10,12 @@ use ascribe::server::http::{Receive, Secrets, receive};
 use ascribe::server::{Serve, serve};
 use ascribe::storage::Lake;
 use bytes::Bytes;
-use datafusion::arrow::util::display::array_value_to_string;
 use futures::SinkExt;
 use tokio_postgres::NoTls;
 
 use super::{KEYS, open};
 use crate::live::client::{JSON, post};
+use crate::rows;
 
 const RULES: &str = "rules:
 - {table: spans, column: attributes.enduser.id, action: pseudonym}
@@ -34,17 +34,6 @@ const SPAN: &str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0af
 const DEPLOYMENT: &str = r#"{"action":"created","deployment":{"id":7,"sha":"abc","ref":"v2","task":"deploy",
     "environment":"production","created_at":"2026-07-02T10:00:00Z","creator":{"login":"ada"}},
     "repository":{"name":"checkout","full_name":"acme/checkout","html_url":"https://github.com/acme/checkout"}}"#;
-
-async fn rows(database: &Database, sql: &str) -> Vec<String> {
-    let mut rows = Vec::new();
-    for batch in database.sql(sql).await.unwrap() {
-        for row in 0..batch.num_rows() {
-            let cells = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
-            rows.push(cells.collect::<Vec<_>>().join("|"));
-        }
-    }
-    rows
-}
 
 async fn import(
     lake: &Arc<Lake>,
