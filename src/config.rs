@@ -228,6 +228,15 @@ pub const TRACE_MARGIN_MICROS: i64 = 3_600_000_000;
 /// Groups that the traces of a relation are hashed into, as a power of two: what is in memory of a group is looked at at once.
 pub const TRACE_BUCKET_BITS: u32 = 8;
 
+/// Counts of spans of traces that are kept, as a power of two: one a row of the relation, but so many at least and at most.
+pub const TRACE_CENSUS_BITS: std::ops::RangeInclusive<u32> = 12..=26;
+
+/// Rows that a relation is taken to have that does not say.
+pub const TRACE_CENSUS_UNKNOWN: usize = 1 << 22;
+
+/// Rows of a partition after which traces are no more counted if their spans do not follow each other.
+pub const TRACE_CENSUS_ROWS: usize = 65_536;
+
 /// Spans of a group that are handed over together.
 pub const TRACE_CHUNK_ROWS: usize = 1024;
 

@@ -1,7 +1,6 @@
 //! Who called whom, from traces that have both sides of a call, one of them, or a service's own spans in between.
 
-use std::collections::HashMap;
-
+use super::ids::CodeMap;
 use super::{Code, Dictionary, Kind, NO_ROW, Span, Tree, quantile, row, span_at};
 
 /// One call.
@@ -21,69 +20,82 @@ pub struct Call {
     pub is_external: bool,
 }
 
-/// The calls of one trace.
-///
-/// A call is a span below a span of another service, or a SERVER or CONSUMER span below a CLIENT or PRODUCER span of
-/// any; and a CLIENT or PRODUCER span from which no other service is reached, called external.
-pub fn calls(spans: &[Span], tree: &Tree, mut emit: impl FnMut(Call)) {
-    // The sending span that a row's work is done for within its own service.
-    let mut sender = vec![NO_ROW; spans.len()];
-    // How many called spans a sending span has.
-    let mut reached = vec![0_u32; spans.len()];
-    let mut received = Vec::new();
-    for here in tree.order().iter().filter(|row| !tree.is_repeated(**row)) {
-        let Some(span) = span_at(spans, *here) else { continue };
-        let parent = tree.parent(*here);
-        let above = span_at(spans, parent);
-        let via = sender.get(parent as usize).copied().unwrap_or(NO_ROW);
-        let crosses = above.is_some_and(|above| {
-            above.service != span.service || (span.kind.receives() && via == parent && above.kind.sends())
-        });
-        if crosses {
-            received.push((*here, parent, via));
-        }
-        let inherits = !crosses && matches!(span.kind, Kind::Internal | Kind::Unspecified);
-        let own = if span.kind.sends() {
-            *here
-        } else if inherits {
-            via
-        } else {
-            NO_ROW
-        };
-        if let Some(slot) = sender.get_mut(*here as usize) {
-            *slot = own;
-        }
-        // A sending span inside another one (a library above a transport) is the same call once more.
-        if (crosses || span.kind.sends())
-            && let Some(count) = reached.get_mut(via as usize)
-        {
-            *count += 1;
-        }
-    }
-    for (here, parent, via) in received {
-        let (Some(span), Some(above)) = (span_at(spans, here), span_at(spans, parent)) else { continue };
-        let client = span_at(spans, via);
-        let only = reached.get(via as usize) == Some(&1);
-        let waits = client.is_some_and(|client| client.kind == Kind::Client);
-        emit(Call {
-            caller: above.service,
-            callee: span.service,
-            is_error: span.is_error() || client.is_some_and(|client| only && client.is_error()),
-            duration: client.filter(|_| only && waits).unwrap_or(span).length(),
-            gap: client.filter(|_| only && waits).map(|client| client.length() - span.length()),
-            is_external: false,
-        });
-    }
-    for (at, span) in spans.iter().enumerate() {
-        if span.kind.sends() && reached.get(at) == Some(&0) && !tree.is_repeated(row(at)) {
-            emit(Call {
-                caller: span.service,
-                callee: span.peer,
-                is_error: span.is_error(),
-                duration: span.length(),
-                gap: None,
-                is_external: true,
+/// Finds the calls of traces one by one, and reuses its memory.
+#[derive(Debug, Default)]
+pub struct Calls {
+    /// The sending span that a row's work is done for within its own service.
+    sender: Vec<u32>,
+    /// How many called spans a sending span has.
+    reached: Vec<u32>,
+    /// Spans that were called, with their parents and the spans that sent.
+    received: Vec<(u32, u32, u32)>,
+}
+
+impl Calls {
+    /// The calls of one trace, whose tree is whole.
+    ///
+    /// A call is a span below a span of another service, or a SERVER or CONSUMER span below a CLIENT or PRODUCER span of
+    /// any; and a CLIENT or PRODUCER span from which no other service is reached, called external.
+    pub fn each(&mut self, spans: &[Span], tree: &Tree, mut emit: impl FnMut(Call)) {
+        self.sender.clear();
+        self.sender.resize(spans.len(), NO_ROW);
+        self.reached.clear();
+        self.reached.resize(spans.len(), 0);
+        self.received.clear();
+        for here in tree.order().iter().filter(|row| !tree.is_repeated(**row)) {
+            let Some(span) = span_at(spans, *here) else { continue };
+            let parent = tree.parent(*here);
+            let above = span_at(spans, parent);
+            let via = self.sender.get(parent as usize).copied().unwrap_or(NO_ROW);
+            let crosses = above.is_some_and(|above| {
+                above.service != span.service || (span.kind.receives() && via == parent && above.kind.sends())
             });
+            if crosses {
+                self.received.push((*here, parent, via));
+            }
+            let inherits = !crosses && matches!(span.kind, Kind::Internal | Kind::Unspecified);
+            let own = if span.kind.sends() {
+                *here
+            } else if inherits {
+                via
+            } else {
+                NO_ROW
+            };
+            if let Some(slot) = self.sender.get_mut(*here as usize) {
+                *slot = own;
+            }
+            // A sending span inside another one (a library above a transport) is the same call once more.
+            if (crosses || span.kind.sends())
+                && let Some(count) = self.reached.get_mut(via as usize)
+            {
+                *count += 1;
+            }
+        }
+        for (here, parent, via) in self.received.iter().copied() {
+            let (Some(span), Some(above)) = (span_at(spans, here), span_at(spans, parent)) else { continue };
+            let client = span_at(spans, via);
+            let only = self.reached.get(via as usize) == Some(&1);
+            let waits = client.is_some_and(|client| client.kind == Kind::Client);
+            emit(Call {
+                caller: above.service,
+                callee: span.service,
+                is_error: span.is_error() || client.is_some_and(|client| only && client.is_error()),
+                duration: client.filter(|_| only && waits).unwrap_or(span).length(),
+                gap: client.filter(|_| only && waits).map(|client| client.length() - span.length()),
+                is_external: false,
+            });
+        }
+        for (at, span) in spans.iter().enumerate() {
+            if span.kind.sends() && self.reached.get(at) == Some(&0) && !tree.is_repeated(row(at)) {
+                emit(Call {
+                    caller: span.service,
+                    callee: span.peer,
+                    is_error: span.is_error(),
+                    duration: span.length(),
+                    gap: None,
+                    is_external: true,
+                });
+            }
         }
     }
 }
@@ -93,7 +105,7 @@ pub fn calls(spans: &[Span], tree: &Tree, mut emit: impl FnMut(Call)) {
 pub struct Dependencies {
     durations: bool,
     gaps: bool,
-    edges: HashMap<(Code, Code, bool), Edge>,
+    edges: CodeMap<(Code, Code, bool), Edge>,
 }
 
 #[derive(Debug, Default)]
@@ -129,7 +141,7 @@ impl Dependencies {
     /// None yet. What quantiles are made of is kept only where they are asked for.
     #[must_use]
     pub fn new(durations: bool, gaps: bool) -> Self {
-        Self { durations, gaps, edges: HashMap::new() }
+        Self { durations, gaps, edges: CodeMap::default() }
     }
 
     /// Bytes held, about.

@@ -1,7 +1,7 @@
 //! Ids and names as integers.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 
 use super::{Code, NULL_CODE};
 
@@ -72,7 +72,7 @@ impl SpanId {
 }
 
 /// A trace id. 32 lowercase hex digits, or 16 bytes, are their own value, anything else has a hash of 128 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TraceId {
     /// The first 64 bits.
     pub high: u64,
@@ -138,6 +138,29 @@ fn parse_hex(text: &[u8; 16]) -> Option<u64> {
     }
     (seen < 16).then_some(bits)
 }
+
+/// Hashes a few codes, which nobody chooses with collisions in mind: they count from 0.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct CodeHasher(u64);
+
+impl Hasher for CodeHasher {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, code: u32) {
+        self.0 = (self.0.rotate_left(5) ^ u64::from(code)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+/// A map by codes.
+pub(super) type CodeMap<K, V> = HashMap<K, V, BuildHasherDefault<CodeHasher>>;
 
 /// Strings by number. The numbers count from 0 in the order of first appearance.
 #[derive(Debug, Default)]

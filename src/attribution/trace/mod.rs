@@ -18,11 +18,11 @@ mod data_tests;
 mod tests;
 
 pub use critical_path::{CriticalPath, PathStep, self_time};
-pub use dependencies::{Call, Dependencies, DependencyStats, calls};
+pub use dependencies::{Call, Calls, Dependencies, DependencyStats};
 pub use error_origin::ErrorFlow;
 pub use ids::{Dictionary, SpanId, TraceId};
 pub use stats::{OperationShare, OperationStats, OperationTotals};
-pub use tree::Tree;
+pub use tree::{Extent, Tree};
 
 /// A string in a [`Dictionary`] of the caller.
 pub type Code = u32;

@@ -1,7 +1,6 @@
 //! Critical paths of many requests, by service and operation.
 
-use std::collections::HashMap;
-
+use super::ids::CodeMap;
 use super::{Code, CriticalPath, Dictionary, NO_ROW, Span, Tree, quantile, span_at};
 
 /// Which spans are the entry points whose critical paths are added up.
@@ -44,7 +43,7 @@ pub struct OperationStats {
     entry: Entry,
     quantiles: bool,
     totals: OperationTotals,
-    sums: HashMap<(Code, Code), Sum>,
+    sums: CodeMap<(Code, Code), Sum>,
     path: CriticalPath,
     entry_of: Vec<u32>,
 }

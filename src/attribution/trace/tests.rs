@@ -158,7 +158,7 @@ fn whatever_comes_is_conserved_and_every_span_has_one_place() {
         let mut analyzer = Analyzer::default();
         analyzer.analyze(&spans);
         let mut count = 0;
-        calls(&spans, &analyzer.tree, |_| count += 1);
+        Calls::default().each(&spans, &analyzer.tree, |_| count += 1);
         // A client span may stand for the call that reached its service and for the one that left it.
         prop_assert!(count <= 2 * spans.len());
         Ok(())
@@ -346,7 +346,7 @@ fn edges(spans: &[Span]) -> Vec<Call> {
     let mut tree = Tree::default();
     tree.resolve(spans);
     let mut found = Vec::new();
-    calls(spans, &tree, |call| found.push(call));
+    Calls::default().each(spans, &tree, |call| found.push(call));
     found
 }
 

@@ -28,8 +28,21 @@ pub struct Tree {
     order: Vec<u32>,
     roots: Vec<u32>,
     by_id: Vec<u32>,
-    ids: Vec<(SpanId, u32)>,
+    /// In the order of `by_id`, where no two rows have one id: the id above the 32 bits of the row.
+    ids: Vec<u128>,
+    is_unique: bool,
     scratch: Vec<u32>,
+}
+
+/// How much of a tree is made: each more than the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// Parents, and what is an orphan or repeated.
+    Parents,
+    /// Children as well.
+    Children,
+    /// Roots, depths and an order as well.
+    Whole,
 }
 
 /// Siblings and roots in this order: by time, the longer first, then whatever tells them apart.
@@ -37,17 +50,44 @@ pub(super) fn rank(span: &Span, row: u32) -> (i64, Reverse<i64>, SpanId, u32) {
     (span.start, Reverse(span.duration), span.id, row)
 }
 
+/// An id above the number of a row. Ids have 66 bits.
+fn key_of(id: SpanId, row: u32) -> u128 {
+    let (low, high) = id.parts();
+    u128::from(high) << 96 | u128::from(low) << 32 | u128::from(row)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the row is in the last 32 bits")]
+fn row_of(key: u128) -> u32 {
+    key as u32
+}
+
 impl Tree {
     /// Make the tree of these spans; what was here before is forgotten.
     pub fn resolve(&mut self, spans: &[Span]) {
+        self.resolve_to(spans, Extent::Whole);
+    }
+
+    /// Make only so much of the tree of these spans; of the rest there is nothing.
+    pub fn resolve_to(&mut self, spans: &[Span], extent: Extent) {
         let count = spans.len();
         self.orphan.clear();
         self.orphan.resize(count, false);
         self.group_by_id(spans);
-        self.find_parents(spans);
-        self.break_cycles(spans);
-        self.collect_children(spans);
-        self.walk(spans);
+        if !self.find_parents(spans) {
+            self.break_cycles(spans);
+        }
+        self.offsets.clear();
+        self.children.clear();
+        if extent >= Extent::Children {
+            self.collect_children(spans);
+        }
+        self.roots.clear();
+        self.order.clear();
+        self.root.clear();
+        self.depth.clear();
+        if extent == Extent::Whole {
+            self.walk(spans);
+        }
     }
 
     /// Row of the parent, or [`NO_ROW`].
@@ -113,12 +153,14 @@ impl Tree {
         self.repeated.clear();
         self.repeated.resize(spans.len(), false);
         self.ids.clear();
-        self.ids.extend(spans.iter().zip(0..row(spans.len())).map(|(span, row)| (span.id, row)));
+        self.ids.extend(spans.iter().zip(0..row(spans.len())).map(|(span, row)| key_of(span.id, row)));
         self.ids.sort_unstable();
         self.by_id.clear();
-        self.by_id.extend(self.ids.iter().map(|(_, row)| *row));
-        let twice = |pair: &[(SpanId, u32)]| matches!(pair, [a, b] if a.0 == b.0 && a.0 != SpanId::NONE);
-        if !self.ids.windows(2).any(twice) {
+        self.by_id.extend(self.ids.iter().map(|key| row_of(*key)));
+        let none = key_of(SpanId::NONE, 0) >> 32;
+        let twice = |pair: &[u128]| matches!(pair, [a, b] if a >> 32 == b >> 32 && a >> 32 != none);
+        self.is_unique = !self.ids.windows(2).any(twice);
+        if self.is_unique {
             return;
         }
         let key = |row: &u32| {
@@ -142,6 +184,12 @@ impl Tree {
 
     /// The rows with this id, without repeated deliveries.
     fn rows_of(&self, spans: &[Span], id: SpanId) -> &[u32] {
+        if self.is_unique {
+            let key = key_of(id, 0);
+            let at = self.ids.partition_point(|other| *other < key);
+            let found = self.ids.get(at).is_some_and(|other| other >> 32 == key >> 32);
+            return if found { self.by_id.get(at..=at).unwrap_or_default() } else { &[] };
+        }
         let id_of = |row: &u32| span_at(spans, *row).map_or(SpanId::NONE, |span| span.id);
         let from = self.by_id.partition_point(|row| id_of(row) < id);
         let rest = self.by_id.get(from..).unwrap_or_default();
@@ -154,7 +202,9 @@ impl Tree {
         within.get(..within.partition_point(|row| id_of(row) == id)).unwrap_or_default()
     }
 
-    fn find_parents(&mut self, spans: &[Span]) {
+    /// Tells whether all parents come before their children, so that there is no cycle.
+    fn find_parents(&mut self, spans: &[Span]) -> bool {
+        let mut in_order = true;
         self.parent.clear();
         for (at, span) in spans.iter().enumerate() {
             let own = row(at);
@@ -163,8 +213,11 @@ impl Tree {
             if let Some(orphan) = self.orphan.get_mut(at) {
                 *orphan = is_orphan;
             }
-            self.parent.push(if parent == own { NO_ROW } else { parent });
+            let parent = if parent == own { NO_ROW } else { parent };
+            in_order &= parent < own || parent == NO_ROW;
+            self.parent.push(parent);
         }
+        in_order
     }
 
     /// For the receiving half of a shared span: the row of the half that sent.
@@ -174,7 +227,7 @@ impl Tree {
             Kind::Consumer => Kind::Producer,
             _ => return None,
         };
-        if span.id == SpanId::NONE {
+        if span.id == SpanId::NONE || self.is_unique {
             return None;
         }
         let group = self.rows_of(spans, span.id);
@@ -199,6 +252,9 @@ impl Tree {
             (Reverse(same_service), Reverse(running), candidate.kind, rank(&candidate, *row))
         };
         let group = self.rows_of(spans, span.parent);
+        if let [only] = group {
+            return *only;
+        }
         group.iter().take(MAX_CANDIDATES).min_by_key(|row| plausible(row)).copied().unwrap_or(NO_ROW)
     }
 
@@ -243,7 +299,6 @@ impl Tree {
     }
 
     fn collect_children(&mut self, spans: &[Span]) {
-        self.offsets.clear();
         self.offsets.resize(spans.len() + 1, 0);
         for parent in &self.parent {
             if let Some(count) = self.offsets.get_mut((*parent as usize).saturating_add(1)) {
@@ -255,7 +310,6 @@ impl Tree {
             total += *offset;
             *offset = total;
         }
-        self.children.clear();
         self.children.resize(total as usize, NO_ROW);
         let mut next = std::mem::take(&mut self.scratch);
         next.clone_from(&self.offsets);
@@ -279,7 +333,6 @@ impl Tree {
     }
 
     fn walk(&mut self, spans: &[Span]) {
-        self.roots.clear();
         let parent = &self.parent;
         self.roots.extend((0..row(spans.len())).filter(|row| parent.get(*row as usize) == Some(&NO_ROW)));
         let (orphan, repeated) = (&self.orphan, &self.repeated);
@@ -287,10 +340,7 @@ impl Tree {
             let at = *row as usize;
             (repeated.get(at).copied(), orphan.get(at).copied(), spans.get(at).map(|span| rank(span, *row)))
         });
-        self.order.clear();
-        self.root.clear();
         self.root.resize(spans.len(), NO_ROW);
-        self.depth.clear();
         self.depth.resize(spans.len(), 0);
         let mut stack = std::mem::take(&mut self.scratch);
         stack.clear();

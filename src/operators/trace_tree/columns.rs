@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::common::Result;
 
+use crate::attribution::trace::Extent;
 use crate::error::{UserError, sqlstate};
 use crate::model::Column;
 use crate::model::cell::{Bool, Double, Int, Text, TextList};
@@ -198,6 +199,17 @@ impl Computation {
         ];
         names.extend(others.into_iter().filter_map(|(name, needed)| needed.then_some(name)));
         names
+    }
+}
+
+/// How much of the tree of a trace the columns of `span_tree` depend on.
+pub(super) fn extent(uses: &dyn Fn(&str) -> bool) -> Extent {
+    let whole = ["root_span_id", "root_service", "depth", "critical_path_nano", "is_error_origin"];
+    let children = ["self_time_nano", "child_count"];
+    match () {
+        () if whole.into_iter().any(uses) => Extent::Whole,
+        () if children.into_iter().any(uses) => Extent::Children,
+        () => Extent::Parents,
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewArray, FixedSizeBinaryArray, Float64Array, Int64Array, RecordBatch,
-    StringViewArray,
+    Array, ArrayRef, AsArray, BinaryViewArray, Float64Array, Int64Array, RecordBatch, StringViewArray,
 };
+use datafusion::arrow::buffer::{Buffer, NullBuffer};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use datafusion::common::{Result, exec_err};
@@ -14,8 +14,9 @@ use parking_lot::RwLock;
 
 use crate::attribution::trace::{Code, Dictionary, Kind, NULL_CODE, Span, SpanId, Status, TraceId};
 
-/// A span while it waits for the others of its trace.
+/// A span while it waits for the others of its trace: one line of the processor's cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(align(64))]
 pub(super) struct Packed {
     pub(super) trace: (u64, u64),
     pub(super) id: u64,
@@ -172,10 +173,17 @@ impl Encoder {
         let get = |codes: &Option<Vec<Code>>, row: usize| {
             codes.as_ref().and_then(|codes| codes.get(row)).copied().unwrap_or(NULL_CODE)
         };
+        let mut last: Option<(&[u8], TraceId)> = None;
         for row in 0..rows {
-            let trace = match traces.trace(row) {
-                Some(trace) => trace,
-                None => {
+            // The spans of a trace mostly come together.
+            let trace = match (traces.bytes(row), last) {
+                (Some(bytes), Some((same, trace))) if bytes == same => trace,
+                (Some(bytes), _) => {
+                    let trace = traces.trace(row).unwrap_or_default();
+                    last = Some((bytes, trace));
+                    trace
+                }
+                (None, _) => {
                     self.nobody += 1;
                     TraceId::of_nobody(self.nobody)
                 }
@@ -277,21 +285,25 @@ fn codes(column: Option<&ArrayRef>, rows: usize, mut code: impl FnMut(&str) -> C
 }
 
 /// A column of ids.
-enum Ids {
-    Fixed(FixedSizeBinaryArray),
+pub(super) enum Ids {
+    /// Of so many bytes each.
+    Fixed(Buffer, usize, Option<NullBuffer>),
     Bytes(BinaryViewArray),
     Text(StringViewArray),
 }
 
 impl Ids {
-    fn new(column: Option<&ArrayRef>) -> Result<Self> {
+    pub(super) fn new(column: Option<&ArrayRef>) -> Result<Self> {
         let Some(column) = column else { return exec_err!("a relation of spans without ids") };
         let column = match column.data_type() {
             DataType::Dictionary(_, value) => &cast(column, value)?,
             _ => column,
         };
         Ok(match column.data_type() {
-            DataType::FixedSizeBinary(_) => Self::Fixed(column.as_fixed_size_binary().clone()),
+            DataType::FixedSizeBinary(_) => {
+                let ids = column.as_fixed_size_binary();
+                Self::Fixed(ids.values().clone(), ids.value_size(), ids.nulls().cloned())
+            }
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
                 Self::Bytes(cast(column, &DataType::BinaryView)?.as_binary_view().clone())
             }
@@ -299,21 +311,30 @@ impl Ids {
         })
     }
 
-    fn trace(&self, row: usize) -> Option<TraceId> {
+    /// An id as it stands there: equal bytes of one column are equal ids.
+    #[inline]
+    pub(super) fn bytes(&self, row: usize) -> Option<&[u8]> {
         match self {
-            Self::Fixed(ids) => ids.is_valid(row).then(|| TraceId::of_bytes(ids.value(row))),
-            Self::Bytes(ids) => ids.is_valid(row).then(|| TraceId::of_bytes(ids.value(row))),
-            Self::Text(ids) => ids.is_valid(row).then(|| TraceId::of_text(ids.value(row).as_bytes())),
+            Self::Fixed(_, _, Some(nulls)) if nulls.is_null(row) => None,
+            Self::Fixed(ids, width, _) => ids.get(row * width..(row + 1) * width),
+            Self::Bytes(ids) => ids.is_valid(row).then(|| ids.value(row)),
+            Self::Text(ids) => ids.is_valid(row).then(|| ids.value(row).as_bytes()),
         }
     }
 
+    #[inline]
+    pub(super) fn trace(&self, row: usize) -> Option<TraceId> {
+        self.bytes(row).map(|id| if self.is_text() { TraceId::of_text(id) } else { TraceId::of_bytes(id) })
+    }
+
+    #[inline]
     fn span(&self, row: usize) -> SpanId {
-        let id = match self {
-            Self::Fixed(ids) => ids.is_valid(row).then(|| SpanId::of_bytes(ids.value(row))),
-            Self::Bytes(ids) => ids.is_valid(row).then(|| SpanId::of_bytes(ids.value(row))),
-            Self::Text(ids) => ids.is_valid(row).then(|| SpanId::of_text(ids.value(row).as_bytes())),
-        };
+        let id = self.bytes(row).map(|id| if self.is_text() { SpanId::of_text(id) } else { SpanId::of_bytes(id) });
         id.unwrap_or(SpanId::NONE)
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
     }
 }
 

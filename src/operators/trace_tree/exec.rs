@@ -25,8 +25,10 @@ use datafusion::physical_plan::{
 };
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
+use super::census;
 use super::logical::{Question, TraceTree};
-use super::stream::{self, Gathering, Work};
+use super::shared::Runs;
+use super::stream::{self, Work};
 use crate::operators::join::composed;
 
 /// Computes something over the whole traces of its input, wherever in it their spans are.
@@ -40,9 +42,11 @@ pub struct TraceTreeExec {
     asked: Option<Vec<String>>,
     /// How the input is ordered, where that is by trace and all that is needed: it has to stay so.
     order: Option<SortOptions>,
+    /// Whether the spans of traces are counted before they are read.
+    counts: bool,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
-    gathering: Arc<Gathering>,
+    runs: Runs,
 }
 
 impl TraceTreeExec {
@@ -72,14 +76,19 @@ impl TraceTreeExec {
             (true, None) => input.output_partitioning().partition_count(),
             _ => 1,
         };
-        let streams = question.computation.keeps_rows() && order.is_some();
+        let emission = match (question.computation.keeps_rows(), order) {
+            (true, Some(_)) => EmissionType::Incremental,
+            (true, None) => EmissionType::Both,
+            (false, _) => EmissionType::Final,
+        };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(output),
             Partitioning::UnknownPartitioning(partitions),
-            if streams { EmissionType::Incremental } else { EmissionType::Final },
+            emission,
             input.boundedness(),
         );
         Ok(Self {
+            counts: order.is_none() && census::plan(&input)?.is_some(),
             input,
             question,
             projection,
@@ -87,7 +96,7 @@ impl TraceTreeExec {
             order,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
-            gathering: Arc::default(),
+            runs: Runs::default(),
         })
     }
 
@@ -137,7 +146,11 @@ impl EmbeddedProjection for TraceTreeExec {
 
 impl DisplayAs for TraceTreeExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let grouped = if self.ordered() { "order" } else { "hash" };
+        let grouped = match self.ordered() {
+            true => "order",
+            false if self.counts => "hash, counted first",
+            false => "hash",
+        };
         write!(f, "TraceTreeExec: {}, traces by {grouped}", self.question)?;
         let schema = self.schema();
         let computed = self.question.computation.columns().iter();
@@ -210,15 +223,14 @@ impl ExecutionPlan for TraceTreeExec {
             &schema,
             &|name| uses(&schema, self.asked.as_deref(), name),
             &self.metrics,
-            partition,
             context,
         );
         let input = Arc::clone(&self.input);
         Ok(match (self.question.computation.keeps_rows(), self.is_in_order()) {
             (true, true) => Box::pin(RecordBatchStreamAdapter::new(schema, stream::in_order(input, work))),
             (true, false) => {
-                let gathering = Arc::clone(&self.gathering);
-                Box::pin(RecordBatchStreamAdapter::new(schema, stream::by_hash(input, gathering, work)))
+                let run = self.runs.join(partition, partitions);
+                Box::pin(RecordBatchStreamAdapter::new(schema, run.rows(input, work)))
             }
             (false, ordered) => Box::pin(RecordBatchStreamAdapter::new(schema, stream::folded(input, ordered, work))),
         })

@@ -13,14 +13,14 @@ use super::encode::AllNames;
 use super::logical::Question;
 use crate::attribution::clock_skew::{SkewSamples, rpc_pairs};
 use crate::attribution::trace::{
-    self, Code, Dependencies, DependencyStats, OperationShare, OperationStats, OperationTotals, Span, Tree,
+    Calls, Code, Dependencies, DependencyStats, OperationShare, OperationStats, OperationTotals, Span, Tree,
 };
 
 /// A sum over traces.
 #[derive(Debug)]
 pub(super) enum Fold {
     Paths(Box<OperationStats>),
-    Calls(Dependencies),
+    Calls(Calls, Dependencies),
     Clocks(SkewSamples<Code>),
 }
 
@@ -34,7 +34,9 @@ impl Fold {
                 let operation = question.operation.as_ref().map(|name| names.seconds.encode(name));
                 Self::Paths(Box::new(OperationStats::new(service, operation, quantiles)))
             }
-            Computation::ServiceDependencies => Self::Calls(Dependencies::new(quantiles, uses("gap_p99_nano"))),
+            Computation::ServiceDependencies => {
+                Self::Calls(Calls::default(), Dependencies::new(quantiles, uses("gap_p99_nano")))
+            }
             Computation::SpanTree | Computation::ErrorOrigins => Self::Clocks(SkewSamples::default()),
         }
     }
@@ -42,7 +44,7 @@ impl Fold {
     pub(super) fn look(&mut self, spans: &[Span], tree: &Tree) {
         match self {
             Self::Paths(stats) => stats.add(spans, tree),
-            Self::Calls(all) => trace::calls(spans, tree, |call| all.add(&call)),
+            Self::Calls(calls, all) => calls.each(spans, tree, |call| all.add(&call)),
             Self::Clocks(samples) => {
                 rpc_pairs(spans, tree, |pair| samples.add(&pair.client, &pair.server, &pair));
             }
@@ -53,7 +55,7 @@ impl Fold {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Paths(stats) => stats.size(),
-            Self::Calls(all) => all.size(),
+            Self::Calls(_, all) => all.size(),
             Self::Clocks(_) => 0,
         }
     }
@@ -61,7 +63,7 @@ impl Fold {
     pub(super) fn merge(&mut self, other: Self) -> Result<()> {
         match (self, other) {
             (Self::Paths(all), Self::Paths(other)) => all.merge(*other),
-            (Self::Calls(all), Self::Calls(other)) => all.merge(other),
+            (Self::Calls(_, all), Self::Calls(_, other)) => all.merge(other),
             (Self::Clocks(all), Self::Clocks(other)) => all.merge(other),
             _ => return internal_err!("partitions of a trace operator add up different things"),
         }
@@ -81,7 +83,7 @@ impl Fold {
                 let (totals, rows) = services.read(|services| seconds.read(|names| stats.finish(services, names)));
                 assembled(schema, uses, rows.len(), |name| paths(&totals, &rows, name))
             }
-            Self::Calls(all) => {
+            Self::Calls(_, all) => {
                 let rows = services.read(|services| seconds.read(|peers| all.finish(services, peers)));
                 assembled(schema, uses, rows.len(), |name| calls(&rows, name))
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array,
 };
-use datafusion::arrow::compute::interleave_record_batch;
+use datafusion::arrow::compute::{concat_batches, interleave_record_batch};
 use datafusion::arrow::datatypes::{
     DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, UInt32Type, UInt64Type,
 };
@@ -39,6 +39,25 @@ impl Chunk {
         });
         let weights = self.weights.split_off(at.min(self.weights.len()));
         Self { spans: self.spans.split_off(at), weights, rows }
+    }
+
+    /// One chunk of several.
+    pub(super) fn joined(mut chunks: Vec<Self>) -> Result<Self> {
+        if chunks.len() < 2 {
+            return Ok(chunks.pop().unwrap_or_default());
+        }
+        let batches: Vec<&RecordBatch> = chunks.iter().filter_map(|chunk| chunk.rows.as_ref()).collect();
+        let rows = match batches.first() {
+            None => None,
+            Some(first) => Some(concat_batches(&first.schema(), batches.iter().copied())?),
+        };
+        let mut chunks = chunks.into_iter();
+        let mut all = chunks.next().unwrap_or_default();
+        for mut chunk in chunks {
+            all.spans.append(&mut chunk.spans);
+            all.weights.append(&mut chunk.weights);
+        }
+        Ok(Self { rows, ..all })
     }
 
     /// Bytes held.
@@ -280,14 +299,6 @@ pub(super) struct Unit {
     bytes: usize,
 }
 
-impl Unit {
-    /// Of chunks for which the caller has reserved memory; none if they hold nothing.
-    pub(super) fn of(chunks: Vec<Chunk>) -> Option<Self> {
-        let rows = chunks.iter().map(|chunk| chunk.spans.len()).sum();
-        (rows > 0).then_some(Self { rows, chunks, bytes: 0 })
-    }
-}
-
 /// What one partition has read and not yet handed over.
 pub(super) struct Scatter {
     gathered: Arc<Gathered>,
@@ -336,6 +347,9 @@ impl Scatter {
     pub(super) fn push(&mut self, span: Packed, weight: f64, row: usize) {
         let at = span.trace().bucket(TRACE_BUCKET_BITS);
         let Some(chunk) = self.open.get_mut(at) else { return };
+        if chunk.spans.is_empty() {
+            chunk.spans.reserve(TRACE_CHUNK_ROWS);
+        }
         chunk.spans.push(span);
         if self.gathered.wants_weights {
             chunk.weights.push(weight);

@@ -14,7 +14,7 @@ use datafusion::common::{Result, internal_err};
 use super::encode::{AllNames, Packed};
 use super::traces::Traces;
 use crate::attribution::clock_skew::{ClockMap, ClockOffset, SkewSamples};
-use crate::attribution::trace::{Code, CriticalPath, ErrorFlow, NULL_CODE, Span, Tree, self_time};
+use crate::attribution::trace::{Code, CriticalPath, ErrorFlow, NO_ROW, NULL_CODE, Span, Tree, self_time};
 use crate::model::CellType;
 use crate::model::cell::TextList;
 
@@ -216,12 +216,12 @@ impl Found {
         }
     }
 
-    /// Look at a trace that is selected; `rows` are those of its spans.
-    pub(super) fn look(&mut self, rows: &[u32], spans: &[Span], tree: &Tree, clocks: Option<&mut Clocks>) {
+    /// Look at a trace that is selected; `first` is the row of its first span.
+    pub(super) fn look(&mut self, first: u32, spans: &[Span], tree: &Tree, clocks: Option<&mut Clocks>) {
         if let Some(origins) = &mut self.origins {
             if spans.iter().any(Span::is_error) {
                 self.errors.resolve(spans, tree);
-                origins.look(rows, spans, tree, &self.errors);
+                origins.look(first, spans, tree, &self.errors);
             }
             return;
         }
@@ -232,9 +232,9 @@ impl Found {
         if wants.is_error_origin {
             self.errors.resolve(spans, tree);
         }
-        self.tree.look(rows, spans, tree, &self.path, &self.errors);
+        self.tree.look(first, spans, tree, &self.path, &self.errors);
         if let Some(clocks) = clocks {
-            self.tree.look_at_clocks(rows, spans, tree, clocks);
+            self.tree.look_at_clocks(first, spans, tree, clocks);
         }
     }
 
@@ -261,47 +261,47 @@ fn set<T>(values: &mut [T], row: u32, value: T) {
 }
 
 impl TreeColumns {
-    fn look(&mut self, rows: &[u32], spans: &[Span], tree: &Tree, path: &CriticalPath, errors: &ErrorFlow) {
+    fn look(&mut self, first: u32, spans: &[Span], tree: &Tree, path: &CriticalPath, errors: &ErrorFlow) {
         let wants = self.wants;
-        for ((at, row), span) in (0_u32..).zip(rows).zip(spans) {
-            set(&mut self.selected, *row, true);
+        for ((at, row), span) in (0_u32..).zip(first..).zip(spans) {
+            set(&mut self.selected, row, true);
             if wants.self_time {
                 let time = if tree.is_repeated(at) { 0 } else { self_time(spans, tree, at, span) };
-                set(&mut self.self_time, *row, time);
+                set(&mut self.self_time, row, time);
             }
             if wants.critical_path {
-                set(&mut self.critical_path, *row, path.share(at));
+                set(&mut self.critical_path, row, path.share(at));
             }
             if wants.depth {
-                set(&mut self.depth, *row, i64::from(tree.depth(at)));
+                set(&mut self.depth, row, i64::from(tree.depth(at)));
             }
             if wants.children {
-                set(&mut self.children, *row, i64::try_from(tree.children(at).len()).unwrap_or(i64::MAX));
+                set(&mut self.children, row, i64::try_from(tree.children(at).len()).unwrap_or(i64::MAX));
             }
             if wants.is_orphan {
-                set(&mut self.is_orphan, *row, tree.is_orphan(at));
+                set(&mut self.is_orphan, row, tree.is_orphan(at));
             }
             if wants.is_error_origin {
-                set(&mut self.is_error_origin, *row, errors.is_origin(at));
+                set(&mut self.is_error_origin, row, errors.is_origin(at));
             }
-            let root = tree.root(at) as usize;
+            let root = tree.root(at);
             if wants.roots {
-                set(&mut self.roots, *row, rows.get(root).copied().unwrap_or(*row));
+                set(&mut self.roots, row, if root == NO_ROW { row } else { first + root });
             }
             if wants.root_services {
-                set(&mut self.root_services, *row, spans.get(root).map_or(NULL_CODE, |root| root.service));
+                set(&mut self.root_services, row, spans.get(root as usize).map_or(NULL_CODE, |root| root.service));
             }
         }
     }
 
-    fn look_at_clocks(&mut self, rows: &[u32], spans: &[Span], tree: &Tree, clocks: &mut Clocks) {
+    fn look_at_clocks(&mut self, first: u32, spans: &[Span], tree: &Tree, clocks: &mut Clocks) {
         self.offset.resize(self.selected.len(), None);
         self.bound.resize(self.selected.len(), None);
-        for ((at, row), span) in (0_u32..).zip(rows).zip(spans) {
+        for ((at, row), span) in (0_u32..).zip(first..).zip(spans) {
             let root = spans.get(tree.root(at) as usize);
             let clock = root.and_then(|root| clocks.offset(root.instance, span.instance));
-            set(&mut self.offset, *row, clock.map(|clock| clock.offset));
-            set(&mut self.bound, *row, clock.map(|clock| clock.bound));
+            set(&mut self.offset, row, clock.map(|clock| clock.offset));
+            set(&mut self.bound, row, clock.map(|clock| clock.bound));
         }
     }
 
@@ -348,12 +348,11 @@ impl TreeColumns {
 }
 
 impl Origins {
-    fn look(&mut self, rows: &[u32], spans: &[Span], tree: &Tree, errors: &ErrorFlow) {
+    fn look(&mut self, first: u32, spans: &[Span], tree: &Tree, errors: &ErrorFlow) {
         for at in tree.order().iter().copied().filter(|at| errors.is_origin(*at)) {
             let top = errors.top(at);
-            let row = |at: u32| rows.get(at as usize).copied().unwrap_or_default();
-            self.rows.push(row(at));
-            self.tops.push(row(top));
+            self.rows.push(first + at);
+            self.tops.push(first + top);
             self.top_services.push(spans.get(top as usize).map_or(NULL_CODE, |span| span.service));
             self.hops.push(i64::from(errors.hops(at)));
             self.reached_root.push(tree.root(top) == top);

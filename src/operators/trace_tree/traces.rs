@@ -1,49 +1,60 @@
-//! The spans of a unit, trace by trace.
+//! Spans trace by trace.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::compute::interleave_record_batch;
 use datafusion::common::{Result, resources_err};
 
 use super::encode::{Encoder, Packed, Second};
-use super::gather::Unit;
+use super::gather::{Chunk, Unit};
 use crate::attribution::trace::{Span, Tree};
 
 const EMPTY: u32 = u32::MAX;
 
-/// The spans of a unit with the rows that they came in, and which of them are a trace.
+/// Spans trace by trace, with the rows that they came in.
 #[derive(Debug)]
 pub(super) struct Traces {
     spans: Vec<Packed>,
+    /// One a span, or none at all.
     weights: Vec<f64>,
-    /// The columns that are passed on, row by row.
+    /// The columns that are passed on, a row a span.
     pub(super) rows: Option<RecordBatch>,
-    /// Rows, trace after trace, in the order that they came in.
-    order: Vec<u32>,
-    /// Where each trace ends in `order`.
+    /// Where each trace ends.
     ends: Vec<u32>,
 }
 
 impl Traces {
-    /// Group the spans of a unit.
+    /// Group the spans of a unit: traces in the order of their first spans, and theirs in the order that they came in.
     pub(super) fn of(unit: &mut Unit) -> Result<Self> {
-        let (mut spans, mut weights, mut batches) = (Vec::new(), Vec::new(), Vec::new());
-        spans.reserve_exact(unit.rows);
-        for mut chunk in unit.chunks.drain(..) {
-            spans.append(&mut chunk.spans);
-            weights.append(&mut chunk.weights);
-            batches.extend(chunk.rows);
+        let count = few(unit.rows)?;
+        let chunks = std::mem::take(&mut unit.chunks);
+        let (mut places, ends) = places(&chunks, count);
+        let mut spans = vec![Packed::default(); unit.rows];
+        let mut weights =
+            vec![f64::NAN; if chunks.iter().any(|chunk| !chunk.weights.is_empty()) { unit.rows } else { 0 }];
+        let mut sources = vec![(0, 0); if chunks.iter().any(|chunk| chunk.rows.is_some()) { unit.rows } else { 0 }];
+        let mut next = places.drain(..);
+        for (at, chunk) in chunks.iter().enumerate() {
+            for ((row, span), place) in chunk.spans.iter().enumerate().zip(&mut next) {
+                set(&mut spans, place, *span);
+                set(&mut sources, place, (at, row));
+                if let Some(weight) = chunk.weights.get(row) {
+                    set(&mut weights, place, *weight);
+                }
+            }
         }
-        let rows = match batches.first() {
-            None => None,
-            Some(first) => Some(concat_batches(&first.schema(), &batches)?),
-        };
-        let Ok(count) = u32::try_from(spans.len()) else {
-            return resources_err!("{} spans are too many to be looked at at once", spans.len());
-        };
-        let (order, ends) = grouped(&spans, count);
-        Ok(Self { spans, weights, rows, order, ends })
+        let batches: Vec<&RecordBatch> = chunks.iter().filter_map(|chunk| chunk.rows.as_ref()).collect();
+        let rows = if batches.is_empty() { None } else { Some(interleave_record_batch(&batches, &sources)?) };
+        Ok(Self { spans, weights, rows, ends })
+    }
+
+    /// Of spans that are grouped already, of each trace those that follow each other.
+    pub(super) fn of_runs(chunk: Chunk) -> Result<Self> {
+        few(chunk.spans.len())?;
+        let Chunk { spans, weights, rows } = chunk;
+        let ends = run_ends(&spans).collect();
+        Ok(Self { spans, weights, rows, ends })
     }
 
     /// Rows.
@@ -56,37 +67,54 @@ impl Traces {
         &self.spans
     }
 
-    /// Traces.
-    pub(super) fn count(&self) -> usize {
-        self.ends.len()
+    /// Where each trace begins and ends among the rows.
+    pub(super) fn ranges(&self) -> impl ExactSizeIterator<Item = (u32, u32)> {
+        let mut from = 0;
+        self.ends.iter().map(move |to| (std::mem::replace(&mut from, *to), *to))
     }
 
-    /// The rows of a trace.
-    pub(super) fn rows_of(&self, trace: usize) -> &[u32] {
-        let from = trace.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let to = self.ends.get(trace).copied().unwrap_or(from);
-        self.order.get(from as usize..to as usize).unwrap_or_default()
-    }
-
-    /// The spans of a trace, in the order of its rows.
-    pub(super) fn spans_of(&self, trace: usize, second: Second, into: &mut Vec<Span>) {
+    /// The spans of some rows.
+    pub(super) fn spans_of(&self, (from, to): (u32, u32), second: Second, into: &mut Vec<Span>) {
+        let (from, to) = (from as usize, to as usize);
         into.clear();
-        into.extend(self.rows_of(trace).iter().filter_map(|row| {
-            let weight = self.weights.get(*row as usize).copied().unwrap_or(f64::NAN);
-            self.spans.get(*row as usize).map(|span| span.span(second, weight))
-        }));
+        let spans = self.spans.get(from..to).unwrap_or_default();
+        match self.weights.get(from..to) {
+            Some(weights) => into.extend(spans.iter().zip(weights).map(|(span, weight)| span.span(second, *weight))),
+            None => into.extend(spans.iter().map(|span| span.span(second, f64::NAN))),
+        }
     }
 }
 
-/// Rows by trace, both in the order of their first appearance.
-fn grouped(spans: &[Packed], count: u32) -> (Vec<u32>, Vec<u32>) {
-    let mask = (spans.len() * 2).next_power_of_two().max(2) - 1;
+fn set<T>(values: &mut [T], place: u32, value: T) {
+    if let Some(slot) = values.get_mut(place as usize) {
+        *slot = value;
+    }
+}
+
+/// So many spans, if that many can be looked at.
+fn few(spans: usize) -> Result<u32> {
+    match u32::try_from(spans) {
+        Ok(count) => Ok(count),
+        Err(_) => resources_err!("{spans} spans are too many to be looked at at once"),
+    }
+}
+
+/// Where the spans of each trace end that follow each other.
+pub(super) fn run_ends(spans: &[Packed]) -> impl Iterator<Item = u32> {
+    let ends = spans.windows(2).zip(1..).filter(|(pair, _)| !matches!(pair, [a, b] if a.trace == b.trace));
+    ends.map(|(_, end)| end).chain((!spans.is_empty()).then_some(u32::try_from(spans.len()).unwrap_or(u32::MAX)))
+}
+
+/// The place of each span, trace by trace, and where each trace ends.
+fn places(chunks: &[Chunk], count: u32) -> (Vec<u32>, Vec<u32>) {
+    let mask = (count as usize * 2).next_power_of_two().max(2) - 1;
     let mut slots = vec![EMPTY; mask + 1];
     let mut known: Vec<(u64, u64)> = Vec::new();
     let mut ends: Vec<u32> = Vec::new();
-    let mut trace_of = Vec::with_capacity(spans.len());
+    // The trace of each span at first.
+    let mut places = Vec::with_capacity(count as usize);
     let mut last = EMPTY;
-    for span in spans {
+    for span in chunks.iter().flat_map(|chunk| &chunk.spans) {
         // The spans of a trace mostly come together.
         if known.get(last as usize) != Some(&span.trace) {
             let mut slot = span.trace().bucket(64 - mask.leading_zeros());
@@ -108,7 +136,7 @@ fn grouped(spans: &[Packed], count: u32) -> (Vec<u32>, Vec<u32>) {
         if let Some(size) = ends.get_mut(last as usize) {
             *size += 1;
         }
-        trace_of.push(last);
+        places.push(last);
     }
     let mut next = Vec::with_capacity(ends.len());
     let mut total = 0;
@@ -117,16 +145,13 @@ fn grouped(spans: &[Packed], count: u32) -> (Vec<u32>, Vec<u32>) {
         total += *end;
         *end = total;
     }
-    let mut order = vec![0; spans.len()];
-    for (row, trace) in (0..count).zip(trace_of) {
-        if let Some(at) = next.get_mut(trace as usize) {
-            if let Some(place) = order.get_mut(*at as usize) {
-                *place = row;
-            }
-            *at += 1;
+    for place in &mut places {
+        if let Some(next) = next.get_mut(*place as usize) {
+            *place = *next;
+            *next += 1;
         }
     }
-    (order, ends)
+    (places, ends)
 }
 
 /// The spans of rows that are one trace, in the order of the rows; services are named by numbers only.
@@ -156,11 +181,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_grouped_in_the_order_that_they_came_in() {
+    fn spans_are_grouped_in_the_order_that_they_came_in() {
         let span = |high, low| Packed { trace: (high, low), ..Packed::default() };
         let spans = [span(1, 1), span(1, 2), span(1, 1), span(2, 1), span(1, 2), span(1, 1)];
-        assert_eq!(grouped(&spans, 6), (vec![0, 2, 5, 1, 4, 3], vec![3, 5, 6]));
-        assert_eq!(grouped(&[], 0), (vec![], vec![]));
+        let chunk = |spans: &[Packed]| Chunk { spans: spans.to_vec(), ..Chunk::default() };
+        let chunks = [chunk(&spans[..2]), chunk(&spans[2..])];
+        assert_eq!(places(&chunks, 6), (vec![0, 3, 1, 5, 4, 2], vec![3, 5, 6]));
+        assert_eq!(places(&[], 0), (vec![], vec![]));
         assert_eq!((last_start(&spans), last_start(&spans[..1]), last_start(&[])), (5, 0, 0));
+        let mut unit = Unit::default();
+        (unit.chunks, unit.rows) = (chunks.into(), spans.len());
+        let grouped = Traces::of(&mut unit).unwrap();
+        assert_eq!(grouped.spans(), [spans[0], spans[0], spans[0], spans[1], spans[1], spans[3]]);
+        assert_eq!(grouped.ranges().collect::<Vec<_>>(), [(0, 3), (3, 5), (5, 6)]);
+        let runs = Traces::of_runs(chunk(grouped.spans())).unwrap();
+        assert_eq!(runs.ranges().collect::<Vec<_>>(), [(0, 3), (3, 5), (5, 6)]);
+        assert_eq!(Traces::of_runs(Chunk::default()).unwrap().ranges().len(), 0);
     }
 }
