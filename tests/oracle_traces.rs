@@ -332,6 +332,28 @@ async fn what_does_not_fit_is_spilled_and_the_answer_is_the_same() {
 }
 
 #[tokio::test]
+async fn spans_of_a_lake_are_counted_first_and_a_trace_in_two_files_is_one() {
+    let World { session, .. } = &world(Config { target_partitions: 2, ..Config::default() }).await;
+    for file in 0..2 {
+        // Every third trace has spans in both files, six below each other; the others three.
+        let above = format!("CASE WHEN k > 0 THEN {file} * 16 + k - 1 WHEN {file} = 1 AND t % 3 = 0 THEN 2 END");
+        let sql = format!(
+            "INSERT INTO spans (trace_id, span_id, parent_span_id, service_name, start_time, start_unix_nano, duration_nano)
+             SELECT lpad(to_hex(t), 32, '0'), lpad(to_hex({file} * 16 + k + 256), 16, '0'),
+               lpad(to_hex(({above}) + 256), 16, '0'), 'a', timestamptz '2026-07-01 10:00:00+00',
+               1782900000000000000 + {file} * 16 + k, 5
+             FROM generate_series(1, 30) AS t(t), generate_series(0, 2) AS k(k) WHERE t % 3 = 0 OR t % 2 = {file}"
+        );
+        assert_eq!(rows(session, &sql).await, ["60"]);
+    }
+    let sql = "SELECT count(*), sum(depth), sum(CASE WHEN is_orphan THEN 1 ELSE 0 END) \
+               FROM span_tree('2026-07-01 00:00:00Z', '2026-07-02 00:00:00Z')";
+    let plan = plan(session, sql).await;
+    assert!(plan.contains("traces by hash, counted first"), "{plan}");
+    assert_eq!(rows(session, sql).await, ["120 210 0"]);
+}
+
+#[tokio::test]
 async fn looking_at_many_traces_lets_go_of_the_thread() {
     let World { session, .. } = &world(Config { target_partitions: 1, ..Config::default() }).await;
     let spans = "(SELECT lpad(to_hex(value / 7), 32, '0') AS trace_id, lpad(to_hex(value), 16, '0') AS span_id, \

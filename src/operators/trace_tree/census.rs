@@ -89,9 +89,9 @@ impl Census {
         self.slots.get(trace.bucket(self.bits))
     }
 
-    fn add(&self, trace: TraceId, spans: usize) {
+    fn add(&self, trace: Option<TraceId>, spans: usize) {
         let spans = u16::try_from(spans).unwrap_or(u16::MAX);
-        if let Some(slot) = self.slot(trace) {
+        if let Some(slot) = trace.and_then(|trace| self.slot(trace)) {
             let add = |count: u16| Some(count.saturating_add(spans));
             slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok();
         }
@@ -112,18 +112,18 @@ impl Census {
         let (mut rows, mut runs) = (0, 0);
         while let Some(batch) = input.try_next().await? {
             let ids = Ids::new(batch.columns().first())?;
-            let mut from = 0;
-            for row in 1..=batch.num_rows() {
-                if row < batch.num_rows() && ids.bytes(row) == ids.bytes(from) {
-                    continue;
+            // Spans without a trace are not counted: each is one of its own.
+            let (mut last, mut trace, mut spans) = (None, None, 0);
+            for row in 0..batch.num_rows() {
+                let next = ids.trace(row, &mut last);
+                if next != trace {
+                    self.add(trace, spans);
+                    (trace, spans) = (next, 0);
+                    runs += 1;
                 }
-                // Spans without a trace are not counted: each is one of its own.
-                if let Some(trace) = ids.trace(from) {
-                    self.add(trace, row - from);
-                }
-                runs += 1;
-                from = row;
+                spans += 1;
             }
+            self.add(trace, spans);
             rows += batch.num_rows();
             if rows > TRACE_CENSUS_ROWS && runs > rows / 2 {
                 self.is_scattered.store(true, Ordering::Relaxed);
@@ -149,16 +149,16 @@ mod tests {
         let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
         let census = Census::new(10, MemoryConsumer::new("test").register(&pool));
         let trace = |low| TraceId { high: 0, low };
-        census.add(trace(1), 3);
-        census.add(trace(1), 2);
+        census.add(Some(trace(1)), 3);
+        census.add(Some(trace(1)), 2);
         assert!(census.is_whole(trace(1), 5) && !census.is_whole(trace(1), 3));
         let same = (2..).map(trace).find(|other| other.bucket(10) == trace(1).bucket(10)).unwrap();
-        census.add(same, 1);
+        census.add(Some(same), 1);
         assert!(!census.is_whole(trace(1), 5) && !census.is_whole(same, 1));
         let many = trace(2);
-        census.add(many, Census::MANY - 1);
+        census.add(Some(many), Census::MANY - 1);
         assert!(census.is_whole(many, Census::MANY - 1));
-        census.add(many, 9);
+        census.add(Some(many), 9);
         assert!(!census.is_whole(many, Census::MANY) && !census.is_whole(many, Census::MANY + 8));
     }
 }

@@ -173,21 +173,12 @@ impl Encoder {
         let get = |codes: &Option<Vec<Code>>, row: usize| {
             codes.as_ref().and_then(|codes| codes.get(row)).copied().unwrap_or(NULL_CODE)
         };
-        let mut last: Option<(&[u8], TraceId)> = None;
+        let mut last = None;
         for row in 0..rows {
-            // The spans of a trace mostly come together.
-            let trace = match (traces.bytes(row), last) {
-                (Some(bytes), Some((same, trace))) if bytes == same => trace,
-                (Some(bytes), _) => {
-                    let trace = traces.trace(row).unwrap_or_default();
-                    last = Some((bytes, trace));
-                    trace
-                }
-                (None, _) => {
-                    self.nobody += 1;
-                    TraceId::of_nobody(self.nobody)
-                }
-            };
+            let trace = traces.trace(row, &mut last).unwrap_or_else(|| {
+                self.nobody += 1;
+                TraceId::of_nobody(self.nobody)
+            });
             let (id, parent) = (ids.span(row).parts(), parents.span(row).parts());
             let kind = KINDS.get(get(&kinds, row) as usize).copied().unwrap_or_default();
             let status = STATUSES.get(get(&statuses, row) as usize).copied().unwrap_or_default();
@@ -311,9 +302,8 @@ impl Ids {
         })
     }
 
-    /// An id as it stands there: equal bytes of one column are equal ids.
     #[inline]
-    pub(super) fn bytes(&self, row: usize) -> Option<&[u8]> {
+    fn bytes(&self, row: usize) -> Option<&[u8]> {
         match self {
             Self::Fixed(_, _, Some(nulls)) if nulls.is_null(row) => None,
             Self::Fixed(ids, width, _) => ids.get(row * width..(row + 1) * width),
@@ -322,9 +312,20 @@ impl Ids {
         }
     }
 
+    /// The trace of a row. `last` is kept between rows: the spans of a trace mostly come together, and text is slower to read
+    /// than to compare.
     #[inline]
-    pub(super) fn trace(&self, row: usize) -> Option<TraceId> {
-        self.bytes(row).map(|id| if self.is_text() { TraceId::of_text(id) } else { TraceId::of_bytes(id) })
+    pub(super) fn trace<'a>(&'a self, row: usize, last: &mut Option<(&'a [u8], TraceId)>) -> Option<TraceId> {
+        let bytes = self.bytes(row)?;
+        if !self.is_text() {
+            return Some(TraceId::of_bytes(bytes));
+        }
+        let trace = match last {
+            Some((same, trace)) if bytes == *same => *trace,
+            _ => TraceId::of_text(bytes),
+        };
+        *last = Some((bytes, trace));
+        Some(trace)
     }
 
     #[inline]
@@ -353,8 +354,11 @@ impl Starts {
     }
 
     fn at(&self, row: usize) -> i64 {
-        let known = [&self.exact, &self.times].into_iter().flatten().find(|column| column.is_valid(row));
-        known.map_or(0, |column| column.value(row))
+        match (&self.exact, &self.times) {
+            (Some(exact), _) if exact.is_valid(row) => exact.value(row),
+            (_, Some(times)) if times.is_valid(row) => times.value(row),
+            _ => 0,
+        }
     }
 }
 

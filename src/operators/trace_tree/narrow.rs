@@ -1,4 +1,4 @@
-//! The same rows with fewer columns, from a plan that gives the same rows whenever it runs.
+//! Rows with fewer columns, from a plan that gives the same rows whenever it runs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ use datafusion::physical_plan::union::UnionExec;
 type Plan = Arc<dyn ExecutionPlan>;
 
 /// A plan for some columns of `plan` in their order, which reads no others of its files; the rows may come in another
-/// order, in other batches and partitions. None where they may be others when it runs again, or where nothing is saved.
+/// order, in other batches and partitions, and there may be more of them. None where they may be others when it runs again,
+/// or where nothing is saved.
 pub(super) fn narrowed(plan: &Plan, columns: &[usize]) -> Result<Option<Plan>> {
     match narrow(plan, columns)? {
         Some(narrow) => Ok(Some(reset_plan_states(narrow)?)),
@@ -51,6 +52,11 @@ fn narrow(plan: &Plan, columns: &[usize]) -> Result<Option<Plan>> {
     let moved = plan.is::<RepartitionExec>() || plan.is::<CoalescePartitionsExec>() || plan.is::<CooperativeExec>();
     match plan.children().as_slice() {
         [input] if moved => narrow(input, columns),
+        // The library's scan of a Delta table drops deleted rows and adds columns; those of its files have their names.
+        [input] if plan.name() == "DeltaScanExec" => match of_names(plan, input, columns) {
+            Some(columns) => narrow(input, &columns),
+            None => Ok(None),
+        },
         // The scan of a lake's table passes on what it reads.
         [input] if plan.name() == "ReadingExec" => match narrow(input, columns)? {
             Some(input) => {
@@ -61,6 +67,17 @@ fn narrow(plan: &Plan, columns: &[usize]) -> Result<Option<Plan>> {
         },
         _ => Ok(None),
     }
+}
+
+/// The places that columns of a plan have in its input, if it has columns of their names and types.
+fn of_names(plan: &Plan, input: &Plan, columns: &[usize]) -> Option<Vec<usize>> {
+    let (schema, below) = (plan.schema(), input.schema());
+    let place = |at: &usize| {
+        let field = schema.fields().get(*at)?;
+        let (place, found) = below.fields().find(field.name())?;
+        (found.data_type() == field.data_type()).then_some(place)
+    };
+    columns.iter().map(place).collect()
 }
 
 fn projection(plan: &Plan, columns: &[usize]) -> Result<ProjectionExec> {
