@@ -164,7 +164,8 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)
 }
 
-fn engine(error: Error) -> DataFusionError {
+/// An error of ours inside one of the engine's.
+pub(super) fn engine(error: Error) -> DataFusionError {
     match error {
         Error::User(user) => user.into(),
         Error::Engine(engine) => engine,

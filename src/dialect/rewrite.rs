@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::encode::{Style, oid};
 use super::names;
 use super::tree::{call, cast, string, taken};
-use super::{distinct_from, lateral, subqueries};
+use super::{distinct_from, lateral, rows, subqueries};
 use crate::error::{UserError, sqlstate};
 
 /// Rewrite a statement of a user's. `is_aggregate` knows the aggregate functions.
@@ -24,7 +24,9 @@ use crate::error::{UserError, sqlstate};
 pub fn rewrite(statement: &mut Statement, is_aggregate: &dyn Fn(&str) -> bool) -> Result<(), UserError> {
     distinct_from::regroup(statement);
     let calls_value = names_value(statement);
-    let mut rewrite = Rewrite { is_aggregate, depth: 0, calls_value, wrong: None };
+    let is_aggregate = &|name: &str| is_aggregate(name) || super::aggregates::is_aggregate(name);
+    let named = rows::named(statement);
+    let mut rewrite = Rewrite { is_aggregate, depth: 0, calls_value, named, wrong: None };
     let _ = VisitMut::visit(statement, &mut rewrite);
     if let Statement::Insert(insert) = statement
         && let Some(source) = &mut insert.source
@@ -75,6 +77,7 @@ struct Rewrite<'a> {
     is_aggregate: &'a dyn Fn(&str) -> bool,
     depth: usize,
     calls_value: bool,
+    named: rows::Named,
     wrong: Option<UserError>,
 }
 
@@ -566,6 +569,8 @@ impl VisitorMut for Rewrite<'_> {
         if let Err(error) = lateral::check(select) {
             self.refuse(error);
         }
+        rows::spelled(select, &self.named);
+        super::set_returning::name_values(select);
         subqueries::in_projection(select, self.is_aggregate);
         if self.depth > 1 {
             names::name_inner(select);
@@ -601,6 +606,9 @@ impl VisitorMut for Rewrite<'_> {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if super::set_returning::in_from(factor, self.calls_value) {
+            return ControlFlow::Continue(());
+        }
         super::series::rewritten(factor, self.calls_value, |argument| {
             if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
             | FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }
