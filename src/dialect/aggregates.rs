@@ -6,13 +6,13 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ReturnFieldArgs, ScalarUDF};
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident,
-    ObjectName, OrderByExpr, OrderByOptions,
+    ObjectName,
 };
 
 use super::function::{Kind, Returns, RowFunction, float};
 use super::rewrite::function_name;
 use super::sets::items;
-use super::tree::call;
+use super::tree::{call, string};
 use crate::error::{UserError, sqlstate};
 
 const NAMES: [&str; 5] = ["json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg", "percentile_disc"];
@@ -34,23 +34,23 @@ pub(super) fn rewritten(function: &Function, name: &str) -> Option<Expr> {
         "json_agg" | "jsonb_agg" => {
             let (value, None) = (given.next()??, given.next()) else { return None };
             let whole = if name == "json_agg" { "pg_json_list" } else { "pg_jsonb_list" };
-            if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
-                // They are told apart as what they are, and come in their order.
-                let mut distinct = gathering(function, value.clone())?;
-                if let FunctionArguments::List(list) = &mut distinct.args
-                    && list.clauses.is_empty()
-                {
-                    let options = OrderByOptions { asc: None, nulls_first: None };
-                    let order = OrderByExpr { expr: value, options, with_fill: None };
-                    list.clauses.push(FunctionArgumentClause::OrderBy(vec![order]));
-                }
-                return Some(call(whole, vec![call("pg_json_each", vec![Expr::Function(distinct)])]));
-            }
             let element = match row(&value) {
                 Some(row) => call("pg_json_row_element", row),
                 None => call("pg_json_element", vec![value]),
             };
-            Some(call(whole, vec![Expr::Function(gathering(function, element)?)]))
+            let mut gathering = gathering(function, element)?;
+            if list.duplicate_treatment != Some(DuplicateTreatment::Distinct) {
+                return Some(call(whole, vec![Expr::Function(gathering)]));
+            }
+            // They may be ordered by themselves only, which is done when all are there.
+            let falling = list.clauses.iter().any(|clause| {
+                matches!(clause, FunctionArgumentClause::OrderBy(by) if by.iter().any(|by| by.options.asc == Some(false)))
+            });
+            if let FunctionArguments::List(list) = &mut gathering.args {
+                list.clauses.clear();
+            }
+            let order = string(if falling { "desc" } else { "asc" });
+            Some(call(whole, vec![call("pg_json_sorted", vec![Expr::Function(gathering), order])]))
         }
         "json_object_agg" | "jsonb_object_agg" => {
             let (key, value, None) = (given.next()??, given.next()??, given.next()) else { return None };

@@ -152,7 +152,7 @@ impl Target {
     }
 
     /// The OID, where the Arrow type does not say it.
-    fn named(&self) -> Option<u32> {
+    pub(super) fn named(&self) -> Option<u32> {
         let element = element_of(self.oid).unwrap_or(self.oid);
         let unsaid = [oid::VARCHAR, oid::BPCHAR, oid::NAME, oid::CHAR, oid::OID, oid::UUID, oid::JSON, oid::JSONB]
             .contains(&element);

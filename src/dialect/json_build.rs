@@ -1,8 +1,9 @@
 //! JSON that is made of values of any type: `to_json`, `json_build_object` and their kin, and what aggregates build.
 
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
@@ -10,7 +11,7 @@ use datafusion::logical_expr::{
 };
 
 use super::encode::{Style, oid};
-use super::function::{Call, Returns, RowFunction, field, session_zone};
+use super::function::{Returns, RowFunction, field, session_zone, text};
 use super::json::{jsonb, parsed, shown};
 use crate::error::UserError;
 
@@ -167,16 +168,25 @@ fn gathered(arguments: &[ScalarValue]) -> Result<Option<String>> {
     Ok(Some(inside.strip_prefix(LINE).map(str::to_owned).unwrap_or(inside)))
 }
 
-/// The elements of a list as JSON.
-fn each(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
-    let (Some(ScalarValue::List(list)), style) = (arguments.first(), Style { zone: call.zone }) else {
-        return Ok(ScalarValue::Null);
-    };
-    let DataType::List(item) = list.data_type() else { return Ok(ScalarValue::Null) };
-    let begin = if item.data_type().is_list() { LINE } else { "" };
-    let items = style.jsons(&list.value(0), item)?;
-    let items = items.into_iter().map(|item| item.map_or_else(|| "null".to_owned(), |item| format!("{begin}{item}")));
-    let items: Vec<ScalarValue> = items.map(ScalarValue::from).collect();
+/// The order of two elements: numbers by their value, all else by the spelling, NULL last.
+fn order(one: &str, other: &str) -> Ordering {
+    let number = |json: &str| json.parse::<f64>().ok();
+    match (number(one), number(other)) {
+        (Some(left), Some(right)) => left.total_cmp(&right).then_with(|| one.cmp(other)),
+        _ => (one == "null", one).cmp(&(other == "null", other)),
+    }
+}
+
+/// Elements that are all there in their order, or the other way round.
+fn sorted(arguments: &[ScalarValue]) -> Result<ScalarValue> {
+    let Some(ScalarValue::List(list)) = arguments.first() else { return Ok(ScalarValue::Null) };
+    let items = datafusion::arrow::compute::cast(&list.value(0), &DataType::Utf8)?;
+    let mut items: Vec<&str> = items.as_string::<i32>().iter().flatten().collect();
+    items.sort_by(|one, other| order(one, other));
+    if text(arguments, 1) == Some("desc") {
+        items.reverse();
+    }
+    let items: Vec<ScalarValue> = items.into_iter().map(ScalarValue::from).collect();
     Ok(ScalarValue::List(ScalarValue::new_list_nullable(&items, &DataType::Utf8)))
 }
 
@@ -203,7 +213,12 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         Build::udf("pg_json_element", oid::TEXT, |values, fields| Ok(Some(element(values, fields)))),
         Build::udf("pg_json_row_element", oid::TEXT, |values, _| Ok(Some(format!("{LINE}{}", row(values))))),
         Build::udf("pg_json_entry", oid::TEXT, |values, _| entry(values).map(Some)),
-        RowFunction::udf("pg_json_each", Returns::Always(DataType::new_list(DataType::Utf8, true), None), true, each),
+        RowFunction::udf(
+            "pg_json_sorted",
+            Returns::Always(DataType::new_list(DataType::Utf8, true), None),
+            true,
+            |_, arguments| sorted(arguments),
+        ),
         collector("pg_json_list", oid::JSON, |inside| Ok(format!("[{inside}]"))),
         collector("pg_jsonb_list", oid::JSONB, |inside| canonical(&format!("[{inside}]"))),
         collector("pg_json_object", oid::JSON, |inside| Ok(format!("{{ {inside} }}"))),

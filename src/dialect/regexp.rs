@@ -46,14 +46,14 @@ fn spelled(pattern: &str, options: &str) -> Result<(String, bool)> {
 /// What finds a pattern in texts; the last one that was compiled is kept for the next row.
 fn finder() -> impl Fn(&str, &str, &str) -> Result<Vec<Found>> + Send + Sync {
     let kept = Mutex::new(None);
-    move |text, pattern, options| {
-        let (pattern, all) = spelled(pattern, options)?;
+    move |text, given, options| {
+        let (pattern, all) = spelled(given, options)?;
         let known = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (pattern, expression) = match known {
             Some((known, expression)) if known == pattern => (known, expression),
             _ => {
                 let expression = compile_regex(&pattern, None)
-                    .map_err(|_| UserError::new("2201B", format!("invalid regular expression: {pattern}")))?;
+                    .map_err(|_| UserError::new("2201B", format!("invalid regular expression: {given}")))?;
                 (pattern, expression)
             }
         };

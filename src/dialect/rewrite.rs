@@ -23,7 +23,7 @@ use crate::error::{UserError, sqlstate};
 /// When it asks for what cannot be given PostgreSQL's meaning.
 pub fn rewrite(statement: &mut Statement, is_aggregate: &dyn Fn(&str) -> bool) -> Result<(), UserError> {
     distinct_from::regroup(statement);
-    let calls_value = names_value(statement);
+    let calls_value = names_value(statement) && !super::set_returning::brings_value(statement);
     let is_aggregate = &|name: &str| is_aggregate(name) || super::aggregates::is_aggregate(name);
     let named = rows::named(statement);
     let mut rewrite = Rewrite { is_aggregate, depth: 0, calls_value, named, wrong: None };
@@ -226,6 +226,29 @@ fn agree(mut items: Vec<&mut Expr>) {
         items.iter_mut().filter(|expr| is_exact(expr)).for_each(|expr| raw(expr));
     }
     unknown(items);
+}
+
+/// What has no type beside casts to a type that the engine has no type of its own for is cast too: to the engine it would be
+/// another one than they are.
+fn as_cast(items: Vec<&mut Expr>) {
+    let target = items.iter().find_map(|item| {
+        let Expr::Function(function) = &**item else { return None };
+        let ast::FunctionArguments::List(list) = &function.args else { return None };
+        match list.args.as_slice() {
+            [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(target)))]
+                if function_name(function).as_deref() == Some(super::cast::NAME) =>
+            {
+                let target = target.value.clone().into_string()?;
+                super::cast::Target::parse(&target)?.named().map(|_| target)
+            }
+            _ => None,
+        }
+    });
+    if let Some(target) = target {
+        for item in items.into_iter().filter(|item| is_untyped(item)) {
+            *item = call(super::cast::NAME, vec![taken(item), string(target.clone())]);
+        }
+    }
 }
 
 /// Whether PostgreSQL looks beside a value for its type.
@@ -544,6 +567,7 @@ impl VisitorMut for Rewrite<'_> {
         if let SetExpr::Values(values) = query.body.as_mut() {
             let width = values.rows.first().map_or(0, |row| row.len());
             for at in 0..width {
+                as_cast(values.rows.iter_mut().filter_map(|row| row.get_mut(at)).collect());
                 agree(values.rows.iter_mut().filter_map(|row| row.get_mut(at)).collect());
             }
         }
@@ -579,6 +603,7 @@ impl VisitorMut for Rewrite<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
+        super::set_returning::look_before(select);
         for window in &mut select.named_window {
             if let ast::NamedWindowExpr::WindowSpec(window) = &mut window.1 {
                 raw_frame(window);
