@@ -61,7 +61,7 @@ fn micros(call: Call, value: &ScalarValue, zoned: bool) -> Result<Option<i64>> {
         ScalarValue::Utf8(Some(text)) => input::value(text, kind, call.zone).map_err(cast::engine)?,
         other => cast::assigned(other.clone(), kind, call.zone)?,
     };
-    match value {
+    match value.cast_to(&moments(zoned))? {
         ScalarValue::TimestampMicrosecond(micros, _) => Ok(micros),
         _ => Ok(None),
     }
@@ -97,6 +97,9 @@ fn series(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
     if length == 0 {
         return Err(UserError::invalid("step size cannot equal zero").into());
     }
+    // About as many, before memory is taken: no month is half as long as another.
+    let about = ((i128::from(last) - i128::from(first)) / length / 2).max(0);
+    bounded::elements(usize::try_from(about).unwrap_or(usize::MAX))?;
     let (zone, mut at, mut found) = (zoned.then_some(call.zone), first, Vec::new());
     while if length > 0 { at <= last } else { at >= last } {
         found.push(at);

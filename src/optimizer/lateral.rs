@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference};
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
@@ -63,7 +63,7 @@ fn kept(left: &DFSchema) -> impl Iterator<Item = Expr> {
 fn renamed(plan: LogicalPlan, from: &DFSchema, to: &DFSchema, left: &DFSchema) -> Result<LogicalPlan> {
     let renamed = from.columns().into_iter().zip(to.columns()).map(|(from, to)| {
         let Column { relation, name, .. } = to;
-        Expr::Column(from).alias_qualified(relation, name)
+        Expr::Column(own(from, plan.schema())).alias_qualified(relation, name)
     });
     let expressions: Vec<Expr> = kept(left).chain(renamed).collect();
     LogicalPlanBuilder::from(plan).project(expressions)?.build()
@@ -76,15 +76,16 @@ fn over(subquery: &LogicalPlan, left: &Arc<LogicalPlan>) -> Result<Option<Logica
         LogicalPlan::Projection(projection) => {
             let Some(input) = over(&projection.input, left)? else { return Ok(None) };
             let mut expressions: Vec<Expr> = kept(left.schema()).collect();
-            for expr in &projection.expr {
-                let Some(inner) = inner(expr, left.schema())? else { return Ok(None) };
-                expressions.push(inner);
+            for (expr, (relation, field)) in projection.expr.iter().zip(projection.schema.iter()) {
+                let Some(inner) = inner(expr, left.schema(), input.schema())? else { return Ok(None) };
+                let relation = relation.cloned().or_else(|| Some(COMPUTED.into()));
+                expressions.push(inner.alias_qualified(relation, field.name()));
             }
             LogicalPlanBuilder::from(input).project(expressions)?.build().map(Some)
         }
         LogicalPlan::Unnest(unnest) => {
             let Some(input) = over(&unnest.input, left)? else { return Ok(None) };
-            let columns = unnest.exec_columns.clone();
+            let columns = unnest.exec_columns.iter().map(|column| own(column.clone(), input.schema())).collect();
             LogicalPlanBuilder::from(input)
                 .unnest_columns_with_options(columns, unnest.options.clone())?
                 .build()
@@ -98,17 +99,28 @@ fn over(subquery: &LogicalPlan, left: &Arc<LogicalPlan>) -> Result<Option<Logica
     }
 }
 
+/// What computed columns belong to until they have a name: a column of the row may be called the same.
+const COMPUTED: &str = "__computed";
+
+/// A column as it is called here.
+fn own(column: Column, schema: &DFSchema) -> Column {
+    let computed = TableReference::bare(COMPUTED);
+    if column.relation.is_none() && schema.has_column_with_qualified_name(&computed, &column.name) {
+        return Column::new(Some(computed), column.name);
+    }
+    column
+}
+
 /// An expression in which columns of the outer query are those of the row; none if one is of a query further out.
-fn inner(expr: &Expr, left: &DFSchema) -> Result<Option<Expr>> {
+fn inner(expr: &Expr, left: &DFSchema, input: &DFSchema) -> Result<Option<Expr>> {
     let mut stranger = false;
     let inner = expr.clone().transform(|part| match part {
         Expr::OuterReferenceColumn(_, column) => {
             stranger |= !left.has_column(&column);
             Ok(Transformed::yes(Expr::Column(column)))
         }
+        Expr::Column(column) => Ok(Transformed::yes(Expr::Column(own(column, input)))),
         other => Ok(Transformed::no(other)),
     })?;
-    // The column has the name that it had.
-    let inner = inner.data.alias_if_changed(expr.schema_name().to_string())?;
-    Ok((!stranger).then_some(inner))
+    Ok((!stranger).then_some(inner.data.unalias()))
 }

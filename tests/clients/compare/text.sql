@@ -231,6 +231,7 @@ SELECT e->>'a' FROM jsonb_array_elements('[1,{"a":2},"x",null]') AS e
 SELECT * FROM jsonb_array_elements_text('[1,{"a":2},"x",null]') AS e(x)
 SELECT * FROM json_array_elements('[1,{"a" :2},"x",null]')
 SELECT t.a, e->>'k' FROM (VALUES (1, '[{"k": 5}, {"k": 6}]'::jsonb), (2, '[]')) t(a, b), jsonb_array_elements(t.b) AS e ORDER BY 1, 2
+SELECT e, f FROM jsonb_array_elements('[[1,2],[3]]') e, jsonb_array_elements(e) f
 SELECT * FROM jsonb_each('{"a":2, "b":null}')
 SELECT * FROM jsonb_each_text('{"a":2, "b":null}')
 SELECT * FROM json_each('{"a":  2, "b":null}')
