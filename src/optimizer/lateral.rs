@@ -86,10 +86,11 @@ fn over(subquery: &LogicalPlan, left: &Arc<LogicalPlan>) -> Result<Option<Logica
         LogicalPlan::Unnest(unnest) => {
             let Some(input) = over(&unnest.input, left)? else { return Ok(None) };
             let columns = unnest.exec_columns.iter().map(|column| own(column.clone(), input.schema())).collect();
-            LogicalPlanBuilder::from(input)
-                .unnest_columns_with_options(columns, unnest.options.clone())?
-                .build()
-                .map(Some)
+            let mut options = unnest.options.clone();
+            for of in &mut options.recursions {
+                of.input_column = own(of.input_column.clone(), input.schema());
+            }
+            LogicalPlanBuilder::from(input).unnest_columns_with_options(columns, options)?.build().map(Some)
         }
         LogicalPlan::SubqueryAlias(alias) => {
             let Some(input) = over(&alias.input, left)? else { return Ok(None) };
