@@ -208,9 +208,18 @@ impl Bounded {
     fn too_large(&self) -> UserError {
         match self.unit {
             Unit::Bytes => too_wide(),
-            Unit::Elements => UserError::new(TOO_LARGE, format!("array size exceeds the maximum allowed ({ELEMENTS})")),
+            Unit::Elements => too_long(),
         }
     }
+}
+
+/// Refuse an array of more elements than one has.
+pub(super) fn elements(count: usize) -> Result<(), UserError> {
+    if i128::try_from(count).is_ok_and(|count| count <= ELEMENTS) { Ok(()) } else { Err(too_long()) }
+}
+
+fn too_long() -> UserError {
+    UserError::new(TOO_LARGE, format!("array size exceeds the maximum allowed ({ELEMENTS})"))
 }
 
 /// Bytes of the values of a column.

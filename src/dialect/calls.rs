@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::rewrite::{digits, function_name};
 use super::tree::{call, cast, string};
+use super::{aggregates, domains, set_returning};
 
 /// Names that the engine has under another.
 const RENAMED: &[(&str, &str)] = &[
@@ -28,16 +29,10 @@ const RENAMED: &[(&str, &str)] = &[
     ("char_length", "character_length"),
     ("quote_literal", "pg_quote_literal"),
     ("log", "pg_log"),
-    ("ln", "pg_ln"),
-    ("log10", "pg_log10"),
-    ("sqrt", "pg_sqrt"),
-    ("acos", "pg_acos"),
-    ("asin", "pg_asin"),
-    ("acosh", "pg_acosh"),
-    ("atanh", "pg_atanh"),
     ("chr", "pg_chr"),
     ("trunc", "pg_trunc"),
     ("div", "pg_div"),
+    ("row_to_json", "to_json"),
 ];
 
 /// Functions that are of integer where the engine has a wider type.
@@ -128,8 +123,13 @@ fn wrap_argument(function: &mut Function, name: &str) {
 /// The call in the engine's terms; none where it is the same.
 pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
     let name = function_name(function)?;
-    if matches!(name.as_str(), "ln" | "log10" | "sqrt" | "acos" | "asin" | "acosh" | "atanh") {
+    if let Some(aggregate) = aggregates::rewritten(function, &name) {
+        return Some(aggregate);
+    }
+    if let Some(ours) = domains::name_of(&name) {
         read_numbers(function, Some(0));
+        function.name = ObjectName::from(vec![Ident::new(ours)]);
+        return None;
     }
     if let Some((_, ours)) = RENAMED.iter().find(|(known, _)| *known == name) {
         function.name = ObjectName::from(vec![Ident::new(*ours)]);
@@ -152,11 +152,15 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
                 list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
             }
         }
+        "gen_random_uuid" => {
+            function.name = ObjectName::from(vec![Ident::new("uuid")]);
+            return Some(call("pg_cast", vec![Expr::Function(function.clone()), string("uuid")]));
+        }
         "make_interval" => return make_interval(function),
         "make_date" => read_numbers(function, None),
         "make_time" => read_numbers(function, Some(2)),
         "make_timestamp" => read_numbers(function, Some(5)),
-        "generate_series" | "generate_subscripts" => return unnested(function, &name),
+        "generate_series" | "generate_subscripts" if !by_steps(function) => return unnested(function, &name),
         "unnest" => {
             // A set in it is unnested already.
             let inner = arguments(function)?.first().copied()?.clone();
@@ -178,9 +182,13 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
         known if BIGINTS.contains(&known) && function.over.is_some() => {
             return Some(cast(Expr::Function(function.clone()), DataType::BigInt(None)));
         }
-        _ => {}
+        _ => return set_returning::in_list(&name, &arguments(function)?),
     }
     None
+}
+
+fn by_steps(function: &Function) -> bool {
+    arguments(function).is_some_and(|given| set_returning::by_steps(&given))
 }
 
 /// `make_interval(days => 10, hours => 2)`, by name or by place.

@@ -152,7 +152,7 @@ impl Target {
     }
 
     /// The OID, where the Arrow type does not say it.
-    fn named(&self) -> Option<u32> {
+    pub(super) fn named(&self) -> Option<u32> {
         let element = element_of(self.oid).unwrap_or(self.oid);
         let unsaid = [oid::VARCHAR, oid::BPCHAR, oid::NAME, oid::CHAR, oid::OID, oid::UUID, oid::JSON, oid::JSONB]
             .contains(&element);
@@ -164,7 +164,8 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)
 }
 
-fn engine(error: Error) -> DataFusionError {
+/// An error of ours inside one of the engine's.
+pub(super) fn engine(error: Error) -> DataFusionError {
     match error {
         Error::User(user) => user.into(),
         Error::Engine(engine) => engine,

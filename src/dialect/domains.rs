@@ -54,22 +54,34 @@ fn function(name: &'static str, columns: Columns, of: fn(f64) -> Result<f64>) ->
     })
 }
 
-/// A function with the way to compute whole columns.
+/// A function with the way to compute whole columns, under its name in statements and its own.
 macro_rules! function {
     ($name:literal, $of:expr) => {
-        function($name, |_, arguments, _| Ok(column(arguments, $of)?.map(|numbers| numbers as _)), $of)
+        ($name, concat!("pg_", $name), |name| {
+            function(name, |_, arguments, _| Ok(column(arguments, $of)?.map(|numbers| numbers as _)), $of)
+        })
     };
+}
+
+/// What makes a function of a name.
+type Make = fn(&'static str) -> ScalarUDF;
+
+const FUNCTIONS: [(&str, &str, Make); 7] = [
+    function!("sqrt", square_root),
+    function!("ln", |of| Ok(has_logarithm(of)?.ln())),
+    function!("log10", |of| Ok(has_logarithm(of)?.log10())),
+    function!("acos", |of| Ok(inside(of, of.abs() <= 1.0)?.acos())),
+    function!("asin", |of| Ok(inside(of, of.abs() <= 1.0)?.asin())),
+    function!("acosh", |of| Ok(inside(of, of >= 1.0)?.acosh())),
+    function!("atanh", |of| Ok(inside(of, of.abs() <= 1.0)?.atanh())),
+];
+
+/// The name here of a function that statements call.
+pub(super) fn name_of(called: &str) -> Option<&'static str> {
+    FUNCTIONS.iter().find(|(name, ..)| *name == called).map(|(_, ours, _)| *ours)
 }
 
 /// The functions.
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    vec![
-        function!("pg_sqrt", square_root),
-        function!("pg_ln", |of| Ok(has_logarithm(of)?.ln())),
-        function!("pg_log10", |of| Ok(has_logarithm(of)?.log10())),
-        function!("pg_acos", |of| Ok(inside(of, of.abs() <= 1.0)?.acos())),
-        function!("pg_asin", |of| Ok(inside(of, of.abs() <= 1.0)?.asin())),
-        function!("pg_acosh", |of| Ok(inside(of, of >= 1.0)?.acosh())),
-        function!("pg_atanh", |of| Ok(inside(of, of.abs() <= 1.0)?.atanh())),
-    ]
+    FUNCTIONS.iter().map(|(_, name, make)| make(name)).collect()
 }

@@ -5,11 +5,14 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ScalarUDF;
 use serde_json::Value;
 
-use super::encode::{Style, oid};
+use super::encode::oid;
 use super::function::{Call, Returns, RowFunction, int, text};
 use crate::error::{UserError, sqlstate};
 use crate::model::CellType;
 use crate::model::cell::TextMap;
+
+/// OID of `text[]`.
+const TEXTS: u32 = 1009;
 
 /// A value as `jsonb` prints it: keys by length, then by bytes; one space behind colons and commas. The depth is bounded
 /// by the parser's limit.
@@ -51,12 +54,12 @@ fn write(out: &mut String, value: &Value) {
     }
 }
 
-fn parsed(text: &str) -> Result<Value> {
+pub(super) fn parsed(text: &str) -> Result<Value> {
     serde_json::from_str(text)
         .map_err(|_| UserError::new(sqlstate::INVALID_TEXT, "invalid input syntax for type json").into())
 }
 
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => jsonb(other),
@@ -132,6 +135,33 @@ fn path(arguments: &[ScalarValue], as_text: bool) -> Result<ScalarValue> {
     Ok(ScalarValue::Utf8(at.and_then(|found| found_text(found, as_text))))
 }
 
+fn has(document: &Value, key: &str) -> bool {
+    match document {
+        Value::Object(entries) => entries.contains_key(key),
+        Value::Array(items) => items.iter().any(|item| item.as_str() == Some(key)),
+        other => other.as_str() == Some(key),
+    }
+}
+
+/// Whether a document has any, or all, of several keys; a NULL among them is none.
+fn has_some(call: Call, arguments: &[ScalarValue], all: bool) -> Result<ScalarValue> {
+    let (Some(document), Some(keys)) = (text(arguments, 0), arguments.get(1)) else {
+        return Ok(ScalarValue::Boolean(None));
+    };
+    let document = parsed(document)?;
+    let list = match keys {
+        // A string without a type is an array of texts.
+        ScalarValue::Utf8(Some(text)) => {
+            super::input::value(text, TEXTS, call.zone).map_err(|error| error.describe())?
+        }
+        other => other.clone(),
+    };
+    let keys = super::sets::items(&list).unwrap_or_default();
+    let mut keys = keys.iter().filter_map(|key| key.try_as_str().flatten());
+    let found = |key: &str| has(&document, key);
+    Ok(ScalarValue::Boolean(Some(if all { keys.all(found) } else { keys.any(found) })))
+}
+
 /// Whether one value has all of another: entries of objects, elements of arrays.
 fn contains(outer: &Value, inner: &Value) -> bool {
     match (outer, inner) {
@@ -144,45 +174,6 @@ fn contains(outer: &Value, inner: &Value) -> bool {
         (Value::Array(outer), inner) => outer.iter().any(|found| found == inner),
         (outer, inner) => outer == inner,
     }
-}
-
-/// A value of the engine as JSON; times as ISO 8601.
-fn json_of(call: Call, value: &ScalarValue) -> Result<Value> {
-    let style = Style { zone: call.zone };
-    let array = value.to_array()?;
-    let text = style.json(&array)?;
-    parsed(&text)
-}
-
-fn object(call: Call, arguments: &[ScalarValue], canonical: bool) -> Result<ScalarValue> {
-    if !arguments.len().is_multiple_of(2) {
-        return Err(UserError::invalid("argument list must have even number of elements").into());
-    }
-    let mut entries = Vec::new();
-    for pair in arguments.chunks(2) {
-        let [key, value] = pair else { continue };
-        let key = match key {
-            ScalarValue::Utf8(Some(key)) => key.clone(),
-            other if other.is_null() => return Err(UserError::invalid("argument keys must not be null").into()),
-            other => shown(&json_of(call, other)?),
-        };
-        entries.push((key, json_of(call, value)?));
-    }
-    if canonical {
-        let map = entries.into_iter().collect();
-        return Ok(ScalarValue::Utf8(Some(jsonb(&Value::Object(map)))));
-    }
-    let shown = entries.iter().map(|(key, value)| {
-        let mut out = String::new();
-        super::encode::json_string(&mut out, key);
-        format!("{out} : {}", jsonb(value))
-    });
-    Ok(ScalarValue::Utf8(Some(format!("{{{}}}", shown.collect::<Vec<_>>().join(", ")))))
-}
-
-fn array(call: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
-    let items = arguments.iter().map(|value| json_of(call, value)).collect::<Result<Vec<_>>>()?;
-    Ok(ScalarValue::Utf8(Some(jsonb(&Value::Array(items)))))
 }
 
 fn type_of(value: &Value) -> &'static str {
@@ -210,7 +201,6 @@ fn array_length(arguments: &[ScalarValue]) -> Result<ScalarValue> {
 
 /// The functions, under the names that statements are rewritten to and those that users call.
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    let json = || Returns::Always(DataType::Utf8, Some(oid::JSON));
     let jsonb_type = || Returns::Always(DataType::Utf8, Some(oid::JSONB));
     let words = || Returns::Always(DataType::Utf8, None);
     let flag = || Returns::Always(DataType::Boolean, None);
@@ -229,12 +219,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             let (Some(document), Some(key)) = (text(arguments, 0), text(arguments, 1)) else {
                 return Ok(ScalarValue::Boolean(None));
             };
-            Ok(ScalarValue::Boolean(Some(match parsed(document)? {
-                Value::Object(entries) => entries.contains_key(key),
-                Value::Array(items) => items.iter().any(|item| item.as_str() == Some(key)),
-                other => other.as_str() == Some(key),
-            })))
+            Ok(ScalarValue::Boolean(Some(has(&parsed(document)?, key))))
         }),
+        RowFunction::udf("pg_json_has_any", flag(), true, |call, arguments| has_some(call, arguments, false)),
+        RowFunction::udf("pg_json_has_all", flag(), true, |call, arguments| has_some(call, arguments, true)),
         RowFunction::udf("pg_json_contains", flag(), true, |_, arguments| {
             let (Some(outer), Some(inner)) = (text(arguments, 0), text(arguments, 1)) else {
                 return Ok(ScalarValue::Boolean(None));
@@ -245,20 +233,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         RowFunction::udf("json_typeof", words(), true, kind),
         RowFunction::udf("jsonb_array_length", number(), true, |_, arguments| array_length(arguments)),
         RowFunction::udf("json_array_length", number(), true, |_, arguments| array_length(arguments)),
-        RowFunction::udf("json_build_object", json(), false, |call, arguments| object(call, arguments, false)),
-        RowFunction::udf("jsonb_build_object", jsonb_type(), false, |call, arguments| object(call, arguments, true)),
-        RowFunction::udf("json_build_array", json(), false, array),
-        RowFunction::udf("jsonb_build_array", jsonb_type(), false, array),
-        RowFunction::udf("to_json", json(), true, |call, arguments| {
-            arguments
-                .first()
-                .map_or(Ok(ScalarValue::Utf8(None)), |value| Ok(ScalarValue::Utf8(Some(jsonb(&json_of(call, value)?)))))
-        }),
-        RowFunction::udf("to_jsonb", jsonb_type(), true, |call, arguments| {
-            arguments
-                .first()
-                .map_or(Ok(ScalarValue::Utf8(None)), |value| Ok(ScalarValue::Utf8(Some(jsonb(&json_of(call, value)?)))))
-        }),
     ]
 }
 

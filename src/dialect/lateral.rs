@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::names::folded;
+use super::set_returning::takes_columns;
 use crate::error::{UserError, sqlstate};
 
 /// Refuse a call that would have to run for each row.
@@ -15,6 +16,7 @@ pub(super) fn check(select: &Select) -> Result<(), UserError> {
     let mut before = Vec::new();
     for factor in factors(select) {
         if let Some((name, arguments)) = call_of(factor)
+            && !name.0.last().and_then(ObjectNamePart::as_ident).is_some_and(|name| takes_columns(&folded(name)))
             && let Some(found) = looked_at(arguments, &before)
         {
             let message = format!("{name} in FROM cannot be given {found}, which is another one for each row");

@@ -3,6 +3,7 @@
 //!
 //! Only what a client asks for goes through it. The views and functions that are built in are in the engine's own terms.
 
+mod aggregates;
 mod append;
 mod arithmetic;
 mod bounded;
@@ -15,17 +16,24 @@ pub mod encode;
 pub mod function;
 pub mod input;
 mod json;
+mod json_build;
+mod json_parts;
 mod lateral;
 mod moment;
 mod names;
 mod numbers;
 mod operators;
+mod regexp;
 mod relations;
 mod rewrite;
+mod rows;
 mod series;
+mod set_returning;
 mod sets;
+mod steps;
 mod strings;
 mod subqueries;
+mod table_query;
 mod temporal;
 mod to_char;
 pub(crate) mod tree;
@@ -43,8 +51,10 @@ pub(crate) use function::session_zone;
 pub use json::map_of;
 pub use names::{Names, column_names, folded, shown};
 pub use operators::Operators;
+pub(crate) use operators::as_type;
 pub use relations::relation;
 pub use rewrite::{literal_as, oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};
+pub use table_query::table_queries;
 pub use unknown::analyzer_rules;
 
 /// Metadata of a field that names its PostgreSQL type by OID, where the Arrow type alone does not say it.
@@ -98,10 +108,15 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     functions.push(ScalarUDF::new_from_impl(cast::Cast::new()));
     functions.push(ScalarUDF::new_from_impl(unknown::Unknown::new()));
     functions.push(ScalarUDF::new_from_impl(chain::Chain::new()));
+    functions.extend(aggregates::functions());
     functions.extend(json::functions());
+    functions.extend(json_build::functions());
+    functions.extend(json_parts::functions());
     functions.extend(numbers::functions());
     functions.extend(domains::functions());
+    functions.extend(regexp::functions());
     functions.extend(sets::functions());
+    functions.extend(steps::functions());
     functions.extend(strings::functions());
     functions.extend(temporal::functions());
     for function in functions {

@@ -24,6 +24,7 @@ pub struct Operators;
 static LENGTH: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(IntervalKey::new())));
 static APPEND: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Append::new())));
 static CAST: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Cast::new())));
+static SUBSTRING: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(super::regexp::substring()));
 static JSON: LazyLock<Vec<Arc<ScalarUDF>>> =
     LazyLock::new(|| super::json::functions().into_iter().map(Arc::new).collect());
 
@@ -46,6 +47,8 @@ fn json(op: &BinaryOperator) -> Option<&'static str> {
         BinaryOperator::HashArrow => "pg_json_path",
         BinaryOperator::HashLongArrow => "pg_json_path_text",
         BinaryOperator::Question => "pg_json_has",
+        BinaryOperator::QuestionPipe => "pg_json_has_any",
+        BinaryOperator::QuestionAnd => "pg_json_has_all",
         BinaryOperator::AtArrow => "pg_json_contains",
         _ => return None,
     })
@@ -60,7 +63,7 @@ fn text(data_type: &DataType) -> bool {
 }
 
 /// `pg_cast(expr, 'name')`.
-pub(super) fn as_type(expr: Expr, name: &str) -> Expr {
+pub(crate) fn as_type(expr: Expr, name: &str) -> Expr {
     call(&CAST, vec![expr, Expr::Literal(ScalarValue::Utf8(Some(name.to_owned())), None)])
 }
 
@@ -89,6 +92,20 @@ fn typed(expr: Expr, other: &DataType, said: Option<u32>) -> Expr {
 }
 
 impl ExprPlanner for Operators {
+    fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        // Which of the two a column or a call is, is known when it runs.
+        let number = |expr: &Expr| match expr {
+            Expr::Cast(cast) => matches!(cast.expr.as_ref(), Expr::Literal(..) | Expr::Placeholder(_)),
+            Expr::Literal(value, _) => !text(&value.data_type()),
+            Expr::Placeholder(_) => true,
+            _ => false,
+        };
+        Ok(match args.as_slice() {
+            [_, from] if !number(from) => PlannerResult::Planned(call(&SUBSTRING, args)),
+            _ => PlannerResult::Original(args),
+        })
+    }
+
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         if let Some(name) = json(&expr.op) {
             let document = text(&expr.left.get_type(schema)?);

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::encode::{Style, oid};
 use super::names;
 use super::tree::{call, cast, string, taken};
-use super::{distinct_from, lateral, subqueries};
+use super::{distinct_from, lateral, rows, subqueries};
 use crate::error::{UserError, sqlstate};
 
 /// Rewrite a statement of a user's. `is_aggregate` knows the aggregate functions.
@@ -23,8 +23,10 @@ use crate::error::{UserError, sqlstate};
 /// When it asks for what cannot be given PostgreSQL's meaning.
 pub fn rewrite(statement: &mut Statement, is_aggregate: &dyn Fn(&str) -> bool) -> Result<(), UserError> {
     distinct_from::regroup(statement);
-    let calls_value = names_value(statement);
-    let mut rewrite = Rewrite { is_aggregate, depth: 0, calls_value, wrong: None };
+    let calls_value = names_value(statement) && !super::set_returning::brings_value(statement);
+    let is_aggregate = &|name: &str| is_aggregate(name) || super::aggregates::is_aggregate(name);
+    let named = rows::named(statement);
+    let mut rewrite = Rewrite { is_aggregate, depth: 0, calls_value, named, wrong: None };
     let _ = VisitMut::visit(statement, &mut rewrite);
     if let Statement::Insert(insert) = statement
         && let Some(source) = &mut insert.source
@@ -75,6 +77,7 @@ struct Rewrite<'a> {
     is_aggregate: &'a dyn Fn(&str) -> bool,
     depth: usize,
     calls_value: bool,
+    named: rows::Named,
     wrong: Option<UserError>,
 }
 
@@ -223,6 +226,29 @@ fn agree(mut items: Vec<&mut Expr>) {
         items.iter_mut().filter(|expr| is_exact(expr)).for_each(|expr| raw(expr));
     }
     unknown(items);
+}
+
+/// What has no type beside casts to a type that the engine has no type of its own for is cast too: to the engine it would be
+/// another one than they are.
+fn as_cast(items: Vec<&mut Expr>) {
+    let target = items.iter().find_map(|item| {
+        let Expr::Function(function) = &**item else { return None };
+        let ast::FunctionArguments::List(list) = &function.args else { return None };
+        match list.args.as_slice() {
+            [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(target)))]
+                if function_name(function).as_deref() == Some(super::cast::NAME) =>
+            {
+                let target = target.value.clone().into_string()?;
+                super::cast::Target::parse(&target)?.named().map(|_| target)
+            }
+            _ => None,
+        }
+    });
+    if let Some(target) = target {
+        for item in items.into_iter().filter(|item| is_untyped(item)) {
+            *item = call(super::cast::NAME, vec![taken(item), string(target.clone())]);
+        }
+    }
 }
 
 /// Whether PostgreSQL looks beside a value for its type.
@@ -541,6 +567,7 @@ impl VisitorMut for Rewrite<'_> {
         if let SetExpr::Values(values) = query.body.as_mut() {
             let width = values.rows.first().map_or(0, |row| row.len());
             for at in 0..width {
+                as_cast(values.rows.iter_mut().filter_map(|row| row.get_mut(at)).collect());
                 agree(values.rows.iter_mut().filter_map(|row| row.get_mut(at)).collect());
             }
         }
@@ -566,6 +593,8 @@ impl VisitorMut for Rewrite<'_> {
         if let Err(error) = lateral::check(select) {
             self.refuse(error);
         }
+        rows::spelled(select, &self.named);
+        super::set_returning::name_values(select);
         subqueries::in_projection(select, self.is_aggregate);
         if self.depth > 1 {
             names::name_inner(select);
@@ -574,6 +603,7 @@ impl VisitorMut for Rewrite<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
+        super::set_returning::look_before(select);
         for window in &mut select.named_window {
             if let ast::NamedWindowExpr::WindowSpec(window) = &mut window.1 {
                 raw_frame(window);
@@ -601,6 +631,9 @@ impl VisitorMut for Rewrite<'_> {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if super::set_returning::in_from(factor, self.calls_value) {
+            return ControlFlow::Continue(());
+        }
         super::series::rewritten(factor, self.calls_value, |argument| {
             if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
             | FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }

@@ -17,49 +17,6 @@ fn named(alias: &mut Option<TableAlias>, function: &str) {
     }
 }
 
-/// Whether a function in FROM is the engine's own.
-fn is_engines(name: &ast::ObjectName) -> bool {
-    let name = name.0.last().and_then(ObjectNamePart::as_ident).map(|name| name.value.to_lowercase());
-    matches!(name.as_deref(), Some("generate_series" | "range"))
-}
-
-fn native_argument(argument: &mut FunctionArg) {
-    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
-        native(expr);
-    }
-}
-
-/// A time as the engine's own functions take it.
-fn native(expr: &mut Expr) {
-    let Expr::Function(function) = expr else { return };
-    if super::rewrite::function_name(function).as_deref() != Some("pg_cast") {
-        return;
-    }
-    let ast::FunctionArguments::List(list) = &function.args else { return };
-    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value)), FunctionArg::Unnamed(FunctionArgExpr::Expr(target))] =
-        list.args.as_slice()
-    else {
-        return;
-    };
-    let data_type = match target.to_string().as_str() {
-        "'timestamp'" => DataType::Timestamp(None, ast::TimezoneInfo::None),
-        "'timestamptz'" => DataType::Timestamp(None, ast::TimezoneInfo::Tz),
-        "'interval'" => {
-            let value = Box::new(value.clone());
-            *expr = Expr::Interval(ast::Interval {
-                value,
-                leading_field: None,
-                leading_precision: None,
-                last_field: None,
-                fractional_seconds_precision: None,
-            });
-            return;
-        }
-        _ => return,
-    };
-    *expr = super::tree::cast(value.clone(), data_type);
-}
-
 fn whole(argument: &FunctionArg) -> bool {
     matches!(
         argument,
@@ -74,12 +31,7 @@ pub(super) fn rewritten(factor: &mut TableFactor, keep: bool, mut raw: impl FnMu
         TableFactor::UNNEST { alias, with_ordinality: false, array_exprs, .. } if array_exprs.len() == 1 => {
             named(alias, "unnest");
         }
-        TableFactor::Function { args, name, .. } => {
-            args.iter_mut().for_each(raw);
-            if is_engines(name) {
-                args.iter_mut().for_each(native_argument);
-            }
-        }
+        TableFactor::Function { args, .. } => args.iter_mut().for_each(raw),
         TableFactor::Table { name, alias, args: Some(given), .. } => {
             let integers = given.args.iter().all(whole);
             for argument in &mut given.args {
@@ -91,9 +43,6 @@ pub(super) fn rewritten(factor: &mut TableFactor, keep: bool, mut raw: impl FnMu
                 }
             }
             given.args.iter_mut().for_each(&mut raw);
-            if is_engines(name) {
-                given.args.iter_mut().for_each(native_argument);
-            }
             let function = name.0.last().and_then(ObjectNamePart::as_ident).map(|name| name.value.to_lowercase());
             if function.as_deref() != Some("generate_series") || keep {
                 return;
@@ -109,10 +58,8 @@ pub(super) fn rewritten(factor: &mut TableFactor, keep: bool, mut raw: impl FnMu
 
 /// A series of integers is of integers, where the engine counts in bigint.
 fn as_integers(factor: &mut TableFactor) {
-    let sql = "SELECT CAST(c AS INT) AS c FROM t";
-    let dialect = datafusion::sql::sqlparser::dialect::PostgreSqlDialect {};
-    let Ok(mut statements) = datafusion::sql::sqlparser::parser::Parser::parse_sql(&dialect, sql) else { return };
-    let Some(ast::Statement::Query(mut query)) = statements.pop() else { return };
+    let parsed = super::tree::parsed("SELECT CAST(c AS INT) AS c FROM t");
+    let Some(ast::Statement::Query(mut query)) = parsed else { return };
     let TableFactor::Table { alias, .. } = factor else { return };
     let outer = alias.clone();
     if let Some(alias) = alias {

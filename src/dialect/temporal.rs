@@ -43,7 +43,7 @@ fn micros(value: &ScalarValue) -> Option<i64> {
 }
 
 /// The span of an interval or of what is left between two times.
-fn span(value: &ScalarValue) -> Option<Span> {
+pub(super) fn span(value: &ScalarValue) -> Option<Span> {
     let array = super::arithmetic::intervals(&value.to_array().ok()?).ok()?;
     match ScalarValue::try_from_array(&array, 0).ok()? {
         ScalarValue::IntervalMonthDayNano(Some(value)) => Some(Span {

@@ -2,8 +2,10 @@
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Value,
+    ObjectName, Statement, Value,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 /// `name(argument, …)`.
 pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
@@ -33,4 +35,9 @@ pub(crate) fn cast(expr: Expr, data_type: DataType) -> Expr {
 /// An expression that is put elsewhere; NULL stays in its place.
 pub(super) fn taken(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+/// The statement of a text of ours.
+pub(super) fn parsed(sql: &str) -> Option<Statement> {
+    Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()
 }

@@ -1,5 +1,6 @@
 //! Our rules in one ordered list, before those of the engine, and what expressions mean that the engine does not know.
 
+mod lateral;
 mod map_operators;
 mod owner_of;
 mod yielding;
@@ -23,6 +24,8 @@ pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     vec![
         // First, so that projections are pushed into the calls like into any table.
         Arc::new(ResolveTableFunctions),
+        // Before the engine tries to take the subquery apart.
+        Arc::new(lateral::ComputeLateral),
         // The engine pushes filters down to the join, this one past it, and in its next pass the engine goes on.
         Arc::new(PushFiltersThroughAsofJoins),
     ]

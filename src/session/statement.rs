@@ -254,7 +254,7 @@ fn parse_one(sql: &str, tokens: &[TokenWithSpan]) -> Located<Ast> {
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH)
-        .with_tokens_with_locations(asof_join::plain_tokens(tokens.to_vec()));
+        .with_tokens_with_locations(dialect::table_queries(asof_join::plain_tokens(tokens.to_vec())));
     let parsed = parser.parse_statement().and_then(|statement| match parser.peek_token().token {
         Token::EOF => {
             let mut statement = statement;

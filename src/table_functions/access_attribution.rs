@@ -12,7 +12,7 @@ use super::{Argument, ArgumentType, Call, Signature, TableFunction, timestamp};
 use crate::attribution::origin::OriginKind;
 use crate::attribution::role_chain::{Event, Origin, SessionTable};
 use crate::canonical_table;
-use crate::error::Result;
+use crate::error::{Result, UserError};
 use crate::model::cell::{Double, Int, Text, Time};
 use crate::model::{Partition, RowBuilder};
 
@@ -111,8 +111,57 @@ impl TableFunction for AccessAttribution {
         while let Some(batch) = batches.next().await {
             answers.push(attribute(&batch?, &table, call.text(3))?);
         }
+        // Whether the lake knows them matters only where nothing was found.
+        if answers.iter().all(|batch| batch.num_rows() == 0) {
+            if let Some(resource) = call.text(2) {
+                known_resource(&call, resource).await?;
+            }
+            if let Some(principal) = call.text(3) {
+                known_principal(&call, principal).await?;
+            }
+        }
         Ok(call.rows(answers))
     }
+}
+
+/// Where a name may stand that an event or its origin goes by; the names of users and runs are parts of sessions' names too.
+const NAMES: [(&str, &str); 2] = [
+    (
+        "iam_events",
+        "$value IN (principal_arn, principal_name, principal_id, session_issuer_arn, source_identity, federated_subject, \
+         invoked_by) OR strpos(session_name, $value) > 0 OR strpos(issued_principal_arn, $value) > 0",
+    ),
+    ("changes", "$value IN (pipeline_run_id, actor)"),
+];
+
+/// Make sure that somebody in the lake has this name, whenever it was.
+async fn known_principal(call: &Call, principal: &str) -> Result<()> {
+    for (table, condition) in NAMES {
+        if has_rows(call, table, condition, principal).await? {
+            return Ok(());
+        }
+    }
+    Err(UserError::invalid(format!("{}: there is no principal {principal}", call.name()))
+        .detail("no event in the table iam_events names it as caller or origin, and no run in changes is of that name")
+        .hint("SELECT DISTINCT principal_arn, principal_name FROM iam_events lists the callers")
+        .into())
+}
+
+/// Make sure that some event of the lake names this resource, whenever it was.
+async fn known_resource(call: &Call, resource: &str) -> Result<()> {
+    if has_rows(call, "iam_events", "array_has(resource_ids, $value)", resource).await? {
+        return Ok(());
+    }
+    Err(UserError::invalid(format!("{}: there is no resource {resource}", call.name()))
+        .detail("no event in the table iam_events has it among its resource_ids")
+        .hint("SELECT DISTINCT unnest(resource_ids) FROM iam_events lists the resources")
+        .into())
+}
+
+async fn has_rows(call: &Call, table: &str, condition: &str, value: &str) -> Result<bool> {
+    let statement = format!("SELECT 1 FROM ascribe.public.{table} WHERE {condition} LIMIT 1");
+    let batches = call.collect(&statement, vec![("value", ScalarValue::from(value))]).await?;
+    Ok(batches.iter().any(|batch| batch.num_rows() > 0))
 }
 
 fn attribute(batch: &RecordBatch, table: &SessionTable<'_>, principal: Option<&str>) -> Result<RecordBatch> {

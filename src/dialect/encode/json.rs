@@ -58,6 +58,19 @@ pub(super) fn json(out: &mut String, value: Option<Value<'_>>, style: Style) {
     }
 }
 
+/// The same with nothing between the elements of lists, as `to_json` has it.
+pub(super) fn compact(out: &mut String, value: Option<Value<'_>>, style: Style) {
+    let Some(Value::List(child, from, to)) = value else { return json(out, value, style) };
+    out.push('[');
+    for row in from..to {
+        if row > from {
+            out.push(',');
+        }
+        compact(out, child.value(row), style);
+    }
+    out.push(']');
+}
+
 fn quoted(out: &mut String, value: Value<'_>, style: Style) {
     let mut text = String::new();
     style.text(&mut text, value, 0);

@@ -9,7 +9,7 @@ mod types;
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono_tz::Tz;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::{Result, exec_err};
 
 pub use binary::{EPOCH_DAYS, EPOCH_MICROS};
@@ -299,14 +299,21 @@ impl Style {
         Ok((0..array.len()).map(|row| self.cell(&column, row, kind)).collect())
     }
 
-    /// The first value of a column as JSON.
+    /// The values of a column as `to_json` has them; none is null. What is JSON already stays as it is.
     ///
     /// # Errors
     /// When the type cannot be converted.
-    pub fn json(self, array: &ArrayRef) -> Result<String> {
-        let mut out = String::new();
-        json::json(&mut out, Column::new(array)?.value(0), self);
-        Ok(out)
+    pub fn jsons(self, array: &ArrayRef, field: &Field) -> Result<Vec<Option<String>>> {
+        let (column, kind) = (Column::new(array)?, pg_type(field).oid);
+        let value = |value: Value<'_>| {
+            let mut out = String::new();
+            match value {
+                Value::Text(text) if matches!(kind, oid::JSON | oid::JSONB) => out.push_str(text),
+                value => json::compact(&mut out, Some(value), self),
+            }
+            out
+        };
+        Ok((0..array.len()).map(|row| column.value(row).map(value)).collect())
     }
 
     /// The rows of a batch as JSON objects, with the columns in their order; what JSON has no numbers for is text.

@@ -80,7 +80,20 @@ SELECT * FROM generate_series(1, 3) AS g
 SELECT g FROM generate_series(3, 1, -1) AS g
 SELECT i * 2 FROM generate_series(1, 3) AS i
 SELECT * FROM generate_series(timestamp '2024-01-01', timestamp '2024-01-02', interval '12 hours')
+SELECT * FROM generate_series(date '2024-01-01', date '2024-01-03', interval '1 day')
+SELECT * FROM generate_series(date '2024-01-01', date '2024-01-03', '1 day') AS d
+SELECT * FROM generate_series('2024-01-31'::timestamp, '2024-04-30', '1 month')
+SELECT * FROM generate_series('2024-03-30'::timestamptz, '2024-04-01', '1 day') AS t(d)
+SELECT generate_series('2024-01-03'::timestamp, '2024-01-01', '-1 day')
+SELECT * FROM generate_series('2024-01-03'::timestamp, NULL, '-1 day')
+SELECT * FROM generate_series('2024-01-01', '2024-01-03', '1 day')
+SELECT * FROM generate_series('2024-01-01'::timestamp, '2024-01-03', '0 day')
+SELECT d::date, count(*) FROM generate_series(date '2024-01-01', date '2024-01-03', interval '1 day') AS d GROUP BY 1 ORDER BY 1
+SELECT * FROM generate_series((SELECT timestamp '2024-01-01'), timestamp '2024-01-02', '12 hours')
 SELECT generate_series(1, 3)
+SELECT s.x, g FROM (VALUES (1), (2)) s(x), generate_series(1, s.x) AS g ORDER BY 1, 2
+SELECT t.a, x FROM (VALUES (1, ARRAY['p', 'q']), (2, '{}')) t(a, b), unnest(t.b) AS x ORDER BY 1, 2
+SELECT t.a, x FROM (VALUES (1, ARRAY['p', 'q']), (2, '{}')) t(a, b) CROSS JOIN LATERAL unnest(b) AS x ORDER BY 1, 2
 SELECT generate_subscripts(ARRAY[4, 5], 1)
 SELECT array(SELECT a FROM (VALUES (1), (2)) t(a) ORDER BY a DESC)
 SELECT array_agg(a) FROM (VALUES (1)) t(a) WHERE a > 1

@@ -18,6 +18,8 @@ SELECT t.a, t.b FROM (VALUES (1, 'x')) t(a, b)
 SELECT * FROM (VALUES (1, 'x'), (2, NULL)) t(a, b)
 SELECT * FROM (VALUES (1, 'x'), (2, NULL)) t
 VALUES (1, 'a'), (2, 'b')
+WITH t AS (SELECT 1 AS a) TABLE t
+(WITH t AS (SELECT 1 AS a) TABLE t) UNION ALL SELECT 2 ORDER BY 1
 SELECT a, a FROM (VALUES (1)) t(a)
 SELECT a, a AS b, a FROM (VALUES (1)) t(a)
 SELECT *, a FROM (VALUES (1, 2)) t(a, b)

@@ -105,6 +105,17 @@ regexp_replace('foobar', 'o', 'X', 'g')
 regexp_replace('foobar', '(o)(b)', '\2\1')
 regexp_match('foobar', 'o(b)')
 regexp_match('foobar', 'x')
+regexp_matches('foobarbequebaz', 'ba.', 'g')
+regexp_matches('foobarbequebaz', '(b)(a.)', 'g')
+regexp_matches('foobarbequebaz', '(x)?ba.', 'gi')
+regexp_matches('foobarbequebaz', 'xx')
+regexp_matches('abc', '', 'g')
+regexp_matches('abc', 'b', 'y')
+SELECT * FROM regexp_matches('foobarbequebaz', 'ba.', 'g')
+SELECT m[1] FROM regexp_matches('foobarbequebaz', 'ba.', 'g') AS m
+substring('foobar' from 'o(.)b')
+substring('foobar' from 'x')
+substring('foobar', 'o.b')
 regexp_count('foobar', 'o')
 regexp_split_to_array('a,b,c', ',')
 regexp_like('foobar', 'O', 'i')
@@ -191,3 +202,46 @@ jsonb_build_object('a', 1, 'b', NULL)
 json_build_array(1, 'a', NULL)
 to_json('a'::text)
 to_jsonb(1)
+to_json('{"a":1}'::jsonb)
+to_json(ARRAY[1, 2])
+json_build_object('a', json_build_object('b', 1))
+json_build_array('{"a":  1}'::json, ARRAY[1, 2])
+'{"a": 1}'::jsonb ?| ARRAY['a', 'b']
+'{"a": 1}'::jsonb ?& ARRAY['a', 'b']
+'{"a": 1}'::jsonb ?| '{a}'
+SELECT json_agg(x) FROM (VALUES (1), (2), (NULL)) t(x)
+SELECT json_agg(t) FROM (VALUES (1, 'a'), (2, NULL)) t(x, y)
+SELECT jsonb_agg(t) FROM (VALUES (1, 'a'), (2, NULL)) t(x, y)
+SELECT json_agg(x) FROM (VALUES (ARRAY[1, 2]), (ARRAY[3])) t(x)
+SELECT json_agg(x) FROM (VALUES ('{"a":   1}'::json)) t(x)
+SELECT jsonb_agg(x) FROM (VALUES ('{"a":   1}'::json)) t(x)
+SELECT json_agg(x ORDER BY y DESC) FILTER (WHERE x > 1) FROM (VALUES (1, 1), (2, 2), (3, 3)) t(x, y)
+SELECT json_agg(DISTINCT x) FROM (VALUES (3), (1), (3)) t(x)
+SELECT json_agg(x) OVER (ORDER BY x) FROM (VALUES (3), (1)) t(x)
+SELECT json_agg(x) FROM (VALUES (timestamp '2024-01-01 01:02:03')) t(x)
+SELECT json_agg(x) FROM (VALUES (1)) t(x) WHERE false
+SELECT row_to_json(t) FROM (SELECT 1 AS a, 2 AS b) t
+SELECT json_object_agg(x, y) FROM (VALUES ('a', 1), ('b', 2), ('a', 3)) t(x, y)
+SELECT jsonb_object_agg(x, y) FROM (VALUES ('a', 1), ('b', 2), ('a', 3)) t(x, y)
+SELECT json_object_agg(x, y) FROM (VALUES (NULL, 1)) t(x, y)
+SELECT * FROM jsonb_array_elements('[1,{"a":2},"x",null]')
+SELECT * FROM jsonb_array_elements('[1,{"a":2},"x",null]') AS e
+SELECT e FROM jsonb_array_elements('[1,{"a":2},"x",null]') AS e
+SELECT e->>'a' FROM jsonb_array_elements('[1,{"a":2},"x",null]') AS e
+SELECT * FROM jsonb_array_elements_text('[1,{"a":2},"x",null]') AS e(x)
+SELECT * FROM json_array_elements('[1,{"a" :2},"x",null]')
+SELECT t.a, e->>'k' FROM (VALUES (1, '[{"k": 5}, {"k": 6}]'::jsonb), (2, '[]')) t(a, b), jsonb_array_elements(t.b) AS e ORDER BY 1, 2
+SELECT e, f FROM jsonb_array_elements('[[1,2],[3]]') e, jsonb_array_elements(e) f
+SELECT * FROM jsonb_each('{"a":2, "b":null}')
+SELECT * FROM jsonb_each_text('{"a":2, "b":null}')
+SELECT * FROM json_each('{"a":  2, "b":null}')
+SELECT * FROM jsonb_object_keys('{"a":2, "b":null}') AS k
+jsonb_array_elements('[1, "x"]')
+jsonb_array_elements('{"a":2}')
+jsonb_array_elements('2')
+json_array_elements('{"a":2}')
+json_array_elements('2')
+SELECT * FROM json_each('1')
+jsonb_object_keys('[1]')
+SELECT gen_random_uuid() IS NULL
+SELECT u FROM (SELECT gen_random_uuid() AS u) t WHERE u IS NULL
