@@ -29,8 +29,15 @@ pub const MOST_OPERATORS: usize = 10_000;
 /// Rounds of hashing that a guess at a password costs (RFC 7677 asks for as many at least).
 pub const SCRAM_ITERATIONS: u32 = 4096;
 
-/// How old what is known of roles and grants may be: so long after it a change by another node holds.
-pub const ROLES_FRESH: Duration = Duration::from_secs(2);
+/// How old what is known of roles, grants, views and external tables may be: so long after it a change by another node
+/// holds.
+pub const DOCUMENT_FRESH: Duration = Duration::from_secs(2);
+
+/// How many views a view may be made of, one inside of the other.
+pub const VIEW_DEPTH: usize = 32;
+
+/// Files of an external table that are looked at when it is made, to find what kind they are.
+pub const EXTERNAL_FILES: usize = 10_000;
 
 /// How long a client may take to say who it is and to prove it, each.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);

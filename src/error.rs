@@ -13,6 +13,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub mod sqlstate {
     /// `connection_exception` and I/O: the object store could not be reached or answered with an error.
     pub const IO: &str = "58030";
+    /// `undefined_file`.
+    pub const UNDEFINED_FILE: &str = "58P01";
     /// `invalid_parameter_value`.
     pub const INVALID_PARAMETER: &str = "22023";
     /// `undefined_table`.

@@ -22,6 +22,8 @@ pub mod clock;
 
 pub mod model;
 
+pub mod document;
+
 pub mod privacy;
 
 pub mod operators;

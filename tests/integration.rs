@@ -23,6 +23,7 @@ mod pgwire;
 mod pgwire_catalog;
 mod pgwire_semantics;
 mod privacy;
+mod relations;
 mod reports;
 mod security;
 mod simulation;

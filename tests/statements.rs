@@ -40,7 +40,9 @@ async fn what_the_wire_refuses_the_library_refuses() {
     let client = fixture.connect().await;
     let (_folder, session) = library().await;
     for (sql, expected) in [
-        ("DROP TABLE spans", "0A000"),
+        ("DROP TABLE spans", "42501"),
+        ("DROP TABLE deploys", "42809"),
+        ("COMMENT ON TABLE spans IS 'x'", "42501"),
         ("CREATE TABLE t (a int)", "0A000"),
         ("CREATE SCHEMA s", "0A000"),
         ("DROP SCHEMA public", "0A000"),
@@ -49,7 +51,10 @@ async fn what_the_wire_refuses_the_library_refuses() {
         ("DELETE FROM spans", "0A000"),
         ("UPDATE spans SET span_id = 'x'", "0A000"),
         ("ALTER TABLE spans ADD COLUMN x int", "0A000"),
-        ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "42601"),
+        ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/no/such/file'", "58P01"),
+        ("CREATE EXTERNAL TABLE t STORED AS AVRO LOCATION '/'", "0A000"),
+        ("CREATE EXTERNAL TABLE t LOCATION '/'", "42601"),
+        ("CREATE EXTERNAL TABLE spans STORED AS CSV LOCATION '/'", "42P07"),
         ("COPY spans TO '/tmp/x'", "0A000"),
         ("SELECT 1 INTO t", "0A000"),
         ("DROP VIEW deploys", "42501"),

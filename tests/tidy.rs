@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// `EXCEPTIONS` says so.
 const LAYERS: &[&[&str]] = &[
     &["error", "clock", "config", "model"],
-    &["privacy"],
+    &["document", "privacy"],
     &["attribution", "dialect", "operators", "security", "storage"],
     &["optimizer", "table_functions", "catalog", "ingest", "simulate"],
     &["session", "database"],

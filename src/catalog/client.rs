@@ -45,7 +45,9 @@ pub struct Client {
     /// All connections of the server.
     pub connections: Arc<Connections>,
     /// Inside of a transaction, the tables at the versions at which it has read them; none outside.
-    pub snapshot: RwLock<Option<BTreeMap<&'static str, Arc<dyn TableProvider>>>>,
+    pub snapshot: RwLock<Option<BTreeMap<String, Arc<dyn TableProvider>>>>,
+    /// What the session has in schema `public` for itself.
+    pub own: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
 }
 
 impl Client {
@@ -66,9 +68,9 @@ impl Client {
     }
 
     /// Keep a table as it was read, if a transaction is open.
-    pub fn keep(&self, table: &'static str, provider: &Arc<dyn TableProvider>) {
+    pub fn keep(&self, table: &str, provider: &Arc<dyn TableProvider>) {
         if let Some(pinned) = self.snapshot.write().as_mut() {
-            pinned.insert(table, Arc::clone(provider));
+            pinned.insert(table.to_owned(), Arc::clone(provider));
         }
     }
 

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
+use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NotExpr,
@@ -20,6 +22,17 @@ pub(super) fn never_fails(part: &Expr) -> bool {
         Expr::BinaryExpr(binary) => compares(binary.op),
         _ => false,
     }
+}
+
+/// Which conditions a scan takes of those that it would.
+pub(super) fn pushed(rows: &dyn TableProvider, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    let mut supports = rows.supports_filters_pushdown(filters)?;
+    for (support, filter) in supports.iter_mut().zip(filters) {
+        if filter.exists(|part| Ok(!never_fails(part)))? {
+            *support = TableProviderFilterPushDown::Unsupported;
+        }
+    }
+    Ok(supports)
 }
 
 /// Whether a condition as it is run does nothing but compare, in all its parts.

@@ -1,8 +1,7 @@
 //! A schema of the lake: every lookup sees the newest committed state.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
@@ -15,16 +14,18 @@ use super::builtin_sql::View;
 use super::guarded::{self, Asking, Name};
 use super::lake_table::LakeTable;
 use super::system::SystemTable;
+use super::{external, relations};
+use crate::config::SCHEMA;
 use crate::error::Error;
 use crate::model::{self, Table};
 use crate::operators::asof_join;
 use crate::security::Rights;
-use crate::storage::Lake;
+use crate::storage::{Lake, Relation, RelationKind};
 
 // The engine hands out its state behind this kind of lock.
 type StateRef = Weak<parking_lot::RwLock<SessionState>>;
 
-/// A schema of stored tables, built-in views, computed tables, and what the session itself registers.
+/// A schema of stored tables, built-in views, computed tables, what users have added, and what the session has for itself.
 pub(super) struct LakeSchema {
     name: &'static str,
     lake: Arc<Lake>,
@@ -32,7 +33,6 @@ pub(super) struct LakeSchema {
     views: Vec<View>,
     computed: Vec<&'static dyn SystemTable>,
     asking: Asking,
-    own: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
     client: Arc<Client>,
     state: StateRef,
 }
@@ -53,7 +53,6 @@ impl LakeSchema {
             views: super::views(),
             computed: Vec::new(),
             asking,
-            own: RwLock::default(),
             client: Arc::clone(client),
             state,
         }
@@ -70,8 +69,36 @@ impl LakeSchema {
         }
     }
 
+    /// What the session has for itself; nothing built in and no view of others finds it.
     fn own(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
-        self.own.read().ok()?.get(name).cloned()
+        if self.has_own() { self.client.own.read().get(name).cloned() } else { None }
+    }
+
+    fn has_own(&self) -> bool {
+        self.asking == Asking::Role && self.name == SCHEMA
+    }
+
+    /// What users have added to the lake.
+    async fn added(&self, name: &str) -> Result<Option<Relation>> {
+        if self.name != SCHEMA {
+            return Ok(None);
+        }
+        let relations = self.lake.relations().current().await.map_err(engine_error)?;
+        Ok(relations.relations.get(name).cloned())
+    }
+
+    async fn opened(&self, name: &str, relation: &Relation) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(state) = self.state.upgrade().map(|state| state.read().clone()) else { return Ok(None) };
+        let external = match &relation.kind {
+            RelationKind::View(view) => return relations::planned(&state, name, view).await.map(Some),
+            RelationKind::External(external) => external,
+        };
+        if let Some(pinned) = self.client.pinned(name) {
+            return Ok(Some(pinned));
+        }
+        let provider = external::open(&state, &self.lake, name, external).await.map_err(engine_error)?;
+        self.client.keep(name, &provider);
+        Ok(Some(provider))
     }
 
     async fn view(&self, view: &View) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -121,11 +148,14 @@ impl SchemaProvider for LakeSchema {
         let mut names: Vec<String> = self.tables.iter().map(|table| table.name.to_owned()).collect();
         names.extend(self.views.iter().map(|view| view.name.to_owned()));
         names.extend(self.computed.iter().map(|table| table.name().to_owned()));
+        if self.name == SCHEMA {
+            names.extend(self.lake.relations().known().relations.keys().cloned());
+        }
         if let Some(guard) = &self.client.guard {
             names = guarded::visible(guard, self.asking, self.name, names);
         }
-        if let Ok(own) = self.own.read() {
-            names.extend(own.keys().cloned());
+        if self.has_own() {
+            names.extend(self.client.own.read().keys().cloned());
         }
         names
     }
@@ -134,36 +164,40 @@ impl SchemaProvider for LakeSchema {
         if let Some(own) = self.own(name) {
             return Ok(Some(own));
         }
-        let Some(guard) = self.client.guard.as_ref().filter(|_| self.is_built_in(name)) else {
-            return self.found(name).await;
-        };
+        let added = if self.is_built_in(name) { None } else { self.added(name).await? };
+        if added.is_none() && !self.is_built_in(name) {
+            return Ok(None);
+        }
         let full = Name { schema: self.name, name };
-        let access = guarded::admitted(guard, self.asking, full).await?;
-        let found = self.found(name).await?;
-        Ok(match (found, access) {
-            (Some(found), Some(access)) => Some(guarded::guarded(found, guard, &access, self.asking, full)),
-            (found, _) => found,
+        let access = match &self.client.guard {
+            Some(guard) => guarded::admitted(guard, self.asking, full).await?,
+            None => None,
+        };
+        let found = match &added {
+            Some(relation) => self.opened(name, relation).await?,
+            None => self.found(name).await?,
+        };
+        Ok(match (found, access, &self.client.guard) {
+            (Some(found), Some(access), Some(guard)) => {
+                Some(guarded::guarded(found, guard, &access, self.asking, full))
+            }
+            (found, ..) => found,
         })
     }
 
     fn register_table(&self, name: String, table: Arc<dyn TableProvider>) -> Result<Option<Arc<dyn TableProvider>>> {
-        if self.is_built_in(&name) || self.own(&name).is_some() {
+        if !self.has_own() || self.table_exist(&name) {
             return exec_err!("relation \"{name}\" already exists");
         }
-        match self.own.write() {
-            Ok(mut own) => Ok(own.insert(name, table)),
-            Err(_) => exec_err!("the session's own tables are lost"),
-        }
+        Ok(self.client.own.write().insert(name, table))
     }
 
     fn deregister_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        match self.own.write() {
-            Ok(mut own) => Ok(own.remove(name)),
-            Err(_) => exec_err!("the session's own tables are lost"),
-        }
+        Ok(if self.has_own() { self.client.own.write().remove(name) } else { None })
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.is_built_in(name) || self.own(name).is_some()
+        let added = || self.name == SCHEMA && self.lake.relations().known().relations.contains_key(name);
+        self.is_built_in(name) || self.own(name).is_some() || added()
     }
 }

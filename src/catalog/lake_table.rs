@@ -8,7 +8,6 @@ use datafusion::arrow::array::{ArrayRef, AsArray, Date32Array, RecordBatch, Stri
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DataFusionError, Result, Statistics, not_impl_err};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -65,13 +64,7 @@ impl TableProvider for LakeTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let mut supports = self.rows.supports_filters_pushdown(filters)?;
-        for (support, filter) in supports.iter_mut().zip(filters) {
-            if filter.exists(|part| Ok(!infallible::never_fails(part)))? {
-                *support = TableProviderFilterPushDown::Unsupported;
-            }
-        }
-        Ok(supports)
+        infallible::pushed(self.rows.as_ref(), filters)
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -1,13 +1,15 @@
-//! What names mean: the canonical tables, the built-in views, the system tables.
+//! What names mean: the canonical tables, the built-in views, the system tables, what users have added.
 
 mod builtin_sql;
 pub mod client;
+mod external;
 mod guarded;
 mod infallible;
 mod lake_schema;
 mod lake_table;
 pub mod pg_catalog;
 mod reading;
+mod relations;
 mod restricted;
 pub mod settings;
 mod system;
@@ -22,17 +24,19 @@ use self::lake_schema::LakeSchema;
 use crate::config::{DATABASE, SCHEMA};
 use crate::error::Result;
 use crate::security::Rights;
-use crate::storage::Lake;
+use crate::storage::{Lake, Relation, RelationKind};
 use crate::{model, optimizer, table_functions};
 
 pub use crate::dialect::{PG_TYPE, pg_type_of};
 pub use builtin_sql::{ReportFile, View, report_files, views};
 pub use client::Client;
+pub use external::complete;
 pub use guarded::{check_condition, check_mask};
+pub use relations::{PlanView, UserViews};
 
-/// The tables and views that every session has in a schema, each with whether it is a view.
+/// The tables and views that are built into a schema, each with whether it is a view.
 #[must_use]
-pub fn relations(schema: &str) -> Vec<(&'static str, bool)> {
+pub fn built_in(schema: &str) -> Vec<(&'static str, bool)> {
     let tables = |tables: Vec<&'static model::Table>| tables.into_iter().map(|table| (table.name, false));
     match schema {
         SCHEMA => tables(model::tables()).chain(views().into_iter().map(|view| (view.name, true))).collect(),
@@ -42,6 +46,20 @@ pub fn relations(schema: &str) -> Vec<(&'static str, bool)> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The tables and views that every session has in a schema, each with whether it is a view.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn relations(lake: &Lake, schema: &str) -> Result<Vec<(String, bool)>> {
+    let mut all: Vec<_> = built_in(schema).into_iter().map(|(name, view)| (name.to_owned(), view)).collect();
+    if schema == SCHEMA {
+        let added = lake.relations().current().await?;
+        let is_view = |relation: &Relation| matches!(relation.kind, RelationKind::View(_));
+        all.extend(added.relations.iter().map(|(name, relation)| (name.clone(), is_view(relation))));
+    }
+    Ok(all)
 }
 
 /// The functions that read the lake, for which a privilege is needed.

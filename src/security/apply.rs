@@ -223,6 +223,19 @@ impl State {
         Ok(notices)
     }
 
+    /// Take away what is said of relations that are no more; gives back whether anything was.
+    pub fn forget(&mut self, objects: &[Object]) -> bool {
+        let count =
+            |state: &Self| state.grants.len() + state.policies.len() + state.masks.len() + state.row_security.len();
+        let before = count(self);
+        let gone = |schema: &str, name: &str| objects.contains(&Object::relation(schema, name));
+        self.grants.retain(|grant| !objects.contains(&grant.object));
+        self.policies.retain(|policy| !gone(&policy.schema, &policy.table));
+        self.masks.retain(|mask| !gone(&mask.schema, &mask.table));
+        self.row_security.retain(|key| !key.split_once('.').is_some_and(|(schema, name)| gone(schema, name)));
+        count(self) != before
+    }
+
     fn check_role(&self, name: &str) -> Result<()> {
         if self.roles.contains_key(name) { Ok(()) } else { Err(missing(name).into()) }
     }

@@ -38,9 +38,30 @@ pub(crate) async fn administer(session: &SessionContext, client: &Client, mut re
     if let Some(guard) = &client.guard {
         return guard.directory().change(&role, apply).await;
     }
-    let lake = state.config().get_extension::<Lake>();
-    let lake = lake.ok_or_else(|| UserError::new(sqlstate::INTERNAL, "the session has no lake"))?;
+    let lake = lake(&state)?;
     Directory::new(lake.store(), Arc::clone(lake.clock())).change(&role, apply).await
+}
+
+/// Take away what was said of relations that are dropped: privileges, policies, masks.
+pub(super) async fn forget(state: &SessionState, client: &Client, names: &[String]) -> Result<()> {
+    let lake = lake(state)?;
+    let directory = match &client.guard {
+        Some(guard) => Arc::clone(guard.directory()),
+        None => Directory::new(lake.store(), Arc::clone(lake.clock())),
+    };
+    let objects: Vec<Object> = names.iter().map(|name| Object::relation(crate::config::SCHEMA, name)).collect();
+    let mut without = State::clone(&*directory.current().await?);
+    if without.forget(&objects) {
+        let role = client.guard.as_ref().map_or_else(|| client.user(), |guard| guard.role());
+        directory.change(role, |roles| Ok(roles.forget(&objects))).await?;
+    }
+    Ok(())
+}
+
+/// The lake of a session.
+pub(super) fn lake(state: &SessionState) -> Result<Arc<Lake>> {
+    let lake = state.config().get_extension::<Lake>();
+    lake.ok_or_else(|| UserError::new(sqlstate::INTERNAL, "the session has no lake").into())
 }
 
 /// The change with every name looked up.
@@ -53,8 +74,9 @@ async fn resolve(state: &SessionState, request: Request) -> Result<Change> {
                     return Err(UserError::new("3F000", format!("schema \"{schema}\" does not exist")).into());
                 }
                 objects.extend(match every {
-                    Every::Relation => catalog::relations(&schema)
-                        .into_iter()
+                    Every::Relation => catalog::relations(&*lake(state)?, &schema)
+                        .await?
+                        .iter()
                         .map(|(name, _)| Object::relation(&schema, name))
                         .collect::<Vec<_>>(),
                     Every::Function if schema == crate::config::SCHEMA => {
@@ -142,7 +164,7 @@ async fn relation_columns(state: &SessionState, schema: &mut String, name: &str)
         let shown = if schema == crate::config::SCHEMA { name.to_owned() } else { format!("{schema}.{name}") };
         UserError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist"))
     };
-    if !catalog::relations(schema).iter().any(|(known, _)| *known == name) {
+    if !catalog::relations(&*lake(state)?, schema).await?.iter().any(|(known, _)| *known == name) {
         return Err(missing().into());
     }
     let found = state.catalog_list().catalog(crate::config::DATABASE);
@@ -154,7 +176,7 @@ async fn relation_columns(state: &SessionState, schema: &mut String, name: &str)
 /// The same of a table, not a view.
 async fn table_columns(state: &SessionState, schema: &mut String, name: &str) -> Result<Vec<String>> {
     let columns = relation_columns(state, schema, name).await?;
-    if catalog::relations(schema).iter().any(|(known, view)| *known == name && *view) {
+    if catalog::relations(&*lake(state)?, schema).await?.iter().any(|(known, view)| *known == name && *view) {
         return Err(UserError::new("42809", format!("\"{name}\" is not a table"))
             .hint("views show what their tables show: policies and masks are for tables")
             .into());

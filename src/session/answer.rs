@@ -19,7 +19,7 @@ use super::control::{self, Control, Kept};
 use super::plan::{self, Planned};
 use super::statement::{self, Copy, Kind};
 use super::utility::{Count, Utility};
-use super::{administer, copy_in, explain, start, view};
+use super::{administer, copy_in, define, explain, start};
 use crate::catalog::{Client, settings};
 use crate::dialect;
 use crate::error::{Result, UserError, sqlstate};
@@ -207,8 +207,11 @@ impl Asker {
                 let planned = self.plan(session, &ast).await?;
                 self.insert(session, planned.plan).await
             }
-            Kind::View(ast) => {
-                let done = view::define(session, &ast).await?;
+            Kind::Define(definition) => {
+                if definition.lasts(&self.client) {
+                    self.state.lock().control.check_may_write(definition.tag())?;
+                }
+                let done = define::define(session, &self.client, *definition).await?;
                 Ok(Answer::Done(done.tag.to_owned(), done.notices))
             }
             Kind::Copy(copy) if copy.into.is_some() => {

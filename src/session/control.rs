@@ -158,7 +158,12 @@ impl Control {
                     return Err(UserError::new("25001", "DISCARD ALL cannot run inside a transaction block").into());
                 }
                 self.reset_all(&mut done);
+                self.client.own.write().clear();
                 done.tag = "DISCARD ALL";
+            }
+            Utility::DiscardTemp => {
+                self.client.own.write().clear();
+                done.tag = "DISCARD TEMP";
             }
             Utility::SetTransaction { modes, session: true } => self.modes(&modes, "default_transaction", &mut done)?,
             Utility::SetTransaction { modes, session: false } => {

@@ -5,14 +5,15 @@ mod answer;
 pub(crate) mod control;
 pub(crate) mod copy;
 pub(crate) mod copy_in;
+pub(crate) mod define;
 pub(crate) mod explain;
+mod external;
 mod insert;
 mod kinds;
 pub(crate) mod plan;
 pub(crate) mod roles;
 pub(crate) mod statement;
 pub(crate) mod utility;
-pub(crate) mod view;
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{DataFrame, SessionConfig};
 
-use crate::catalog::{self, Client};
+use crate::catalog::{self, Client, UserViews};
 use crate::config::{Config, DATABASE, SCHEMA};
 use crate::dialect;
 use crate::dialect::encode::Style;
@@ -48,7 +49,8 @@ pub(crate) use plan::Planned;
 /// When the spill directory cannot be made.
 pub fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
     let pool = Arc::new(FairSpillPool::new(config.memory_limit));
-    Ok(Arc::new(RuntimeEnvBuilder::new().with_memory_pool(pool).build()?))
+    // What is in a folder of others is looked up by each statement: a kept list would not know of new files.
+    Ok(Arc::new(RuntimeEnvBuilder::new().with_memory_pool(pool).with_object_list_cache_limit(0).build()?))
 }
 
 /// A new session: its settings, views and prepared statements are its own.
@@ -75,9 +77,11 @@ pub fn new_for(
         .with_batch_size(config.batch_size)
         .with_extension(Arc::clone(lake))
         .with_extension(Arc::new(answer::Asker::new(client)))
+        .with_extension(Arc::new(UserViews(Arc::new(define::ViewPlanner))))
         .set_str("datafusion.sql_parser.dialect", "PostgreSQL")
         .set_bool("datafusion.execution.parquet.pushdown_filters", true)
         .set_bool("datafusion.execution.parquet.reorder_filters", true)
+        .set_bool("datafusion.execution.listing_table_ignore_subdirectory", false)
         .set_str("datafusion.execution.time_zone", "UTC");
     if config.target_partitions > 0 {
         settings = settings.with_target_partitions(config.target_partitions);

@@ -5,6 +5,8 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use super::define::Definition;
+use super::external;
 use super::roles::{self, Request};
 use super::utility::{self, Utility};
 use crate::dialect;
@@ -35,8 +37,8 @@ pub(crate) enum Kind {
     Query(Box<Ast>),
     /// It adds rows to a table.
     Insert(Box<Ast>),
-    /// It makes or removes a view of the session.
-    View(Box<Ast>),
+    /// It makes or removes a view or an external table.
+    Define(Box<Definition>),
     /// It is about the session.
     Utility(Utility),
     Copy(Copy),
@@ -157,10 +159,18 @@ fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
     if let Some(found) = roles::parse(&pieces) {
         return found.map(Kind::Roles).map_err(|error| (error, None));
     }
+    let text = || tokens.iter().map(|token| token.token.to_string()).collect();
+    if let Some(found) = external::parse(&pieces, text) {
+        let definition = found.map_err(|error| (error, None))?;
+        return Ok(Kind::Define(Box::new(Definition::External(Box::new(definition)))));
+    }
     let refuse = |error: UserError| Err((error, None));
     let ast = parse_one(sql, tokens)?;
     if let Some(found) = roles::of_ast(&ast) {
         return found.map(Kind::Roles).map_err(|error| (error, None));
+    }
+    if let Some(found) = Definition::of_ast(&ast) {
+        return Ok(Kind::Define(Box::new(found)));
     }
     match &ast {
         Ast::Query(query) if query.locks.is_empty() => {
@@ -183,13 +193,11 @@ fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
         Ast::Insert(_) => {
             refuse(UserError::new(sqlstate::NOT_SUPPORTED, "INSERT with RETURNING or ON CONFLICT is not supported"))
         }
-        Ast::CreateView(view) if !view.materialized => Ok(Kind::View(Box::new(ast))),
-        Ast::Drop { object_type: ast::ObjectType::View, .. } => Ok(Kind::View(Box::new(ast))),
         Ast::Copy { .. } => super::copy::options(ast).map(Kind::Copy).map_err(|error| (error, None)),
         _ => {
             let verb = sql_verb(&pieces);
             refuse(UserError::new(sqlstate::NOT_SUPPORTED, format!("{verb} is not supported")).hint(
-                "queries, EXPLAIN, INSERT, CREATE VIEW, COPY … TO STDOUT, transactions, cursors and settings are",
+                "queries, EXPLAIN, INSERT, CREATE VIEW, CREATE EXTERNAL TABLE, COPY … TO STDOUT, transactions, cursors and settings are",
             ))
         }
     }
@@ -327,12 +335,11 @@ mod tests {
     fn what_is_not_on_the_list_is_refused() {
         for sql in [
             "create table t (a int)",
-            "drop table spans",
+            "drop index spans",
             "delete from spans",
             "update spans set a = 1",
             "copy spans to '/tmp/x'",
             "copy spans from '/tmp/x'",
-            "create external table t stored as csv location '/etc/passwd'",
             "explain delete from spans",
             "with x as (insert into spans select 1) select 1",
             "select 1 into t",

@@ -32,7 +32,9 @@ pub(crate) enum Utility {
     Release(String),
     RollbackTo(String),
     DiscardAll,
-    /// Plans, sequences, temporary objects: there is nothing of that kind to discard.
+    /// The temporary views.
+    DiscardTemp,
+    /// Plans, sequences: there is nothing of that kind to discard.
     DiscardNothing(&'static str),
     /// No name is all.
     Deallocate(Option<String>),
@@ -353,7 +355,7 @@ impl Words<'_> {
             "all" => Utility::DiscardAll,
             "plans" => Utility::DiscardNothing("DISCARD PLANS"),
             "sequences" => Utility::DiscardNothing("DISCARD SEQUENCES"),
-            "temp" | "temporary" => Utility::DiscardNothing("DISCARD TEMP"),
+            "temp" | "temporary" => Utility::DiscardTemp,
             _ => return None,
         })
     }

@@ -10,6 +10,7 @@ mod location;
 mod log;
 mod notes;
 mod readers;
+mod relations;
 mod stats;
 mod upkeep;
 mod write;
@@ -32,6 +33,7 @@ use url::Url;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::document::Document;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::{self, Table};
 
@@ -42,6 +44,7 @@ pub use file::{FileWriter, NewFile, read_file};
 pub use log::{LoggedFile, Problem, Removed, State, TableLog, object_of};
 pub use notes::Notes;
 pub use readers::Pin;
+pub use relations::{External, ExternalColumn, ExternalFormat, Relation, RelationKind, Relations, UserView};
 pub use stats::Statistics;
 pub use upkeep::Upkeep;
 pub use write::{Commit, DataFile, Outcome, Replace, TableWriter};
@@ -61,6 +64,18 @@ pub fn open_store(url: &Url) -> Result<(Arc<dyn ObjectStore>, Path)> {
     let path = Path::from_url_path(url.path())
         .map_err(|error| UserError::invalid(format!("{url} is not the URL of an object: {error}")))?;
     Ok((store, path))
+}
+
+async fn foreign(url: &Url) -> Result<DeltaTable> {
+    location::register_stores();
+    DeltaTableBuilder::from_url(url.clone())?.load().await.map_err(|error| match error {
+        DeltaTableError::NotATable(_) => {
+            UserError::new(sqlstate::UNDEFINED_FILE, format!("there is no Delta table at {url}"))
+                .detail(error.to_string())
+                .into()
+        }
+        error => error.into(),
+    })
 }
 
 fn over(
@@ -84,6 +99,9 @@ pub struct Lake {
     store: Arc<dyn ObjectStore>,
     backend: Option<Arc<dyn ObjectStore>>,
     readers: readers::Readers,
+    relations: Document<Relations>,
+    /// Tables of others, as they were read last, by their URLs.
+    foreign: Mutex<HashMap<String, DeltaTable>>,
     clock: Arc<dyn Clock>,
     /// Keys of pseudonyms that the program was given; else those of the environment count.
     keys: Option<String>,
@@ -138,7 +156,9 @@ impl Lake {
         let all = model::tables().into_iter().chain(model::system_tables());
         let tables = all.map(|table| (table.name, Mutex::new(None))).collect();
         let (readers, keys, noted) = (readers::Readers::default(), config.pseudonym_keys.clone(), Mutex::new(None));
-        Ok(Arc::new(Self { root, options, tables, store, backend, readers, clock, keys, noted }))
+        let relations = Document::new(Arc::clone(&store), "relations");
+        let foreign = Mutex::default();
+        Ok(Arc::new(Self { root, options, tables, store, backend, readers, relations, foreign, clock, keys, noted }))
     }
 
     fn builder(&self, url: Url) -> Result<DeltaTableBuilder> {
@@ -155,6 +175,12 @@ impl Lake {
     #[must_use]
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.store)
+    }
+
+    /// The views and external tables that users have added.
+    #[must_use]
+    pub fn relations(&self) -> &Document<Relations> {
+        &self.relations
     }
 
     /// The clock of the lake.
@@ -211,6 +237,24 @@ impl Lake {
         let pin = delta.version().map(|version| self.pin(table, version));
         let scan = delta.table_provider().build().await?;
         Ok((Arc::new(scan), pin))
+    }
+
+    /// A provider of the rows of a Delta table that others write, wherever it is, as of its newest version.
+    ///
+    /// # Errors
+    /// When there is no such table, or the object store cannot be read.
+    pub async fn foreign(&self, url: &Url) -> Result<Arc<dyn TableProvider>> {
+        let read = self.foreign.lock().await.get(url.as_str()).cloned();
+        let delta = match read {
+            Some(mut delta) => match delta.update_state().await {
+                Ok(()) => delta,
+                Err(_) => foreign(url).await?,
+            },
+            None => foreign(url).await?,
+        };
+        let scan = delta.table_provider().build().await?;
+        self.foreign.lock().await.insert(url.as_str().to_owned(), delta);
+        Ok(Arc::new(scan))
     }
 
     /// The version of a table's newest state; none before its first write.

@@ -74,7 +74,7 @@ fn yes(value: bool) -> Cell {
 
 /// Whether rows can be added to a relation.
 fn takes_rows(relation: &Seen) -> bool {
-    relation.kind == "r" && relation.schema == "public" && !relation.temporary
+    relation.kind == "r" && relation.schema == "public" && !relation.temporary && !relation.external
 }
 
 fn relation(relation: &Seen) -> Row {

@@ -13,7 +13,9 @@ use super::objects::{RELATIONS, oid};
 use super::rows::{Seen, columns_of, relkind, rows};
 use super::tables;
 use crate::catalog::Client;
+use crate::config::{DATABASE, SCHEMA};
 use crate::security::Rights;
+use crate::storage::{Lake, RelationKind};
 
 type StateRef = Weak<parking_lot::RwLock<SessionState>>;
 
@@ -36,14 +38,14 @@ impl PgCatalog {
 
     /// The relations whose names the role sees.
     pub(super) async fn visible_relations(&self) -> Vec<Seen> {
+        let mut relations = self.relations().await;
         let state = self.state.upgrade().map(|state| state.read().clone());
-        let catalog = state.and_then(|state| state.catalog_list().catalog(crate::config::DATABASE));
+        let catalog = state.and_then(|state| state.catalog_list().catalog(DATABASE));
         let names = |schema: &str| {
             let names = catalog.as_ref().and_then(|catalog| catalog.schema(schema)).map(|schema| schema.table_names());
             names.into_iter().flatten().collect::<BTreeSet<_>>()
         };
         let (public, system) = (names("public"), names("system"));
-        let mut relations = self.relations().await;
         relations.retain(|relation| match relation.schema.as_str() {
             "public" => public.contains(&relation.name),
             "system" => system.contains(&relation.name),
@@ -87,13 +89,54 @@ impl PgCatalog {
                 },
                 temporary: false,
                 definition: relation.view.map(str::to_owned),
+                comment: None,
+                external: false,
                 columns,
             });
         }
         if let Some(state) = state {
-            own_relations(&state, &mut seen).await;
+            self.added_relations(&state, &mut seen).await;
         }
         seen
+    }
+
+    /// What users have added to the lake, and what the session has for itself.
+    async fn added_relations(&self, state: &SessionState, seen: &mut Vec<Seen>) {
+        let catalogs = state.catalog_list();
+        let Some(schema) = catalogs.catalog(DATABASE).and_then(|catalog| catalog.schema(SCHEMA)) else { return };
+        let lasting = match state.config().get_extension::<Lake>() {
+            Some(lake) => lake.relations().current().await.unwrap_or_else(|_| lake.relations().known()),
+            None => Arc::default(),
+        };
+        for name in schema.table_names() {
+            if RELATIONS.iter().any(|known| known.schema == SCHEMA && known.name == name) {
+                continue;
+            }
+            let relation = lasting.relations.get(&name);
+            // A view whose query names what is gone is there all the same.
+            let table = schema.table(&name).await.ok().flatten();
+            let kind = match (relation.map(|relation| &relation.kind), &table) {
+                (Some(RelationKind::View(_)), _) => "v",
+                (Some(RelationKind::External(_)), _) => "r",
+                (None, Some(table)) => relkind(table.table_type()),
+                (None, None) => continue,
+            };
+            let definition = match relation.map(|relation| &relation.kind) {
+                Some(RelationKind::View(view)) => Some(view.query.clone()),
+                _ => table.as_ref().and_then(|table| table.get_table_definition().map(str::to_owned)),
+            };
+            seen.push(Seen {
+                oid: oid("relation", SCHEMA, &name),
+                schema: SCHEMA.to_owned(),
+                kind,
+                temporary: relation.is_none(),
+                definition,
+                comment: relation.and_then(|relation| relation.comment.clone()),
+                external: relation.is_some() && kind == "r",
+                columns: table.map(|table| columns_of(&table.schema())).unwrap_or_default(),
+                name,
+            });
+        }
     }
 }
 
@@ -111,30 +154,6 @@ fn is_view(name: &str) -> bool {
             | "pg_sequences"
             | "pg_locks"
     ) || name.starts_with("pg_stat_")
-}
-
-/// What the session made itself.
-async fn own_relations(state: &SessionState, seen: &mut Vec<Seen>) {
-    let catalogs = state.catalog_list();
-    let Some(schema) = catalogs.catalog(crate::config::DATABASE).and_then(|catalog| catalog.schema("public")) else {
-        return;
-    };
-    for name in schema.table_names() {
-        if RELATIONS.iter().any(|known| known.schema == "public" && known.name == name) {
-            continue;
-        }
-        if let Ok(Some(table)) = schema.table(&name).await {
-            seen.push(Seen {
-                oid: oid("relation", "public", &name),
-                schema: "public".to_owned(),
-                name,
-                kind: relkind(table.table_type()),
-                temporary: true,
-                definition: table.get_table_definition().map(str::to_owned),
-                columns: columns_of(&table.schema()),
-            });
-        }
-    }
 }
 
 #[async_trait]

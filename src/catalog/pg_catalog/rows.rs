@@ -23,6 +23,10 @@ pub(super) struct Seen {
     pub(super) kind: &'static str,
     pub(super) temporary: bool,
     pub(super) definition: Option<String>,
+    /// What users say of what users have made.
+    pub(super) comment: Option<String>,
+    /// Whether others write it.
+    pub(super) external: bool,
     pub(super) columns: Vec<SeenColumn>,
 }
 
@@ -251,6 +255,8 @@ fn descriptions(relations: &[Seen]) -> Vec<Row> {
     };
     let mut rows: Vec<Row> = SCHEMAS.iter().map(|(_, oid, text)| row(2615, *oid, 0, text)).collect();
     rows.extend(FUNCTIONS.iter().map(|function| row(1255, function.oid, 0, &function.comment)));
+    let said = |relation: &Seen| relation.comment.as_ref().map(|text| row(1259, relation.oid, 0, text));
+    rows.extend(relations.iter().filter_map(said));
     for relation in RELATIONS.iter().filter(|known| relations.iter().any(|seen| seen.oid == known.oid)) {
         if !relation.comment.is_empty() {
             rows.push(row(1259, relation.oid, 0, &relation.comment));

@@ -18,10 +18,11 @@ use super::session::Cursor;
 use super::stop::Watched;
 use crate::catalog::settings;
 use crate::error::{Result, UserError, sqlstate};
+use crate::session::define::{self, Definition};
 use crate::session::roles::Request;
 use crate::session::statement::{self, Kind};
 use crate::session::utility::{Count, Utility};
-use crate::session::{Planned, administer, control, copy_in, plan, start, view};
+use crate::session::{Planned, administer, control, copy_in, plan, start};
 
 /// Bytes that one COPY FROM STDIN may bring.
 const MOST_COPIED: usize = 256 << 20;
@@ -101,7 +102,7 @@ impl Connection {
                 let planned = self.plan(&ast, &[], watched).await?;
                 self.insert(planned.plan, watched).await?;
             }
-            Kind::View(ast) => self.view(&ast, watched).await?,
+            Kind::Define(definition) => self.define(*definition, watched).await?,
             Kind::Copy(copy) => self.copy(copy, watched).await?,
             Kind::Roles(request) => self.administer(request).await?,
         }
@@ -152,7 +153,7 @@ impl Connection {
                 let formats = self.session.portal(name)?.formats.clone();
                 self.run_utility(utility, &formats, false, watched).await?;
             }
-            Kind::View(ast) => self.view(&ast, watched).await?,
+            Kind::Define(definition) => self.define(*definition, watched).await?,
             Kind::Copy(copy) => self.copy(copy, watched).await?,
             Kind::Roles(request) => self.administer(request).await?,
         }
@@ -243,9 +244,12 @@ impl Connection {
         Ok(rows)
     }
 
-    async fn view(&mut self, ast: &Ast, watched: &Watched) -> Result<()> {
-        let (context, ast) = (self.session.context.clone(), ast.clone());
-        let work = compute(&self.session.cpu, async move { view::define(&context, &ast).await });
+    async fn define(&mut self, definition: Definition, watched: &Watched) -> Result<()> {
+        let (context, client) = (self.session.context.clone(), Arc::clone(&self.session.client));
+        if definition.lasts(&client) {
+            self.session.control.check_may_write(definition.tag())?;
+        }
+        let work = compute(&self.session.cpu, async move { define::define(&context, &client, definition).await });
         let done = watched.run(work).await??;
         for notice in &done.notices {
             self.replies.notice("NOTICE", notice)?;

@@ -62,7 +62,7 @@ impl Connection {
                 (planned.types, rows.then_some(planned.schema))
             }
             Kind::Utility(utility) => (Vec::new(), self.utility_schema(utility)?),
-            Kind::View(_) | Kind::Copy(_) | Kind::Roles(_) => (Vec::new(), None),
+            Kind::Define(_) | Kind::Copy(_) | Kind::Roles(_) => (Vec::new(), None),
         };
         let kind_of = |at: usize, data_type: &Option<DataType>| match kinds.get(at).copied().filter(|kind| known(*kind))
         {

@@ -1,0 +1,268 @@
+//! Tables that others write: Parquet, CSV, JSON and Delta, read where they are and never written.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Result, Statistics};
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use futures::{StreamExt, TryStreamExt};
+use url::Url;
+
+use super::infallible;
+use crate::config;
+use crate::error::{self, UserError, sqlstate};
+use crate::storage::{self, External, ExternalColumn, ExternalFormat, Lake};
+
+/// The rows of files of others.
+#[derive(Debug)]
+struct ExternalTable {
+    name: String,
+    rows: Arc<dyn TableProvider>,
+}
+
+/// The table as it is now.
+///
+/// # Errors
+/// When the object store cannot be set up or read.
+pub(super) async fn open(
+    state: &SessionState,
+    lake: &Lake,
+    name: &str,
+    external: &External,
+) -> error::Result<Arc<dyn TableProvider>> {
+    let rows: Arc<dyn TableProvider> = match external.format {
+        ExternalFormat::Delta => lake.foreign(&delta_url(external)?).await?,
+        _ => Arc::new(listing(state, external)?),
+    };
+    Ok(Arc::new(ExternalTable { name: name.to_owned(), rows }))
+}
+
+/// Complete the definition of a table by what is there: how its files are called, and the columns that it does not say.
+///
+/// # Errors
+/// When nothing is there, it cannot be read, or it is not of one kind.
+pub async fn complete(state: &SessionState, lake: &Lake, mut external: External) -> error::Result<External> {
+    if external.format == ExternalFormat::Delta {
+        lake.foreign(&delta_url(&external)?).await?;
+        return Ok(external);
+    }
+    let urls = urls(state, &external)?;
+    let found = extension(state, &urls, external.format).await?;
+    let first = external.format.extensions().first().copied().unwrap_or_default();
+    external.extension = found.as_deref().unwrap_or(first).to_owned();
+    let tabs = external.extension == ".tsv" || external.locations.iter().all(|location| location.ends_with(".tsv"));
+    if external.format == ExternalFormat::Csv && tabs {
+        external.options.entry("format.delimiter".to_owned()).or_insert_with(|| "\t".to_owned());
+    }
+    let mut options = options(state, &external)?;
+    if external.partitions.is_empty()
+        && let Some(url) = urls.first()
+    {
+        let text = |name: &String| ExternalColumn::of(&Field::new(name, DataType::Utf8, true));
+        let names = options.infer_partitions(state, url).await?;
+        external.partitions = names.iter().map(text).collect::<error::Result<_>>()?;
+        let of_columns = |name: &ExternalColumn| external.partitions.iter().all(|known| known.name != name.name);
+        external.columns.retain(of_columns);
+        options = self::options(state, &external)?;
+    }
+    if external.columns.is_empty() {
+        if found.is_none() {
+            let message = format!("no {} files are at {}", external.format.name(), external.locations.join(", "));
+            return Err(UserError::new(sqlstate::UNDEFINED_FILE, message)
+                .hint("a table whose columns are declared may be without files")
+                .into());
+        }
+        let mut schemas = Vec::new();
+        for url in &urls {
+            schemas.push(options.infer_schema(state, url).await?.as_ref().clone());
+        }
+        let schema = Schema::try_merge(schemas)?;
+        external.columns = schema.fields().iter().map(|field| ExternalColumn::of(field)).collect::<Result<_, _>>()?;
+    }
+    for (at, column) in external.columns.iter().chain(&external.partitions).enumerate() {
+        if external.columns.iter().chain(&external.partitions).skip(at + 1).any(|other| other.name == column.name) {
+            let message = format!("column \"{}\" specified more than once", column.name);
+            return Err(UserError::new("42701", message).into());
+        }
+    }
+    listing(state, &external)?;
+    Ok(external)
+}
+
+fn delta_url(external: &External) -> error::Result<Url> {
+    let [location] = external.locations.as_slice() else {
+        return Err(UserError::new(sqlstate::NOT_SUPPORTED, "a Delta table has one location").into());
+    };
+    match Path::new(location).is_absolute() {
+        true => Url::from_directory_path(location).map_err(|()| not_a_url(location)),
+        false => Url::parse(location).map_err(|_| not_a_url(location)),
+    }
+}
+
+fn not_a_url(location: &str) -> error::Error {
+    UserError::invalid(format!("\"{location}\" is neither a path nor a URL")).into()
+}
+
+/// The URL of a location; what a pattern is from its first wildcard on is looked for below the folder before it.
+fn url(location: &str) -> error::Result<ListingTableUrl> {
+    let folder = match location.find(['*', '?', '[']) {
+        Some(at) if !Path::new(location).is_absolute() => location.get(..at).and_then(|before| before.rfind('/')),
+        _ => None,
+    };
+    Ok(match folder.and_then(|at| location.split_at_checked(at + 1)) {
+        Some((folder, pattern)) => ListingTableUrl::parse(folder)?.with_glob(pattern)?,
+        None => ListingTableUrl::parse(location)?,
+    })
+}
+
+/// The locations, with their object stores known to the engine.
+fn urls(state: &SessionState, external: &External) -> error::Result<Vec<ListingTableUrl>> {
+    let urls = external.locations.iter().map(|location| {
+        let url = url(location)?;
+        let root = url.object_store();
+        if state.runtime_env().object_store(&root).is_err() {
+            let base = Url::parse(root.as_str()).map_err(|_| not_a_url(location))?;
+            state.runtime_env().register_object_store(&base, storage::open_store(&base)?.0);
+        }
+        Ok(url)
+    });
+    let urls = urls.collect::<error::Result<Vec<_>>>()?;
+    if urls.iter().any(|url| urls.first().is_some_and(|first| first.object_store() != url.object_store())) {
+        let message = "the locations of a table have to be in one object store";
+        return Err(UserError::new(sqlstate::NOT_SUPPORTED, message).into());
+    }
+    Ok(urls)
+}
+
+/// How the names of the files end, nothing where all of them are named one by one or by a pattern; none if there is no file.
+async fn extension(
+    state: &SessionState,
+    urls: &[ListingTableUrl],
+    format: ExternalFormat,
+) -> error::Result<Option<String>> {
+    let known = format.extensions();
+    let named = urls.iter().all(|url| !url.is_collection() || url.get_glob().is_some());
+    let (mut found, mut other): (Option<&str>, Option<String>) = (None, None);
+    for url in urls {
+        let store = state.runtime_env().object_store(url)?;
+        let mut files = url.list_all_files(state, store.as_ref(), "").await?.take(config::EXTERNAL_FILES);
+        while let Some(file) = files.try_next().await.map_err(|error| unreadable(url, &error))? {
+            let name = check_name(url, &file.location)?;
+            let Some(extension) = known.iter().find(|known| name.ends_with(**known)) else {
+                other.get_or_insert_with(|| file.location.to_string());
+                continue;
+            };
+            if found.is_some_and(|found| found != *extension) {
+                let message = format!("files of several kinds are at {url}");
+                return Err(UserError::invalid(message).hint("name the files by a pattern, such as …/*.csv").into());
+            }
+            found = Some(extension);
+        }
+    }
+    match (found, other) {
+        (found, other) if named => Ok(found.or(other.as_ref().map(|_| "")).map(|_| String::new())),
+        (None, Some(other)) => {
+            let message = format!("/{other} is not called as {} files are ({})", format.name(), known.join(", "));
+            Err(UserError::invalid(message).hint("name the files by a pattern, such as …/*.txt").into())
+        }
+        (found, _) => Ok(found.map(str::to_owned)),
+    }
+}
+
+/// The name of a file that can be one of a table.
+fn check_name<'a>(url: &ListingTableUrl, file: &'a object_store::path::Path) -> error::Result<&'a str> {
+    let hidden = url.strip_prefix(file).into_iter().flatten().find(|part| part.starts_with(['_', '.']));
+    if let Some(hidden) = hidden {
+        let error = UserError::invalid(format!("{url} holds what is none of its rows: {hidden}"));
+        let hint = match hidden {
+            "_delta_log" => "this is a Delta table: STORED AS DELTATABLE",
+            _ => "name the files by a pattern, such as …/*.parquet",
+        };
+        return Err(error.hint(hint).into());
+    }
+    let name = file.filename().unwrap_or_default();
+    if [".gz", ".zst", ".bz2", ".xz"].iter().any(|compressed| name.ends_with(compressed)) {
+        let error = UserError::new(sqlstate::NOT_SUPPORTED, format!("/{file} is compressed as a whole"));
+        return Err(error.hint("such files are imported (ascribe import), not read in place").into());
+    }
+    Ok(name)
+}
+
+fn unreadable(url: &ListingTableUrl, error: &datafusion::error::DataFusionError) -> UserError {
+    UserError::new(sqlstate::UNDEFINED_FILE, format!("{url} cannot be read")).detail(error.to_string())
+}
+
+fn fields(columns: &[ExternalColumn]) -> error::Result<Vec<Field>> {
+    columns.iter().map(ExternalColumn::field).collect()
+}
+
+fn options(state: &SessionState, external: &External) -> error::Result<ListingOptions> {
+    let kind = external.format.name().to_lowercase();
+    let said: HashMap<String, String> = external.options.clone().into_iter().collect();
+    let factory = state.get_file_format_factory(&kind);
+    let factory = factory.ok_or_else(|| UserError::new(sqlstate::INTERNAL, format!("{kind} files cannot be read")))?;
+    let partitions = fields(&external.partitions)?;
+    let partitions = partitions.into_iter().map(|field| (field.name().clone(), field.data_type().clone())).collect();
+    let wrong = |error: datafusion::error::DataFusionError| {
+        let detail = error.strip_backtrace();
+        UserError::invalid(format!("the options of {} files are not right", external.format.name())).detail(detail)
+    };
+    let format = factory.create(state, &said).map_err(wrong)?;
+    Ok(ListingOptions::new(format).with_file_extension(&external.extension).with_table_partition_cols(partitions))
+}
+
+fn listing(state: &SessionState, external: &External) -> error::Result<ListingTable> {
+    let urls = urls(state, external)?;
+    let config = ListingTableConfig::new_with_multi_paths(urls)
+        .with_listing_options(options(state, external)?)
+        .with_schema(Arc::new(Schema::new(fields(&external.columns)?)));
+    let cache = state.runtime_env().cache_manager.get_file_statistic_cache();
+    Ok(ListingTable::try_new(config)?.with_cache(cache))
+}
+
+#[async_trait]
+impl TableProvider for ExternalTable {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.rows.scan(state, projection, filters, limit).await
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        infallible::pushed(self.rows.as_ref(), filters)
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        self.rows.statistics()
+    }
+
+    async fn insert_into(
+        &self,
+        _state: &dyn Session,
+        _input: Arc<dyn ExecutionPlan>,
+        _operation: InsertOp,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let error = UserError::new("42809", format!("cannot insert into \"{}\"", self.name));
+        Err(error.detail("others write its files").into())
+    }
+}
