@@ -82,7 +82,11 @@ pub async fn complete(state: &SessionState, lake: &Lake, mut external: External)
         }
         let mut schemas = Vec::new();
         for url in &urls {
-            schemas.push(options.infer_schema(state, url).await?.as_ref().clone());
+            let wrong = |error: datafusion::error::DataFusionError| {
+                let message = format!("{url} cannot be read as {}", external.format.name());
+                UserError::invalid(message).detail(error.strip_backtrace())
+            };
+            schemas.push(options.infer_schema(state, url).await.map_err(wrong)?.as_ref().clone());
         }
         let schema = Schema::try_merge(schemas)?;
         external.columns = schema.fields().iter().map(|field| ExternalColumn::of(field)).collect::<Result<_, _>>()?;
