@@ -46,6 +46,8 @@ impl Database {
     /// As [`Database::open`].
     pub async fn open_with(url: &str, config: Config) -> Result<Self> {
         let lake = Lake::open(url, &config)?;
+        // Names of views are known from the start; that the store cannot be read is told by whoever reads it.
+        lake.relations().current().await.ok();
         Self::over(lake, config)
     }
 

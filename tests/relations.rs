@@ -259,9 +259,12 @@ async fn what_all_see_is_made_by_a_superuser_and_guarded_like_a_table() {
         WHERE table_name IN ('bills', 'totals') ORDER BY 1";
     assert_eq!(simple(&ada, names).await.len(), 0);
     assert_eq!(simple(&admin, names).await, [["bills", "BASE TABLE", "NO"], ["totals", "VIEW", "NO"]]);
+    let ask = "SELECT has_table_privilege('totals', 'SELECT'), has_table_privilege('bills', 'SELECT'), 'totals'::regclass::text";
+    assert_eq!(simple(&ada, ask).await, [["f", "f", "totals"]]);
     // Who may read a view needs no right to its tables, and sees what policies and masks show.
     simple(&admin, "GRANT SELECT ON totals TO ada").await;
     assert_eq!(simple(&ada, "SELECT * FROM totals ORDER BY 1").await, [["blue", "4"], ["red", "2"]]);
+    assert_eq!(simple(&ada, ask).await, [["t", "f", "totals"]]);
     assert_eq!(refused(&ada, "SELECT * FROM bills").await.0, "42501");
     simple(&admin, "ALTER TABLE bills ENABLE ROW LEVEL SECURITY").await;
     simple(&admin, "CREATE POLICY own ON bills USING (tenant = 'red')").await;

@@ -1,13 +1,14 @@
 //! Who is asking: the connection that a session belongs to, and the list of all connections.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use datafusion::catalog::TableProvider;
 use parking_lot::RwLock;
 
 use super::settings::Settings;
 use crate::security::Guard;
+use crate::storage::{Lake, Relation, RelationKind};
 
 /// What `pg_stat_activity` shows of one connection.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +49,17 @@ pub struct Client {
     pub snapshot: RwLock<Option<BTreeMap<String, Arc<dyn TableProvider>>>>,
     /// What the session has in schema `public` for itself.
     pub own: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
+    /// The lake of the session, once it has one.
+    pub lake: RwLock<Weak<Lake>>,
+}
+
+/// A relation that is not built in.
+pub(super) struct Added {
+    pub(super) name: String,
+    /// What it is in the lake; none if it is the session's own.
+    pub(super) relation: Option<Relation>,
+    /// The query, if it is a view.
+    pub(super) query: Option<String>,
 }
 
 impl Client {
@@ -72,6 +84,21 @@ impl Client {
         if let Some(pinned) = self.snapshot.write().as_mut() {
             pinned.insert(table.to_owned(), Arc::clone(provider));
         }
+    }
+
+    /// What the session has for itself and what users have added to the lake, as far as it is known: the first that fits.
+    pub(super) fn added(&self, fits: impl Fn(&str) -> bool) -> Option<Added> {
+        if let Some((name, table)) = self.own.read().iter().find(|(name, _)| fits(name)) {
+            let query = table.get_table_definition().map(str::to_owned);
+            return Some(Added { name: name.clone(), relation: None, query });
+        }
+        let known = self.lake.read().upgrade()?.relations().known();
+        let (name, relation) = known.relations.iter().find(|(name, _)| fits(name))?;
+        let query = match &relation.kind {
+            RelationKind::View(view) => Some(view.query.clone()),
+            RelationKind::External(_) => None,
+        };
+        Some(Added { name: name.clone(), relation: Some(relation.clone()), query })
     }
 
     /// User name.

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{Result, Statistics};
+use datafusion::common::{DataFusionError, Result, Statistics};
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path as ObjectPath;
 use url::Url;
 
 use super::infallible;
@@ -55,7 +56,8 @@ pub async fn complete(state: &SessionState, lake: &Lake, mut external: External)
         return Ok(external);
     }
     let urls = urls(state, &external)?;
-    let found = extension(state, &urls, external.format).await?;
+    let files = files(state, &urls).await?;
+    let found = extension(&files, &urls, external.format)?;
     let first = external.format.extensions().first().copied().unwrap_or_default();
     external.extension = found.as_deref().unwrap_or(first).to_owned();
     let tabs = external.extension == ".tsv" || external.locations.iter().all(|location| location.ends_with(".tsv"));
@@ -67,12 +69,18 @@ pub async fn complete(state: &SessionState, lake: &Lake, mut external: External)
         && let Some(url) = urls.first()
     {
         let text = |name: &String| ExternalColumn::of(&Field::new(name, DataType::Utf8, true));
-        let names = options.infer_partitions(state, url).await?;
-        external.partitions = names.iter().map(text).collect::<error::Result<_>>()?;
+        let mixed = |error: DataFusionError| {
+            UserError::invalid(format!("the folders at {url} are not of one kind")).detail(error.strip_backtrace())
+        };
+        let names = options.infer_partitions(state, url).await.map_err(mixed)?;
+        let declared = |name: &String| external.columns.iter().find(|column| column.name == *name).cloned();
+        let partitions = names.iter().map(|name| declared(name).map_or_else(|| text(name), Ok));
+        external.partitions = partitions.collect::<error::Result<_>>()?;
         let of_columns = |name: &ExternalColumn| external.partitions.iter().all(|known| known.name != name.name);
         external.columns.retain(of_columns);
         options = self::options(state, &external)?;
     }
+    check_folders(&files, &external)?;
     if external.columns.is_empty() {
         if found.is_none() {
             let message = format!("no {} files are at {}", external.format.name(), external.locations.join(", "));
@@ -82,7 +90,7 @@ pub async fn complete(state: &SessionState, lake: &Lake, mut external: External)
         }
         let mut schemas = Vec::new();
         for url in &urls {
-            let wrong = |error: datafusion::error::DataFusionError| {
+            let wrong = |error: DataFusionError| {
                 let message = format!("{url} cannot be read as {}", external.format.name());
                 UserError::invalid(message).detail(error.strip_backtrace())
             };
@@ -146,33 +154,44 @@ fn urls(state: &SessionState, external: &External) -> error::Result<Vec<ListingT
     Ok(urls)
 }
 
+/// The files that are there, as many as are looked at, each with the URL below which it is.
+async fn files(state: &SessionState, urls: &[ListingTableUrl]) -> error::Result<Vec<(ListingTableUrl, ObjectPath)>> {
+    let mut found = Vec::new();
+    for url in urls {
+        let unreadable = |error: DataFusionError| {
+            UserError::new(sqlstate::UNDEFINED_FILE, format!("{url} cannot be read")).detail(error.strip_backtrace())
+        };
+        let store = state.runtime_env().object_store(url)?;
+        let files = url.list_all_files(state, store.as_ref(), "").await.map_err(unreadable)?;
+        let files: Vec<_> = files.take(config::EXTERNAL_FILES).try_collect().await.map_err(unreadable)?;
+        found.extend(files.into_iter().map(|file| (url.clone(), file.location)));
+    }
+    Ok(found)
+}
+
 /// How the names of the files end, nothing where all of them are named one by one or by a pattern; none if there is no file.
-async fn extension(
-    state: &SessionState,
+fn extension(
+    files: &[(ListingTableUrl, ObjectPath)],
     urls: &[ListingTableUrl],
     format: ExternalFormat,
 ) -> error::Result<Option<String>> {
     let known = format.extensions();
     let named = urls.iter().all(|url| !url.is_collection() || url.get_glob().is_some());
-    let (mut found, mut other): (Option<&str>, Option<String>) = (None, None);
-    for url in urls {
-        let store = state.runtime_env().object_store(url)?;
-        let mut files = url.list_all_files(state, store.as_ref(), "").await?.take(config::EXTERNAL_FILES);
-        while let Some(file) = files.try_next().await.map_err(|error| unreadable(url, &error))? {
-            let name = check_name(url, &file.location)?;
-            let Some(extension) = known.iter().find(|known| name.ends_with(**known)) else {
-                other.get_or_insert_with(|| file.location.to_string());
-                continue;
-            };
-            if found.is_some_and(|found| found != *extension) {
-                let message = format!("files of several kinds are at {url}");
-                return Err(UserError::invalid(message).hint("name the files by a pattern, such as …/*.csv").into());
-            }
-            found = Some(extension);
+    let (mut found, mut other): (Option<&str>, Option<&ObjectPath>) = (None, None);
+    for (url, file) in files {
+        let name = check_name(url, file)?;
+        let Some(extension) = known.iter().find(|known| name.ends_with(**known)) else {
+            other = other.or(Some(file));
+            continue;
+        };
+        if found.is_some_and(|found| found != *extension) {
+            let message = format!("files of several kinds are at {url}");
+            return Err(UserError::invalid(message).hint("name the files by a pattern, such as …/*.csv").into());
         }
+        found = Some(extension);
     }
     match (found, other) {
-        (found, other) if named => Ok(found.or(other.as_ref().map(|_| "")).map(|_| String::new())),
+        (found, other) if named => Ok(found.or(other.map(|_| "")).map(|_| String::new())),
         (None, Some(other)) => {
             let message = format!("/{other} is not called as {} files are ({})", format.name(), known.join(", "));
             Err(UserError::invalid(message).hint("name the files by a pattern, such as …/*.txt").into())
@@ -181,8 +200,25 @@ async fn extension(
     }
 }
 
+/// A file outside of the folders that are columns would be no row of the table.
+fn check_folders(files: &[(ListingTableUrl, ObjectPath)], external: &External) -> error::Result<()> {
+    let columns: Vec<&str> = external.partitions.iter().map(|column| column.name.as_str()).collect();
+    let of_columns = |(url, file): &&(ListingTableUrl, ObjectPath)| {
+        let names = url.strip_prefix(file).into_iter().flatten().map(|part| part.split_once('=').map(|(name, _)| name));
+        let names: Vec<Option<&str>> = names.take(columns.len()).collect();
+        names.len() == columns.len() && names.iter().zip(&columns).all(|(name, column)| *name == Some(*column))
+    };
+    match files.iter().find(|file| !of_columns(file)) {
+        Some((_, file)) => {
+            let message = format!("/{file} is not in folders called {}", columns.join("=…/") + "=…/");
+            Err(UserError::invalid(message).hint("PARTITIONED BY names the folders, from the outermost on").into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// The name of a file that can be one of a table.
-fn check_name<'a>(url: &ListingTableUrl, file: &'a object_store::path::Path) -> error::Result<&'a str> {
+fn check_name<'a>(url: &ListingTableUrl, file: &'a ObjectPath) -> error::Result<&'a str> {
     let hidden = url.strip_prefix(file).into_iter().flatten().find(|part| part.starts_with(['_', '.']));
     if let Some(hidden) = hidden {
         let error = UserError::invalid(format!("{url} holds what is none of its rows: {hidden}"));
@@ -200,10 +236,6 @@ fn check_name<'a>(url: &ListingTableUrl, file: &'a object_store::path::Path) -> 
     Ok(name)
 }
 
-fn unreadable(url: &ListingTableUrl, error: &datafusion::error::DataFusionError) -> UserError {
-    UserError::new(sqlstate::UNDEFINED_FILE, format!("{url} cannot be read")).detail(error.to_string())
-}
-
 fn fields(columns: &[ExternalColumn]) -> error::Result<Vec<Field>> {
     columns.iter().map(ExternalColumn::field).collect()
 }
@@ -215,7 +247,7 @@ fn options(state: &SessionState, external: &External) -> error::Result<ListingOp
     let factory = factory.ok_or_else(|| UserError::new(sqlstate::INTERNAL, format!("{kind} files cannot be read")))?;
     let partitions = fields(&external.partitions)?;
     let partitions = partitions.into_iter().map(|field| (field.name().clone(), field.data_type().clone())).collect();
-    let wrong = |error: datafusion::error::DataFusionError| {
+    let wrong = |error: DataFusionError| {
         let detail = error.strip_backtrace();
         UserError::invalid(format!("the options of {} files are not right", external.format.name())).detail(detail)
     };

@@ -75,6 +75,7 @@ pub fn functions() -> Vec<&'static str> {
 /// When a schema cannot be registered, which is a defect of ours.
 pub fn register(context: &SessionContext, lake: &Arc<Lake>, client: &Arc<Client>) -> Result<()> {
     let state = context.state_weak_ref();
+    *client.lake.write() = Arc::downgrade(lake);
     let schemas = |asking: Asking| -> Result<MemoryCatalogProvider> {
         let catalog = MemoryCatalogProvider::new();
         let public = LakeSchema::public(lake, client, asking, state.clone());

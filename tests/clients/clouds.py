@@ -45,6 +45,15 @@ def the_same(sim, bucket, variables):
         ]:
             expected = rows(here, sql)
             assert expected and rows(lake, sql, **variables) == expected, sql
+    # The files of the lake itself stand for those of somebody else.
+    theirs = f"{lake}/tables/iam_events"
+    ascribe("sql", "--lake", lake, "-c", f"CREATE EXTERNAL TABLE by_log STORED AS DELTATABLE LOCATION '{theirs}'", **variables)
+    pattern = f"{theirs}/*/*.parquet"
+    ascribe("sql", "--lake", lake, "-c", f"CREATE EXTERNAL TABLE by_file STORED AS PARQUET LOCATION '{pattern}'", **variables)
+    ask = "SELECT count(*), count(DISTINCT event_id), min(date), max(event_time) FROM "
+    expected = rows(lake, ask + "iam_events", **variables)
+    for name in ["by_log", "by_file"]:
+        assert rows(lake, ask + name, **variables) == expected, name
     # A commit that finds its version taken is made again behind it, so of many writers none is lost.
     insert = "INSERT INTO changes (change_id, kind) VALUES ('w{}', 'deploy')"
     writers = [threading.Thread(target=ascribe, args=("sql", "--lake", lake, "-c", insert.format(n)), kwargs=variables) for n in range(4)]

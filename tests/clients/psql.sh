@@ -21,6 +21,13 @@ check $'p1|deploy\np2|flag' -c "SELECT change_id, kind FROM changes WHERE change
 check $'change_id,kind\np1,deploy\np2,flag' -c "COPY (SELECT change_id, kind FROM changes WHERE change_id LIKE 'p_' ORDER BY 1) TO STDOUT (FORMAT csv, HEADER)"
 check $'public|ascribe\nsystem|ascribe' -c '\dn'
 check 'public|changes|table|ascribe' -c '\dt changes'
+check 'CREATE VIEW' -c "CREATE VIEW by_kind AS SELECT kind, count(*) FROM changes WHERE change_id LIKE 'p_' GROUP BY 1"
+check 'COMMENT' -c "COMMENT ON VIEW by_kind IS 'changes by kind'"
+check $'deploy|1\nflag|1' -c 'SELECT * FROM by_kind ORDER BY 1'
+check $'kind|text|||\ncount|bigint|||' -c '\d by_kind'
+check 'public|by_kind|view|ascribe|permanent||changes by kind' -c '\dv+ by_kind'
+check "SELECT kind, count(*) FROM changes WHERE change_id LIKE 'p_' GROUP BY 1" -c "SELECT pg_get_viewdef('by_kind'::regclass)"
+check 'DROP VIEW' -c 'DROP VIEW by_kind'
 check 'Did not find any relation named "nothing".' -c '\d nothing'
 check $'ERROR:  relation "nothing" does not exist\nLINE 1: SELECT * FROM nothing\n                      ^' -c 'SELECT * FROM nothing'
 check $'ERROR:  division by zero' -c 'SELECT 1/0'

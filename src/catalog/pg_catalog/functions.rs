@@ -10,7 +10,9 @@ use datafusion::execution::FunctionRegistry;
 use super::objects::{self, FUNCTIONS, OWNER, OWNER_NAME, SCHEMAS};
 use super::privileges::{About, has_role, may, role_name};
 use super::rows as catalog_rows;
+use crate::catalog::client::Added;
 use crate::catalog::{Client, settings};
+use crate::config::SCHEMA;
 use crate::dialect::function::{self, RowFunction};
 use crate::error::{UserError, sqlstate};
 
@@ -119,16 +121,31 @@ fn undefined(name: &str) -> UserError {
 }
 
 /// A name or a number that stands for a relation.
-pub(super) fn relation_oid(name: &str) -> Option<i64> {
-    name.trim().parse().ok().or_else(|| objects::relation_by_name(name).map(|relation| relation.oid))
+pub(super) fn relation_oid(client: &Client, name: &str) -> Option<i64> {
+    let added = || {
+        let plain = name.trim().replace('"', "");
+        let plain = plain.strip_prefix("public.").unwrap_or(&plain);
+        client.added(|known| known == plain).map(|added| added_oid(&added.name))
+    };
+    let built_in = || objects::relation_by_name(name).map(|relation| relation.oid);
+    name.trim().parse().ok().or_else(built_in).or_else(added)
 }
 
-fn relation_name(oid: i64) -> String {
+fn added_oid(name: &str) -> i64 {
+    objects::oid("relation", SCHEMA, name)
+}
+
+/// A relation of users by its number.
+pub(super) fn added(client: &Client, oid: i64) -> Option<Added> {
+    client.added(|name| added_oid(name) == oid)
+}
+
+fn relation_name(client: &Client, oid: i64) -> String {
     match objects::relation(oid) {
         Some(relation) if catalog_rows::visible(relation.schema) => quote(relation.name),
         Some(relation) => format!("{}.{}", quote(relation.schema), quote(relation.name)),
         None if oid == 0 => "-".to_owned(),
-        None => oid.to_string(),
+        None => added(client, oid).map_or_else(|| oid.to_string(), |added| quote(&added.name)),
     }
 }
 
@@ -137,12 +154,14 @@ pub(super) fn function(oid: Option<i64>) -> Option<&'static objects::Function> {
     FUNCTIONS.iter().find(|function| function.oid == oid)
 }
 
-fn obj_description(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+fn obj_description(client: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
     let Some(oid) = int(arguments, 0) else { return string(None) };
     let relation =
         objects::relation(oid).map(|relation| relation.comment.clone()).filter(|comment| !comment.is_empty());
     let schema = || SCHEMAS.iter().find(|(_, known, _)| *known == oid).map(|(.., comment)| (*comment).to_owned());
-    string(relation.or_else(|| function(Some(oid)).map(|function| function.comment.clone())).or_else(schema))
+    let of_users = || added(client, oid)?.relation?.comment;
+    let function = || function(Some(oid)).map(|function| function.comment.clone());
+    string(relation.or_else(of_users).or_else(function).or_else(schema))
 }
 
 fn col_description(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
@@ -239,9 +258,9 @@ fn parse_ident(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
     Ok(ScalarValue::List(ScalarValue::new_list_nullable(&parts, &DataType::Utf8)))
 }
 
-fn regclass_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+fn regclass_in(client: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
     let Some(name) = text(arguments, 0) else { return number(None) };
-    number(relation_oid(&name).ok_or_else(|| undefined(&name))?)
+    number(relation_oid(client, &name).ok_or_else(|| undefined(&name))?)
 }
 
 fn regtype_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
@@ -328,9 +347,10 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("pg_get_serial_sequence", Returns::Text, nothing),
     ("pg_get_statisticsobjdef_columns", Returns::Text, nothing),
     ("pg_get_functiondef", Returns::Text, nothing),
-    ("pg_get_viewdef", Returns::Text, |_, a| {
-        let relation = int(a, 0).or_else(|| relation_oid(&text(a, 0)?)).and_then(objects::relation);
-        string(relation.and_then(|relation| relation.view).map(str::to_owned))
+    ("pg_get_viewdef", Returns::Text, |client, a| {
+        let Some(oid) = int(a, 0).or_else(|| relation_oid(client, &text(a, 0)?)) else { return string(None) };
+        let built_in = objects::relation(oid).and_then(|relation| relation.view).map(str::to_owned);
+        string(built_in.or_else(|| added(client, oid)?.query))
     }),
     ("pg_get_function_result", Returns::Text, |_, a| string(function(int(a, 0)).map(|known| known.result.clone()))),
     ("pg_get_function_arguments", Returns::Text, |_, a| {
@@ -372,12 +392,14 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("has_function_privilege", Returns::Bool, |client, a| may(client, a, About::Function)),
     ("has_tablespace_privilege", Returns::Bool, |_, _| boolean(false)),
     ("pg_has_role", Returns::Bool, has_role),
-    ("to_regclass", Returns::Text, |_, a| string(text(a, 0).and_then(|name| relation_oid(&name)).map(relation_name))),
+    ("to_regclass", Returns::Text, |client, a| {
+        string(text(a, 0).and_then(|name| relation_oid(client, &name)).map(|oid| relation_name(client, oid)))
+    }),
     ("to_regtype", Returns::Text, |_, a| {
         string(text(a, 0).and_then(|name| objects::type_by_name(&name)).map(|oid| objects::format_type(oid, -1)))
     }),
     ("regclass_in", Returns::Oid, regclass_in),
-    ("regclass_out", Returns::Text, |_, a| string(int(a, 0).map(relation_name))),
+    ("regclass_out", Returns::Text, |client, a| string(int(a, 0).map(|oid| relation_name(client, oid)))),
     ("regtype_in", Returns::Oid, regtype_in),
     ("regtype_out", Returns::Text, |_, a| string(int(a, 0).map(|oid| objects::format_type(oid, -1)))),
     ("regproc_in", Returns::Oid, regproc_in),

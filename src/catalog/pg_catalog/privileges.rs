@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::common::{Result, ScalarValue};
 
-use super::functions::{Arguments, boolean, function, int, relation_oid, text};
+use super::functions::{Arguments, added, boolean, function, int, relation_oid, text};
 use super::objects::{self, OWNER, OWNER_NAME, oid};
 use super::rows::user_oid;
 use super::table::{Cell, Row};
@@ -67,12 +67,16 @@ pub(super) fn may(client: &Client, arguments: Arguments<'_>, about: About) -> Re
         let guarded = crate::catalog::functions().contains(&name.as_str());
         return boolean(!guarded || access.has(Privilege::Execute, &Object::function(&name)));
     }
-    let oid = int(arguments, first).or_else(|| relation_oid(&text(arguments, first)?));
-    let Some(relation) = oid.and_then(objects::relation) else { return boolean(possible) };
-    if relation.schema == "pg_catalog" {
-        return boolean(named("SELECT"));
-    }
-    let object = Object::relation(relation.schema, relation.name);
+    let oid = int(arguments, first).or_else(|| relation_oid(client, &text(arguments, first)?));
+    let object = match oid.and_then(objects::relation) {
+        Some(relation) if relation.schema == "pg_catalog" => return boolean(named("SELECT")),
+        Some(relation) => Object::relation(relation.schema, relation.name),
+        // What a session has for itself is its own.
+        None => match oid.and_then(|oid| added(client, oid)).filter(|added| added.relation.is_some()) {
+            Some(added) => Object::relation(crate::config::SCHEMA, &added.name),
+            None => return boolean(possible),
+        },
+    };
     let column = text(arguments, first + 1).filter(|_| about == About::Column);
     let has = |privilege: Privilege| {
         let columns = || access.columns(privilege, &object);
