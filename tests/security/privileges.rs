@@ -18,7 +18,7 @@ async fn nothing_is_read_that_was_not_granted() {
         "EXPLAIN ANALYZE SELECT * FROM changes",
         "COPY changes TO STDOUT",
         "COPY (SELECT * FROM changes) TO STDOUT",
-        "CREATE VIEW mine AS SELECT * FROM changes",
+        "CREATE TEMP VIEW mine AS SELECT * FROM changes",
         "PREPARE p AS SELECT * FROM changes",
         "BEGIN; DECLARE c CURSOR FOR SELECT * FROM changes",
         "INSERT INTO changes (change_id) VALUES ('x')",
