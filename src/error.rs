@@ -51,6 +51,8 @@ pub mod sqlstate {
     pub const NOT_SUPPORTED: &str = "0A000";
     /// `serialization_failure`: another writer was faster, try again.
     pub const CONFLICT: &str = "40001";
+    /// `data_corrupted`: a file is not what its name says.
+    pub const CORRUPTED: &str = "XX001";
     /// `internal_error`.
     pub const INTERNAL: &str = "XX000";
 }

@@ -131,7 +131,7 @@ async fn questions(session: &SessionContext) -> Result<Vec<Question>> {
         Question {
             text: format!("1. Incident {incident}: {service} is in trouble. Which deploy did it, and whose is it?"),
             sql: format!(
-                "SELECT rank, cause_kind, cause_id, service_name, owner, lead_time, round(score, 3) AS score\n\
+                "SELECT rank, cause_kind, cause_id, service_name, owner, lead_time, round(confidence, 3) AS confidence\n\
                  FROM attribute_incident('{incident}')\nORDER BY rank\nLIMIT 5;"
             ),
         },

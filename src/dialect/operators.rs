@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, ScalarUDF};
@@ -92,6 +92,19 @@ fn typed(expr: Expr, other: &DataType, said: Option<u32>) -> Expr {
 }
 
 impl ExprPlanner for Operators {
+    /// In `a.b`, `a` is a relation, whatever columns there are: a part of a column is `(a).b` or `a->>'b'`. Else the name of
+    /// an outer relation would be taken for the column of the same name of an inner one.
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        _qualifier: Option<&TableReference>,
+        nested_names: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        let part = nested_names.first().map_or("", String::as_str);
+        let column = Column::new(Some(TableReference::bare(field.name().as_str())), part);
+        Ok(PlannerResult::Planned(Expr::Column(column)))
+    }
+
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         // Which of the two a column or a call is, is known when it runs.
         let number = |expr: &Expr| match expr {

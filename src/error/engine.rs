@@ -75,6 +75,8 @@ fn engine(error: &DataFusionError) -> UserError {
         DataFusionError::ResourcesExhausted(message) => UserError::new(sqlstate::OUT_OF_MEMORY, "out of memory")
             .detail(first_line(message))
             .hint("let the query read less, or start the server with a higher memory limit"),
+        DataFusionError::ParquetError(error) => UserError::new(sqlstate::CORRUPTED, first_line(&error.to_string())),
+        DataFusionError::Configuration(message) => UserError::invalid(first_line(message)),
         DataFusionError::ObjectStore(error) => UserError::new(sqlstate::IO, first_line(&error.to_string())),
         DataFusionError::IoError(error) => UserError::new(sqlstate::IO, first_line(&error.to_string())),
         DataFusionError::Execution(message) => execution(first_line(message)),

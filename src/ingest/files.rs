@@ -2,13 +2,14 @@
 //! plain bytes.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::StreamExt;
 use object_store::ObjectStoreExt;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
@@ -213,6 +214,13 @@ impl InputFile {
         })?)
     }
 
+    /// The content as far as it can be decompressed, and what is said when that is not all of it.
+    pub(super) fn readable(&self, read: Arc<AtomicU64>) -> Result<(Box<dyn BufRead>, Damage)> {
+        let damage = Damage::default();
+        let inner = self.reader(read)?;
+        Ok((Box::new(BufReader::with_capacity(1 << 16, Readable { inner, damage: damage.clone() })), damage))
+    }
+
     /// The content, decompressed where its first bytes say gzip or Zstandard; `read` counts delivered bytes.
     pub(super) fn reader(&self, read: Arc<AtomicU64>) -> Result<Box<dyn BufRead>> {
         let mut file = self.file()?;
@@ -242,6 +250,43 @@ fn digest(from: &mut impl Read) -> std::io::Result<String> {
         }
         digest.update(buffer.get(..read).unwrap_or_default());
     }
+}
+
+/// What is wrong with compressed data.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Damage(Arc<Mutex<Option<String>>>);
+
+impl Damage {
+    /// What was found, if anything was.
+    pub(super) fn found(&self) -> Option<String> {
+        self.0.lock().clone()
+    }
+}
+
+/// Ends where decompression fails. A file that cannot be read is another matter, for the next time it may be.
+struct Readable {
+    inner: Box<dyn BufRead>,
+    damage: Damage,
+}
+
+impl Read for Readable {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.damage.0.lock().is_some() {
+            return Ok(0);
+        }
+        match self.inner.read(buffer) {
+            Err(error) if error.kind() != ErrorKind::Interrupted && !of_the_file(&error) => {
+                *self.damage.0.lock() = Some(error.to_string());
+                Ok(0)
+            }
+            read => read,
+        }
+    }
+}
+
+/// Whether the operating system has said it, not a decompressor.
+fn of_the_file(error: &std::io::Error) -> bool {
+    error.raw_os_error().is_some()
 }
 
 struct Counted {
@@ -282,6 +327,26 @@ mod tests {
         }
         assert_eq!(expand(&[format!("{root}/*.gz")]).await.unwrap().len(), 1);
         assert_eq!(expand(&[format!("{root}/none*")]).await.unwrap_err().sqlstate(), "22023");
+        let damaged = |name: &str, bytes: &[u8]| {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            let path = folder.path().join(name).display().to_string();
+            async move { expand(&[path]).await.unwrap().swap_remove(0) }
+        };
+        let long: Vec<u8> =
+            (0..200_000_u32).flat_map(|number| (number.wrapping_mul(0x9e37_79b9)).to_be_bytes()).collect();
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(&long).unwrap();
+        let (gz, zst) = (gz.finish().unwrap(), zstd::encode_all(&long[..], 1).unwrap());
+        for (name, bytes) in [("cut.gz", &gz), ("cut.zst", &zst)] {
+            let file = damaged(name, &bytes[..bytes.len() / 2]).await;
+            let (mut reader, damage) = file.readable(Arc::default()).unwrap();
+            let mut read = Vec::new();
+            reader.read_to_end(&mut read).unwrap();
+            assert!(read.len() > 100_000 && long.starts_with(&read), "{name}: {}", read.len());
+            assert!(damage.found().is_some(), "{name}");
+        }
+        let (mut whole, damage) = damaged("whole.gz", &gz).await.readable(Arc::default()).unwrap();
+        assert_eq!((std::io::copy(&mut whole, &mut std::io::sink()).unwrap(), damage.found()), (800_000, None));
         let hash = files.iter().find(|file| file.origin.ends_with("plain.json")).unwrap().hash().unwrap();
         assert!(hash.starts_with("2cf24dba5fb0a30e26e83b2ac5b9e29e"));
     }

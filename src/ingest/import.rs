@@ -131,9 +131,14 @@ fn id_of(source: &dyn Source, hash: &str, options: &Options, read: &str) -> Stri
     format!("import/{}/{}/{read}{hash}", source.name(), options.table.as_deref().unwrap_or_default())
 }
 
-/// The id whose number is how many records of a file were rejected.
+/// How the id ends whose number is how many records of a file were rejected.
+pub const REJECTED_OF: &str = "/rejected";
+
+/// What comes behind is not decompressed; what stands before it has landed.
+const DAMAGED: &str = "the compressed data is cut off or damaged";
+
 fn rejected_of(id: &str) -> String {
-    format!("{id}/rejected")
+    format!("{id}{REJECTED_OF}")
 }
 
 struct Pending {
@@ -247,16 +252,25 @@ impl Run<'_> {
         let file = Arc::clone(&pending.file);
         let (file_origin, content_hash) = (origin.clone(), hash.clone());
         let decoder = tokio::task::spawn_blocking(move || -> Result<BTreeMap<String, Rejections>> {
-            let mut reader = file.reader(read)?;
-            let mut flush = |table, batch| {
+            let (mut reader, damage) = file.readable(read)?;
+            let mut rows = 0;
+            let mut flush = |table, batch: RecordBatch| {
+                rows += batch.num_rows();
                 let gone = |_| UserError::new(sqlstate::IO, "the writer of the import stopped");
                 sender.blocking_send((table, batch)).map_err(gone)?;
                 Ok(())
             };
             let mut output = Output::new(source.name(), now, &mut flush);
             let (origin, content_hash) = (file_origin.as_str(), content_hash.as_str());
-            source
-                .decode(Input { origin, content_hash, reader: reader.as_mut(), options: &options, now }, &mut output)?;
+            let input = Input { origin, content_hash, reader: reader.as_mut(), options: &options, now };
+            let decoded = source.decode(input, &mut output);
+            if let Some(damage) = damage.found() {
+                output.reject(DAMAGED, &damage);
+                let rejected = output.finish()?;
+                let nothing = decoded.is_err() || rows == 0;
+                return if nothing { Err(UserError::new(sqlstate::CORRUPTED, damage).into()) } else { Ok(rejected) };
+            }
+            decoded?;
             output.finish()
         });
         let mut rows = 0;

@@ -59,7 +59,7 @@ pub mod otlp;
 pub mod telemetry;
 pub mod zipkin;
 
-pub use import::{Progress, Summary, import};
+pub use import::{Progress, REJECTED_OF, Summary, import};
 
 /// Rows that one builder collects before they are handed on.
 pub const ROWS_PER_BATCH: usize = 16_384;

@@ -11,6 +11,12 @@ use crate::error::{Result, UserError};
 /// Longest file that is read, in bytes; catalogs and objectives are written by people.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
+/// How many brackets of a document may be open at once. The parser's time grows with their square.
+const MOST_OPEN: usize = 1_000;
+
+/// A document has brackets inside of brackets, beyond [`MOST_OPEN`].
+pub const TOO_DEEP: &str = "nested too deeply";
+
 /// A document is not YAML.
 pub const NOT_YAML: &str = "not valid YAML";
 
@@ -27,6 +33,10 @@ pub fn documents(reader: &mut dyn BufRead, output: &mut Output<'_>) -> Result<Ve
     let text = String::from_utf8(bytes).map_err(|_| UserError::invalid("the file is not UTF-8, so it is no YAML"))?;
     let mut found = Vec::new();
     for document in split(text.trim_start_matches('\u{feff}')) {
+        if open_brackets(&document) > MOST_OPEN {
+            output.reject(TOO_DEEP, &document);
+            continue;
+        }
         match serde_norway::from_str::<Yaml>(&document).ok().and_then(to_json) {
             Some(Value::Null) => {}
             Some(Value::Array(items)) => found.extend(items),
@@ -35,6 +45,20 @@ pub fn documents(reader: &mut dyn BufRead, output: &mut Output<'_>) -> Result<Ve
         }
     }
     Ok(found)
+}
+
+/// How many brackets are open at most, those in strings and comments included.
+fn open_brackets(text: &str) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
 }
 
 /// Documents by their markers, so that one that is broken does not hide those behind it.
@@ -122,6 +146,7 @@ mod tests {
         }
         assert!(serde_norway::from_str::<Yaml>(&bomb).is_err());
         assert!(serde_norway::from_str::<Yaml>(&"[".repeat(100_000)).is_err());
+        assert_eq!(open_brackets("a: [{b: [1]}, {c: ']'}] # ["), 3);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Rows that are there more than once: what two nodes committed at the same time, or a sender sent again to another.
 //!
-//! Where a key identifies a thing, the earliest arrival of it stays. Where a key does not tell two equal things of one
-//! moment apart (log lines, points), only a whole row that arrived again at another time is a repetition: what arrived
-//! together stays together. Tables whose rows are opinions, records or charges have no repetitions.
+//! Where a key identifies a thing, the earliest arrival of it stays. What senders number themselves (spans, changes) is
+//! the same thing only if all of it is the same: what differs is something that was said, and is not thrown away. Where no
+//! key tells two equal things of one moment apart (log lines, points), only a whole row that arrived again at another time
+//! is a repetition: what arrived together stays together. Tables whose rows are opinions, records or charges have no
+//! repetitions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use crate::storage::{DataFile, Lake};
 pub(super) enum Same {
     /// The columns that identify a thing; a row without one of them is like no other.
     Key(&'static [&'static str]),
+    /// All columns but `ingested_at`; a row without one of the named ones is like no other.
+    Thing(&'static [&'static str]),
     /// All columns but `ingested_at`, at another `ingested_at`.
     Row,
 }
@@ -33,11 +37,11 @@ pub(super) enum Same {
 /// What makes two rows of a table the same; none for a table where nothing does.
 pub(super) fn same(table: &Table) -> Option<Same> {
     const KEYS: &[(&Table, Same)] = &[
-        (&telemetry::SPANS, Same::Key(&["trace_id", "span_id"])),
+        (&telemetry::SPANS, Same::Thing(&["trace_id", "span_id"])),
         (&telemetry::LOGS, Same::Row),
         (&telemetry::METRIC_POINTS, Same::Row),
         // A change is called what its source calls it.
-        (&change::CHANGES, Same::Key(&["change_id", "status", "source"])),
+        (&change::CHANGES, Same::Thing(&["change_id", "status", "source"])),
         (&identity::IAM_EVENTS, Same::Key(&["provider", "event_id"])),
         (&platform::SCALING_EVENTS, Same::Row),
         (&platform::LINEAGE_RUNS, Same::Row),
@@ -83,12 +87,31 @@ impl Repeated {
         let Some(same) = same(table) else {
             return Ok(Self { same: None, rows: HashMap::new(), dropped: 0 });
         };
+        if let Same::Thing(names) = same {
+            // Whole rows are read only where there is one whose names are another's too.
+            let named = Self::of(lake, session, table, files, others, (Same::Key(names), 1)).await?;
+            if named.rows.is_empty() {
+                return Ok(Self { same: Some(same), ..named });
+            }
+        }
+        Self::of(lake, session, table, files, others, (same, config::REPEATED_ROWS)).await
+    }
+
+    /// At most so many rows of which there are more than one.
+    async fn of(
+        lake: &Arc<Lake>,
+        session: &SessionContext,
+        table: &'static Table,
+        files: &[DataFile],
+        others: &[DataFile],
+        (same, most): (Same, usize),
+    ) -> Result<Self> {
         let all: Vec<DataFile> = files.iter().chain(others).cloned().collect();
         let whole = common_schema(lake, table, &all).await?;
         let keys = keys_of(same, &whole);
         let columns = match same {
             Same::Key(names) => Some(names.iter().copied().chain(["ingested_at"]).collect()),
-            Same::Row => None,
+            Same::Thing(_) | Same::Row => None,
         };
         let schema = Arc::new(Schema::new(vec![
             Field::new("hash", DataType::Binary, false),
@@ -104,12 +127,12 @@ impl Repeated {
         let name = format!("arrived_{}", uuid::Uuid::now_v7().simple());
         let frame = files.frame(session, ways())?;
         session.register_table(name.as_str(), frame.into_view())?;
-        let found = Self::ask(session, same, &name).await;
+        let found = Self::ask(session, same, &name, most).await;
         session.deregister_table(name.as_str())?;
         Ok(Self { same: Some(same), rows: found?, dropped: 0 })
     }
 
-    async fn ask(session: &SessionContext, same: Same, name: &str) -> Result<HashMap<Hash, Repeat>> {
+    async fn ask(session: &SessionContext, same: Same, name: &str, most: usize) -> Result<HashMap<Hash, Repeat>> {
         // Rows of one arrival come first; what stays elsewhere counts before what came first.
         let arrivals = format!(
             "SELECT hash, arrival, count(*) AS together, bool_or(elsewhere) AS elsewhere FROM {name} GROUP BY hash, arrival"
@@ -118,8 +141,7 @@ impl Repeated {
         let sql = format!(
             "SELECT hash, min(arrival) AS first, min(CASE WHEN elsewhere THEN arrival END) AS kept, \
              CAST(sum(together) AS bigint) AS all_rows, CAST(first_value(together ORDER BY NOT elsewhere, arrival) AS bigint) AS stay \
-             FROM ({arrivals}) GROUP BY hash HAVING {having} LIMIT {}",
-            config::REPEATED_ROWS
+             FROM ({arrivals}) GROUP BY hash HAVING {having} LIMIT {most}"
         );
         let mut batches = crate::session::query(session, &sql).await?.execute_stream().await?;
         let mut found = HashMap::new();
@@ -169,7 +191,7 @@ impl Repeated {
             let Some(repeat) = hash.and_then(|hash| self.rows.get_mut(&hash)) else { continue };
             *keep = match same {
                 Same::Row => *arrival == repeat.arrival,
-                Same::Key(_) => !repeat.elsewhere && !repeat.met && *arrival == repeat.arrival,
+                Same::Key(_) | Same::Thing(_) => !repeat.elsewhere && !repeat.met && *arrival == repeat.arrival,
             };
             repeat.met |= *keep;
         }
@@ -183,7 +205,7 @@ fn keys_of(same: Same, schema: &SchemaRef) -> Vec<usize> {
     let fields = schema.fields().iter().enumerate();
     let wanted = fields.filter(|(_, field)| match same {
         Same::Key(names) => names.contains(&field.name().as_str()),
-        Same::Row => field.name() != "ingested_at",
+        Same::Thing(_) | Same::Row => field.name() != "ingested_at",
     });
     wanted.map(|(at, _)| at).collect()
 }
@@ -192,9 +214,13 @@ fn hash_rows(batch: &RecordBatch, keys: &[usize], same: Same) -> Result<Vec<Opti
     let columns: Vec<_> = keys.iter().map(|at| Arc::clone(batch.column(*at))).collect();
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     let rows = RowConverter::new(fields)?.convert_columns(&columns)?;
+    let names = match same {
+        Same::Key(names) | Same::Thing(names) => names,
+        Same::Row => &[],
+    };
+    let named: Vec<_> = names.iter().map(|name| batch.column_by_name(name)).collect();
     let hash = |row: usize| {
-        let incomplete = matches!(same, Same::Key(_)) && columns.iter().any(|column| column.is_null(row));
-        if incomplete {
+        if named.iter().any(|column| column.is_none_or(|column| column.is_null(row))) {
             return None;
         }
         let digest = Sha256::digest(rows.row(row).data());

@@ -55,7 +55,7 @@ static SIGNATURE: Signature = Signature {
     ],
     arguments: &ARGUMENTS,
     columns: crate::columns! {
-        /// 1 is the likeliest.
+        /// 1 is the likeliest: by confidence, where that is known, else by score.
         rank: Int,
         /// primary, contributing or candidate.
         role: Text,
@@ -79,7 +79,7 @@ static SIGNATURE: Signature = Signature {
         /// Id for evidence(attribution_id).
         attribution_id: Text,
     },
-    example: "SELECT rank, cause_kind, cause_id, service_name, owner, score FROM attribute_incident('checkout', '2026-03-01T10:00:00Z', '2026-03-01T10:30:00Z')",
+    example: "SELECT rank, cause_kind, cause_id, service_name, owner, confidence FROM attribute_incident('checkout', '2026-03-01T10:00:00Z', '2026-03-01T10:30:00Z')",
 };
 
 #[async_trait]

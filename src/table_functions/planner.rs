@@ -6,16 +6,22 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, Extension, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore,
+};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::physical_expr::create_physical_expr;
 use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor,
 };
@@ -297,6 +303,34 @@ impl UserDefinedLogicalNodeCore for CallNode {
     }
 }
 
+/// The value of an expression that looks at no row; the simplifier keeps one that fails and does not say why.
+fn evaluated(expr: &Expr) -> Result<Option<ScalarValue>> {
+    let looks = |part: &Expr| {
+        matches!(
+            part,
+            Expr::Column(_)
+                | Expr::Placeholder(_)
+                | Expr::OuterReferenceColumn(..)
+                | Expr::AggregateFunction(_)
+                | Expr::WindowFunction(_)
+                | Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::ScalarSubquery(_)
+        )
+    };
+    if expr.is_volatile() || expr.exists(|part| Ok(looks(part)))? {
+        return Ok(None);
+    }
+    let (schema, properties) = (DFSchema::empty(), ExecutionProps::new());
+    let physical = create_physical_expr(expr, &schema, &properties, &PhysicalPlanningContext::default())?;
+    let one = RecordBatchOptions::new().with_row_count(Some(1));
+    let row = RecordBatch::try_new_with_options(Arc::clone(schema.inner()), Vec::new(), &one)?;
+    Ok(Some(match physical.evaluate(&row)? {
+        ColumnarValue::Scalar(value) => value,
+        ColumnarValue::Array(values) => ScalarValue::try_from_array(&values, 0)?,
+    }))
+}
+
 /// Turns calls whose arguments are constant by now into tables, so that the rules behind it push projections down.
 #[derive(Debug, Default)]
 pub struct ResolveTableFunctions;
@@ -329,10 +363,13 @@ impl OptimizerRule for ResolveTableFunctions {
             let constants = node.arguments.iter().enumerate().map(|(at, argument)| {
                 match simplifier.simplify(simplifier.coerce(argument.clone(), &DFSchema::empty())?)? {
                     Expr::Literal(value, _) => Ok(value),
-                    other => {
-                        let name = name_of(signature, at);
-                        Err(bad_call(signature, format!("argument {name} is not constant: {other}")))
-                    }
+                    other => match evaluated(&other)? {
+                        Some(value) => Ok(value),
+                        None => {
+                            let name = name_of(signature, at);
+                            Err(bad_call(signature, format!("argument {name} is not constant: {other}")))
+                        }
+                    },
                 }
             });
             let values = moment.settle(signature, constants.collect::<Result<Vec<_>>>()?, node.relation.is_some())?;

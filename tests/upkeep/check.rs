@@ -226,6 +226,14 @@ fn the_command_tells_by_its_status() {
         let done = done.output().unwrap();
         (done.status.code(), String::from_utf8(done.stdout).unwrap())
     };
+    let broken = folder.path().join("broken.json");
+    std::fs::write(&broken, "{\"resourceSpans\":[]}\n{\"resourceSpans\":[\n").unwrap();
+    let import = Command::new(env!("CARGO_BIN_EXE_ascribe"))
+        .args(["import", "otlp", "--accept-rejections", "--lake"])
+        .args([folder.path(), broken.as_path()])
+        .output()
+        .unwrap();
+    assert!(import.status.success(), "{import:?}");
     let (status, said) = ask("text");
     assert_eq!(status, Some(0), "{said}");
     assert!(said.starts_with("3 tables, ") && said.ends_with("the lake is sound\n"), "{said}");

@@ -8,7 +8,7 @@ use ascribe::config::{Config, Maintenance};
 use ascribe::maintenance::{Done, Eagerness, Maintainer};
 use ascribe::model::RowBuilder;
 use ascribe::model::Table;
-use ascribe::model::telemetry::{LOGS, LogBuilder, LogRow, SPANS};
+use ascribe::model::telemetry::{LOGS, LogBuilder, LogRow, SPANS, SpanBuilder, SpanRow};
 use ascribe::storage::{Lake, RowChange, Swap};
 use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
 
@@ -116,6 +116,32 @@ async fn what_arrived_twice_is_there_once_afterwards() {
     assert_eq!(number(&lake, "SELECT count(DISTINCT span_id) FROM spans").await, 65);
     let found = report(&lake).await;
     assert!(found.findings.is_empty(), "{:?}", found.findings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_the_ids_of_another_span_and_differs_from_it_stays() {
+    let span = |name: &str, landed: i64| {
+        let mut builder = SpanBuilder::default();
+        builder.append(&SpanRow {
+            trace_id: Some("t".into()),
+            span_id: Some("s".into()),
+            span_name: Some(name.into()),
+            start_time: Some(MARCH),
+            start_unix_nano: Some(MARCH * 1000),
+            ..SpanRow::default()
+        });
+        builder.finish("otlp", landed)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let lake = open(&folder);
+    for (at, name) in ["a", "b", "a", "a"].into_iter().enumerate() {
+        land(&lake, &SPANS, span(name, MARCH + i64::try_from(at).unwrap())).await;
+    }
+    let done = tend(&lake, &SPANS, Maintenance::default()).await;
+    assert_eq!(done.compacted.repeated, 2);
+    assert_eq!(number(&lake, "SELECT count(*) FROM spans").await, 2);
+    assert_eq!(number(&lake, "SELECT count(DISTINCT span_name) FROM spans").await, 2);
+    assert_eq!(number(&lake, "SELECT count(*) FROM spans WHERE ingested_at = '2026-03-01T00:00:00Z'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,12 +58,14 @@ impl Source for Otlp {
             return Ok(());
         }
         let text = is_text(&prefix);
+        // Zeros would be requests without anything in them, as many as there are.
+        let blank = prefix.iter().all(|byte| *byte == 0);
         let framing = protobuf::framing(prefix.get(..protobuf::PREFIX_BYTES).unwrap_or(&prefix));
         let mut reader = Cursor::new(prefix).chain(input.reader);
         match framing {
             _ if text => decode_documents(&mut reader, output),
-            Some(framing) => protobuf::file(framing, &mut reader, output),
-            None => Err(UserError::invalid("the file is not OTLP")
+            Some(framing) if !blank => protobuf::file(framing, &mut reader, output),
+            _ => Err(UserError::invalid("the file is not OTLP")
                 .detail("It begins neither as JSON nor as a Protocol Buffers message of OpenTelemetry.")
                 .hint("Compressed files are recognized by their first bytes; other archives are to be unpacked first.")
                 .into()),

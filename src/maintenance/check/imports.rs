@@ -8,6 +8,7 @@ use futures::StreamExt;
 
 use super::Report;
 use crate::error::Result;
+use crate::ingest::REJECTED_OF;
 use crate::model::system::INGESTS;
 use crate::storage::{Lake, State, read_file};
 
@@ -26,7 +27,8 @@ pub(super) async fn check(lake: &Arc<Lake>, states: &BTreeMap<&'static str, Stat
     }
     let hash = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
     let imported = |state: &State| -> Vec<String> {
-        state.transactions.keys().filter(|id| id.starts_with(IMPORT)).cloned().collect()
+        let ids = state.transactions.keys().filter(|id| id.starts_with(IMPORT) && !id.ends_with(REJECTED_OF));
+        ids.cloned().collect()
     };
     for id in imported(ingests) {
         if !rows.contains(&hash(&id)) {

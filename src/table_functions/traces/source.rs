@@ -88,7 +88,9 @@ async fn has_spans(call: &Call, condition: &str, value: &str) -> Result<bool> {
 
 /// The error for a trace id that no span has.
 fn unknown_trace(trace_id: &str) -> UserError {
-    UserError::invalid(format!("there is no trace {trace_id}"))
+    // Whatever is given is repeated, but not megabytes of it.
+    let shown: String = trace_id.chars().take(64).collect();
+    UserError::invalid(format!("there is no trace {shown}"))
         .detail("the table spans has no row with this trace_id")
         .hint("a trace id is lowercase hex: SELECT DISTINCT trace_id FROM spans lists them")
 }

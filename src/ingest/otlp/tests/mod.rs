@@ -360,3 +360,9 @@ fn requests_of_a_receiver_land_without_a_file() {
         collect(|output| decode_request(Signal::Traces, Encoding::Protobuf, &[0x0A, 0x05, 1], output)).unwrap();
     assert_eq!(landed.rejections(), 1);
 }
+
+#[test]
+fn zeros_are_no_requests() {
+    let error = decode(&Otlp, &mut &[0; 1000][..]).err().unwrap();
+    assert_eq!((error.sqlstate(), error.to_string().lines().next().unwrap()), ("22023", "the file is not OTLP"));
+}
