@@ -268,7 +268,7 @@ impl Run<'_> {
                 output.reject(DAMAGED, &damage);
                 let rejected = output.finish()?;
                 let nothing = decoded.is_err() || rows == 0;
-                return if nothing { Err(UserError::new(sqlstate::IO, damage).into()) } else { Ok(rejected) };
+                return if nothing { Err(UserError::new(sqlstate::CORRUPTED, damage).into()) } else { Ok(rejected) };
             }
             decoded?;
             output.finish()

@@ -89,21 +89,22 @@ impl Repeated {
         };
         if let Same::Thing(names) = same {
             // Whole rows are read only where there is one whose names are another's too.
-            let named = Self::of(lake, session, table, files, others, Same::Key(names)).await?;
+            let named = Self::of(lake, session, table, files, others, (Same::Key(names), 1)).await?;
             if named.rows.is_empty() {
                 return Ok(Self { same: Some(same), ..named });
             }
         }
-        Self::of(lake, session, table, files, others, same).await
+        Self::of(lake, session, table, files, others, (same, config::REPEATED_ROWS)).await
     }
 
+    /// At most so many rows of which there are more than one.
     async fn of(
         lake: &Arc<Lake>,
         session: &SessionContext,
         table: &'static Table,
         files: &[DataFile],
         others: &[DataFile],
-        same: Same,
+        (same, most): (Same, usize),
     ) -> Result<Self> {
         let all: Vec<DataFile> = files.iter().chain(others).cloned().collect();
         let whole = common_schema(lake, table, &all).await?;
@@ -126,12 +127,12 @@ impl Repeated {
         let name = format!("arrived_{}", uuid::Uuid::now_v7().simple());
         let frame = files.frame(session, ways())?;
         session.register_table(name.as_str(), frame.into_view())?;
-        let found = Self::ask(session, same, &name).await;
+        let found = Self::ask(session, same, &name, most).await;
         session.deregister_table(name.as_str())?;
         Ok(Self { same: Some(same), rows: found?, dropped: 0 })
     }
 
-    async fn ask(session: &SessionContext, same: Same, name: &str) -> Result<HashMap<Hash, Repeat>> {
+    async fn ask(session: &SessionContext, same: Same, name: &str, most: usize) -> Result<HashMap<Hash, Repeat>> {
         // Rows of one arrival come first; what stays elsewhere counts before what came first.
         let arrivals = format!(
             "SELECT hash, arrival, count(*) AS together, bool_or(elsewhere) AS elsewhere FROM {name} GROUP BY hash, arrival"
@@ -140,8 +141,7 @@ impl Repeated {
         let sql = format!(
             "SELECT hash, min(arrival) AS first, min(CASE WHEN elsewhere THEN arrival END) AS kept, \
              CAST(sum(together) AS bigint) AS all_rows, CAST(first_value(together ORDER BY NOT elsewhere, arrival) AS bigint) AS stay \
-             FROM ({arrivals}) GROUP BY hash HAVING {having} LIMIT {}",
-            config::REPEATED_ROWS
+             FROM ({arrivals}) GROUP BY hash HAVING {having} LIMIT {most}"
         );
         let mut batches = crate::session::query(session, &sql).await?.execute_stream().await?;
         let mut found = HashMap::new();

@@ -305,9 +305,20 @@ impl UserDefinedLogicalNodeCore for CallNode {
 
 /// The value of an expression that looks at no row; the simplifier keeps one that fails and does not say why.
 fn evaluated(expr: &Expr) -> Result<Option<ScalarValue>> {
-    if expr
-        .exists(|part| Ok(matches!(part, Expr::Column(_) | Expr::Placeholder(_) | Expr::OuterReferenceColumn(..))))?
-    {
+    let looks = |part: &Expr| {
+        matches!(
+            part,
+            Expr::Column(_)
+                | Expr::Placeholder(_)
+                | Expr::OuterReferenceColumn(..)
+                | Expr::AggregateFunction(_)
+                | Expr::WindowFunction(_)
+                | Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::ScalarSubquery(_)
+        )
+    };
+    if expr.is_volatile() || expr.exists(|part| Ok(looks(part)))? {
         return Ok(None);
     }
     let (schema, properties) = (DFSchema::empty(), ExecutionProps::new());

@@ -123,8 +123,12 @@ impl<'a> Reasoner<'a> {
             (
                 format!("The {what} ({}) began {when}.", change.id),
                 "changes",
-                // A state of it that was told twice is one row, as it is when maintenance has been there.
-                format!("SELECT DISTINCT ON (status, source) * FROM changes WHERE change_id = {}", literal(&change.id)),
+                // A state of it that was told twice is one row, whether maintenance has been there or not.
+                format!(
+                    "SELECT DISTINCT ON (status, source) * FROM changes WHERE change_id = {} \
+                     ORDER BY status, source, started_at, ingested_at",
+                    literal(&change.id)
+                ),
             )
         } else {
             let (from, to) = (self.learned.window.before / 1000, self.question.to);
@@ -134,7 +138,8 @@ impl<'a> Reasoner<'a> {
                 format!(
                     "SELECT DISTINCT ON (trace_id, span_id) trace_id, span_id, start_time, service_version FROM spans \
                      WHERE service_name = {} \
-                     AND service_version = {} AND start_time >= {} AND start_time < {}",
+                     AND service_version = {} AND start_time >= {} AND start_time < {} \
+                     ORDER BY trace_id, span_id, start_time",
                     literal(service),
                     literal(version),
                     time_literal(from),
