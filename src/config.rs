@@ -36,6 +36,12 @@ pub const DOCUMENT_FRESH: Duration = Duration::from_secs(2);
 /// How many views a view may be made of, one inside of the other.
 pub const VIEW_DEPTH: usize = 32;
 
+/// How many views are planned for one that a statement names, counted as often as they are named.
+pub const VIEWS_PLANNED: usize = 500;
+
+/// Delta tables of others of which the state is kept between statements.
+pub const FOREIGN_TABLES: usize = 64;
+
 /// Files of an external table that are looked at when it is made, to find what kind they are.
 pub const EXTERNAL_FILES: usize = 10_000;
 

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 
 use super::settings::Settings;
 use crate::security::Guard;
-use crate::storage::{Lake, Relation, RelationKind};
+use crate::storage::{Lake, Relation, RelationKind, UserView};
 
 /// What `pg_stat_activity` shows of one connection.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,18 @@ pub struct Activity {
 /// Every connection of a server, by its process number.
 pub type Connections = RwLock<BTreeMap<i32, Activity>>;
 
+/// Tables as they were read, by schema and name.
+pub type Snapshot = BTreeMap<(&'static str, String), Arc<dyn TableProvider>>;
+
+/// What a session has for itself.
+#[derive(Debug, Clone)]
+pub enum Own {
+    /// What an embedding program, or COPY, has registered.
+    Table(Arc<dyn TableProvider>),
+    /// A temporary view, planned by each statement that names it, with the rights of its role.
+    View(UserView),
+}
+
 /// The connection that a session belongs to; a session without one is an embedding program's own.
 #[derive(Debug, Default)]
 pub struct Client {
@@ -46,9 +58,9 @@ pub struct Client {
     /// All connections of the server.
     pub connections: Arc<Connections>,
     /// Inside of a transaction, the tables at the versions at which it has read them; none outside.
-    pub snapshot: RwLock<Option<BTreeMap<String, Arc<dyn TableProvider>>>>,
+    pub snapshot: RwLock<Option<Snapshot>>,
     /// What the session has in schema `public` for itself.
-    pub own: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
+    pub own: RwLock<BTreeMap<String, Own>>,
     /// The lake of the session, once it has one.
     pub lake: RwLock<Weak<Lake>>,
 }
@@ -75,21 +87,24 @@ impl Client {
 
     /// A table as this transaction has read it before.
     #[must_use]
-    pub fn pinned(&self, table: &str) -> Option<Arc<dyn TableProvider>> {
-        self.snapshot.read().as_ref()?.get(table).cloned()
+    pub fn pinned(&self, schema: &'static str, table: &str) -> Option<Arc<dyn TableProvider>> {
+        self.snapshot.read().as_ref()?.get(&(schema, table.to_owned())).cloned()
     }
 
     /// Keep a table as it was read, if a transaction is open.
-    pub fn keep(&self, table: &str, provider: &Arc<dyn TableProvider>) {
+    pub fn keep(&self, schema: &'static str, table: &str, provider: &Arc<dyn TableProvider>) {
         if let Some(pinned) = self.snapshot.write().as_mut() {
-            pinned.insert(table.to_owned(), Arc::clone(provider));
+            pinned.insert((schema, table.to_owned()), Arc::clone(provider));
         }
     }
 
     /// What the session has for itself and what users have added to the lake, as far as it is known: the first that fits.
     pub(super) fn added(&self, fits: impl Fn(&str) -> bool) -> Option<Added> {
-        if let Some((name, table)) = self.own.read().iter().find(|(name, _)| fits(name)) {
-            let query = table.get_table_definition().map(str::to_owned);
+        if let Some((name, own)) = self.own.read().iter().find(|(name, _)| fits(name)) {
+            let query = match own {
+                Own::Table(table) => table.get_table_definition().map(str::to_owned),
+                Own::View(view) => Some(view.query.clone()),
+            };
             return Some(Added { name: name.clone(), relation: None, query });
         }
         let known = self.lake.read().upgrade()?.relations().known();

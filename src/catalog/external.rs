@@ -20,7 +20,7 @@ use url::Url;
 use super::infallible;
 use crate::config;
 use crate::error::{self, UserError, sqlstate};
-use crate::storage::{self, External, ExternalColumn, ExternalFormat, Lake};
+use crate::storage::{self, External, ExternalFormat, Foreign, Lake, StoredColumn};
 
 /// The rows of files of others.
 #[derive(Debug)]
@@ -52,10 +52,14 @@ pub(super) async fn open(
 /// When nothing is there, it cannot be read, or it is not of one kind.
 pub async fn complete(state: &SessionState, lake: &Lake, mut external: External) -> error::Result<External> {
     if external.format == ExternalFormat::Delta {
-        lake.foreign(&delta_url(&external)?).await?;
+        let schema = lake.foreign(&delta_url(&external)?).await?.schema();
+        external.columns = schema.fields().iter().map(|field| StoredColumn::of(field)).collect::<Result<_, _>>()?;
         return Ok(external);
     }
     let urls = urls(state, &external)?;
+    for url in urls.iter().filter(|url| url.is_collection()) {
+        check_no_delta(url).await?;
+    }
     let files = files(state, &urls).await?;
     let found = extension(&files, &urls, external.format)?;
     let first = external.format.extensions().first().copied().unwrap_or_default();
@@ -68,7 +72,7 @@ pub async fn complete(state: &SessionState, lake: &Lake, mut external: External)
     if external.partitions.is_empty()
         && let Some(url) = urls.first()
     {
-        let text = |name: &String| ExternalColumn::of(&Field::new(name, DataType::Utf8, true));
+        let text = |name: &String| StoredColumn::of(&Field::new(name, DataType::Utf8, true));
         let mixed = |error: DataFusionError| {
             UserError::invalid(format!("the folders at {url} are not of one kind")).detail(error.strip_backtrace())
         };
@@ -76,7 +80,7 @@ pub async fn complete(state: &SessionState, lake: &Lake, mut external: External)
         let declared = |name: &String| external.columns.iter().find(|column| column.name == *name).cloned();
         let partitions = names.iter().map(|name| declared(name).map_or_else(|| text(name), Ok));
         external.partitions = partitions.collect::<error::Result<_>>()?;
-        let of_columns = |name: &ExternalColumn| external.partitions.iter().all(|known| known.name != name.name);
+        let of_columns = |name: &StoredColumn| external.partitions.iter().all(|known| known.name != name.name);
         external.columns.retain(of_columns);
         options = self::options(state, &external)?;
     }
@@ -97,7 +101,7 @@ pub async fn complete(state: &SessionState, lake: &Lake, mut external: External)
             schemas.push(options.infer_schema(state, url).await.map_err(wrong)?.as_ref().clone());
         }
         let schema = Schema::try_merge(schemas)?;
-        external.columns = schema.fields().iter().map(|field| ExternalColumn::of(field)).collect::<Result<_, _>>()?;
+        external.columns = schema.fields().iter().map(|field| StoredColumn::of(field)).collect::<Result<_, _>>()?;
     }
     for (at, column) in external.columns.iter().chain(&external.partitions).enumerate() {
         if external.columns.iter().chain(&external.partitions).skip(at + 1).any(|other| other.name == column.name) {
@@ -139,10 +143,11 @@ fn url(location: &str) -> error::Result<ListingTableUrl> {
 fn urls(state: &SessionState, external: &External) -> error::Result<Vec<ListingTableUrl>> {
     let urls = external.locations.iter().map(|location| {
         let url = url(location)?;
-        let root = url.object_store();
-        if state.runtime_env().object_store(&root).is_err() {
-            let base = Url::parse(root.as_str()).map_err(|_| not_a_url(location))?;
-            state.runtime_env().register_object_store(&base, storage::open_store(&base)?.0);
+        let base = Url::parse(url.object_store().as_str()).map_err(|_| not_a_url(location))?;
+        let known = state.runtime_env().object_store(url.object_store());
+        // The engine has a store of its own for the files of this machine.
+        if !known.is_ok_and(|store| Foreign::is(store.as_ref())) {
+            state.runtime_env().register_object_store(&base, Foreign::open(&base)?);
         }
         Ok(url)
     });
@@ -152,6 +157,17 @@ fn urls(state: &SessionState, external: &External) -> error::Result<Vec<ListingT
         return Err(UserError::new(sqlstate::NOT_SUPPORTED, message).into());
     }
     Ok(urls)
+}
+
+/// Of a Delta table, the files that its log does not name are no rows.
+async fn check_no_delta(url: &ListingTableUrl) -> error::Result<()> {
+    let base = Url::parse(url.object_store().as_str()).map_err(|_| not_a_url(url.as_str()))?;
+    let log = ObjectPath::from(format!("{}/_delta_log", url.prefix()));
+    if storage::open_store(&base)?.0.list(Some(&log)).next().await.is_some_and(|found| found.is_ok()) {
+        let error = UserError::invalid(format!("{url} is a Delta table"));
+        return Err(error.hint("STORED AS DELTATABLE reads what its log says").into());
+    }
+    Ok(())
 }
 
 /// The files that are there, as many as are looked at, each with the URL below which it is.
@@ -179,7 +195,7 @@ fn extension(
     let named = urls.iter().all(|url| !url.is_collection() || url.get_glob().is_some());
     let (mut found, mut other): (Option<&str>, Option<&ObjectPath>) = (None, None);
     for (url, file) in files {
-        let name = check_name(url, file)?;
+        let name = check_name(file)?;
         let Some(extension) = known.iter().find(|known| name.ends_with(**known)) else {
             other = other.or(Some(file));
             continue;
@@ -218,16 +234,7 @@ fn check_folders(files: &[(ListingTableUrl, ObjectPath)], external: &External) -
 }
 
 /// The name of a file that can be one of a table.
-fn check_name<'a>(url: &ListingTableUrl, file: &'a ObjectPath) -> error::Result<&'a str> {
-    let hidden = url.strip_prefix(file).into_iter().flatten().find(|part| part.starts_with(['_', '.']));
-    if let Some(hidden) = hidden {
-        let error = UserError::invalid(format!("{url} holds what is none of its rows: {hidden}"));
-        let hint = match hidden {
-            "_delta_log" => "this is a Delta table: STORED AS DELTATABLE",
-            _ => "name the files by a pattern, such as …/*.parquet",
-        };
-        return Err(error.hint(hint).into());
-    }
+fn check_name(file: &ObjectPath) -> error::Result<&str> {
     let name = file.filename().unwrap_or_default();
     if [".gz", ".zst", ".bz2", ".xz"].iter().any(|compressed| name.ends_with(compressed)) {
         let error = UserError::new(sqlstate::NOT_SUPPORTED, format!("/{file} is compressed as a whole"));
@@ -236,8 +243,8 @@ fn check_name<'a>(url: &ListingTableUrl, file: &'a ObjectPath) -> error::Result<
     Ok(name)
 }
 
-fn fields(columns: &[ExternalColumn]) -> error::Result<Vec<Field>> {
-    columns.iter().map(ExternalColumn::field).collect()
+fn fields(columns: &[StoredColumn]) -> error::Result<Vec<Field>> {
+    columns.iter().map(StoredColumn::field).collect()
 }
 
 fn options(state: &SessionState, external: &External) -> error::Result<ListingOptions> {

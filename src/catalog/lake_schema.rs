@@ -9,7 +9,7 @@ use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionState;
 
-use super::Client;
+use super::{Client, Own};
 use super::builtin_sql::View;
 use super::guarded::{self, Asking, Name};
 use super::lake_table::LakeTable;
@@ -19,7 +19,6 @@ use crate::config::SCHEMA;
 use crate::error::Error;
 use crate::model::{self, Table};
 use crate::operators::asof_join;
-use crate::security::Rights;
 use crate::storage::{Lake, Relation, RelationKind};
 
 // The engine hands out its state behind this kind of lock.
@@ -70,7 +69,7 @@ impl LakeSchema {
     }
 
     /// What the session has for itself; nothing built in and no view of others finds it.
-    fn own(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+    fn own(&self, name: &str) -> Option<Own> {
         if self.has_own() { self.client.own.read().get(name).cloned() } else { None }
     }
 
@@ -88,34 +87,41 @@ impl LakeSchema {
     }
 
     async fn opened(&self, name: &str, relation: &Relation) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(state) = self.state.upgrade().map(|state| state.read().clone()) else { return Ok(None) };
+        let Some(state) = self.session() else { return Ok(None) };
         let external = match &relation.kind {
-            RelationKind::View(view) => return relations::planned(&state, name, view).await.map(Some),
+            RelationKind::View(view) => {
+                let state = relations::session_of(&state, self.asking);
+                return relations::planned(state, name, view).await.map(Some);
+            }
             RelationKind::External(external) => external,
         };
-        if let Some(pinned) = self.client.pinned(name) {
+        if let Some(pinned) = self.client.pinned(self.name, name) {
             return Ok(Some(pinned));
         }
         let provider = external::open(&state, &self.lake, name, external).await.map_err(engine_error)?;
-        self.client.keep(name, &provider);
+        self.client.keep(self.name, name, &provider);
         Ok(Some(provider))
     }
 
+    fn session(&self) -> Option<SessionState> {
+        self.state.upgrade().map(|state| state.read().clone())
+    }
+
     async fn view(&self, view: &View) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(state) = self.state.upgrade().map(|state| state.read().clone()) else { return Ok(None) };
-        let plan = asof_join::plan(&Rights::definer(&state), view.sql).await?;
+        let Some(state) = self.session() else { return Ok(None) };
+        let plan = asof_join::plan(&relations::session_of(&state, self.asking), view.sql).await?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned())))))
     }
 
     /// What is behind a name, whoever asks.
     async fn found(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         if let Some(table) = self.tables.iter().find(|table| table.name == name) {
-            if let Some(pinned) = self.client.pinned(table.name) {
+            if let Some(pinned) = self.client.pinned(self.name, table.name) {
                 return Ok(Some(pinned));
             }
             let provider: Arc<dyn TableProvider> =
                 Arc::new(LakeTable::open(&self.lake, table).await.map_err(engine_error)?);
-            self.client.keep(table.name, &provider);
+            self.client.keep(self.name, table.name, &provider);
             return Ok(Some(provider));
         }
         if let Some(view) = self.views.iter().find(|view| view.name == name) {
@@ -157,12 +163,19 @@ impl SchemaProvider for LakeSchema {
         if self.has_own() {
             names.extend(self.client.own.read().keys().cloned());
         }
+        names.sort_unstable();
+        names.dedup();
         names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(own) = self.own(name) {
-            return Ok(Some(own));
+        match self.own(name) {
+            Some(Own::Table(table)) => return Ok(Some(table)),
+            Some(Own::View(view)) => {
+                let Some(state) = self.session() else { return Ok(None) };
+                return relations::planned(state, name, &view).await.map(Some);
+            }
+            None => {}
         }
         let added = if self.is_built_in(name) { None } else { self.added(name).await? };
         if added.is_none() && !self.is_built_in(name) {
@@ -189,11 +202,15 @@ impl SchemaProvider for LakeSchema {
         if !self.has_own() || self.table_exist(&name) {
             return exec_err!("relation \"{name}\" already exists");
         }
-        Ok(self.client.own.write().insert(name, table))
+        self.client.own.write().insert(name, Own::Table(table));
+        Ok(None)
     }
 
     fn deregister_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        Ok(if self.has_own() { self.client.own.write().remove(name) } else { None })
+        match if self.has_own() { self.client.own.write().remove(name) } else { None } {
+            Some(Own::Table(table)) => Ok(Some(table)),
+            Some(Own::View(_)) | None => Ok(None),
+        }
     }
 
     fn table_exist(&self, name: &str) -> bool {

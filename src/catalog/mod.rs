@@ -29,7 +29,7 @@ use crate::{model, optimizer, table_functions};
 
 pub use crate::dialect::{PG_TYPE, pg_type_of};
 pub use builtin_sql::{ReportFile, View, report_files, views};
-pub use client::Client;
+pub use client::{Client, Own};
 pub use external::complete;
 pub use guarded::{check_condition, check_mask};
 pub use relations::{PlanView, UserViews};
@@ -82,6 +82,7 @@ pub fn register(context: &SessionContext, lake: &Arc<Lake>, client: &Arc<Client>
         catalog.register_schema("public", Arc::new(public))?;
         let system = LakeSchema::system(lake, client, asking, state.clone());
         catalog.register_schema("system", Arc::new(system))?;
+        pg_catalog::register(&catalog, client, &state)?;
         Ok(catalog)
     };
     if let Some(guard) = &client.guard {
@@ -93,8 +94,7 @@ pub fn register(context: &SessionContext, lake: &Arc<Lake>, client: &Arc<Client>
         let rights = Rights::new(guard, list(Asking::Definer)?, list(Asking::Owner)?);
         context.state_ref().write().config_mut().set_extension(Arc::new(rights));
     }
-    let catalog = schemas(Asking::Role)?;
-    pg_catalog::register(context, &catalog, client, context.state_weak_ref())?;
-    context.register_catalog(DATABASE, Arc::new(catalog));
+    context.register_catalog(DATABASE, Arc::new(schemas(Asking::Role)?));
+    pg_catalog::register_functions(context, client)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
@@ -11,6 +12,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use tokio::task::JoinSet;
 
+use super::guarded::Asking;
 use super::lake_schema::engine_error;
 use crate::config;
 use crate::error::{self, UserError, sqlstate};
@@ -34,26 +36,45 @@ impl fmt::Debug for UserViews {
     }
 }
 
-tokio::task_local! {
+/// Where in the views of a statement one stands.
+#[derive(Debug, Clone, Default)]
+struct Nesting {
     /// How many views are being planned, one inside of the other.
-    static DEPTH: usize;
+    depth: usize,
+    /// How many were planned for the outermost one.
+    planned: Arc<AtomicUsize>,
 }
 
-/// A view as it is now. It reads what it reads with the rights of built-in views: who may read the view needs no right to
-/// its tables, and sees of them what policies and masks let the asking role see.
-pub(super) async fn planned(state: &SessionState, name: &str, view: &UserView) -> Result<Arc<dyn TableProvider>> {
-    let depth = DEPTH.try_with(|depth| *depth).unwrap_or(0);
-    if depth >= config::VIEW_DEPTH {
-        let error = UserError::new("54001", format!("view \"{name}\" is nested too deeply"));
-        return Err(error.detail(format!("a view may be made of {} others at most", config::VIEW_DEPTH)).into());
+tokio::task_local! {
+    static NESTING: Nesting;
+}
+
+/// The session in which the query of a lasting view, or one that is built in, is planned. Who may read the view needs no
+/// right to its tables, and sees of them what policies and masks let the asking role see; a policy sees everything.
+pub(super) fn session_of(state: &SessionState, asking: Asking) -> SessionState {
+    match asking {
+        Asking::Role | Asking::Definer => Rights::definer(state),
+        Asking::Owner => Rights::owner(state),
     }
+}
+
+/// A view as it is now, its query planned in `state`.
+pub(super) async fn planned(state: SessionState, name: &str, view: &UserView) -> Result<Arc<dyn TableProvider>> {
+    let outer = NESTING.try_with(Nesting::clone).unwrap_or_default();
+    let planned = outer.planned.fetch_add(1, Ordering::Relaxed) + 1;
+    if outer.depth >= config::VIEW_DEPTH || planned > config::VIEWS_PLANNED {
+        let error = UserError::new("54001", format!("view \"{name}\" is nested too deeply"));
+        let (deep, many) = (config::VIEW_DEPTH, config::VIEWS_PLANNED);
+        return Err(error.detail(format!("views may be {deep} deep and name {many} others at most")).into());
+    }
+    let nesting = Nesting { depth: outer.depth + 1, planned: outer.planned };
     let planner = state.config().get_extension::<UserViews>();
     let planner = planner.ok_or_else(|| UserError::new(sqlstate::INTERNAL, "the session plans no views"))?;
-    let (definer, asked) = (Rights::definer(state), view.clone());
-    let plan = async move { planner.0.plan(&definer, &asked.query, &asked.columns).await };
+    let asked = view.clone();
+    let plan = async move { planner.0.plan(&state, &asked.query, &asked.columns).await };
     // By a task of its own, which has a stack of its own; dropped together with whoever waits for it.
     let mut tasks = JoinSet::new();
-    tasks.spawn(DEPTH.scope(depth + 1, plan));
+    tasks.spawn(NESTING.scope(nesting, plan));
     let plan = match tasks.join_next().await {
         Some(Ok(plan)) => plan.map_err(|error| engine_error(in_view(name, error)))?,
         _ => return Err(UserError::new(sqlstate::INTERNAL, format!("view \"{name}\" was not planned")).into()),

@@ -39,6 +39,12 @@ pub(super) async fn rows_seen(
     restriction: &Restriction,
 ) -> Result<(SessionState, LogicalPlan)> {
     let schema = table.schema();
+    // Of a table that others write a column may be called otherwise by now.
+    if let Some(gone) = restriction.masks.keys().find(|column| schema.index_of(column).is_err()) {
+        let message = format!("permission denied for table {}", name.name);
+        let error = UserError::new(sqlstate::PERMISSION, message);
+        return Err(error.detail(format!("column \"{gone}\" is masked, and the table has none of that name")).into());
+    }
     let columns = schema.fields().iter().map(|field| {
         let quoted = format!("\"{}\"", field.name().replace('"', "\"\""));
         let shown = match restriction.masks.get(field.name()) {

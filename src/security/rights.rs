@@ -47,8 +47,23 @@ impl Rights {
     pub fn definer(state: &SessionState) -> SessionState {
         match Self::of(state) {
             Some(rights) => Self::with(state, &rights.definer),
-            None => state.clone(),
+            None => Self::in_public(state.clone()),
         }
+    }
+
+    /// The session in which a policy asks: it sees everything.
+    #[must_use]
+    pub fn owner(state: &SessionState) -> SessionState {
+        match Self::of(state) {
+            Some(rights) => Self::with(state, &rights.owner),
+            None => Self::in_public(state.clone()),
+        }
+    }
+
+    /// What is kept does not depend on where the session looks for names.
+    fn in_public(mut state: SessionState) -> SessionState {
+        SCHEMA.clone_into(&mut state.config_mut().options_mut().catalog.default_schema);
+        state
     }
 
     /// A session like another one in which names are looked up in a list.
@@ -61,8 +76,7 @@ impl Rights {
             let others = Self { own: false, ..Self::new(guard, Arc::clone(definer), Arc::clone(owner)) };
             state.config_mut().set_extension(Arc::new(others));
         }
-        SCHEMA.clone_into(&mut state.config_mut().options_mut().catalog.default_schema);
-        state
+        Self::in_public(state)
     }
 
     /// Whether a function that reads the lake may be called in a session.

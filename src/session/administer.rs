@@ -35,20 +35,41 @@ pub(crate) async fn administer(session: &SessionContext, client: &Client, mut re
         allowed(&Access::of(Arc::new(roles.clone()), &role), &change)?;
         roles.apply(&change)
     };
-    if let Some(guard) = &client.guard {
-        return guard.directory().change(&role, apply).await;
+    directory(&state, client)?.change(&role, apply).await
+}
+
+/// Refuse columns of a relation without one that a mask or a privilege is for: it would be shown by another name.
+pub(super) async fn check_columns(
+    state: &SessionState,
+    client: &Client,
+    name: &str,
+    columns: &[&str],
+) -> Result<()> {
+    let known = directory(state, client)?.current().await?;
+    let object = Object::relation(crate::config::SCHEMA, name);
+    let masks = known.masks.iter().filter(|mask| mask.schema == crate::config::SCHEMA && mask.table == name);
+    let granted = known.grants.iter().filter(|grant| grant.object == object).filter_map(|grant| grant.column.as_ref());
+    match masks.map(|mask| &mask.column).chain(granted).find(|column| !columns.contains(&column.as_str())) {
+        Some(column) => Err(UserError::new("2BP01", format!("cannot drop column {column} of {name}"))
+            .detail("a mask or a privilege is for it")
+            .hint("SECURITY LABEL ON COLUMN … IS NULL takes a mask away, REVOKE a privilege")
+            .into()),
+        None => Ok(()),
     }
-    let lake = lake(&state)?;
-    Directory::new(lake.store(), Arc::clone(lake.clock())).change(&role, apply).await
+}
+
+/// What is known of roles.
+fn directory(state: &SessionState, client: &Client) -> Result<Arc<Directory>> {
+    let lake = lake(state)?;
+    Ok(match &client.guard {
+        Some(guard) => Arc::clone(guard.directory()),
+        None => Directory::new(lake.store(), Arc::clone(lake.clock())),
+    })
 }
 
 /// Take away what was said of relations that are dropped: privileges, policies, masks.
 pub(super) async fn forget(state: &SessionState, client: &Client, names: &[String]) -> Result<()> {
-    let lake = lake(state)?;
-    let directory = match &client.guard {
-        Some(guard) => Arc::clone(guard.directory()),
-        None => Directory::new(lake.store(), Arc::clone(lake.clock())),
-    };
+    let directory = directory(state, client)?;
     let objects: Vec<Object> = names.iter().map(|name| Object::relation(crate::config::SCHEMA, name)).collect();
     let mut without = State::clone(&*directory.current().await?);
     if without.forget(&objects) {

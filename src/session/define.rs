@@ -1,12 +1,10 @@
 //! Views and external tables: made for all in the lake, or, a temporary view, for the session.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::common::Column;
-use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -14,19 +12,21 @@ use datafusion::sql::parser::CreateExternalTable;
 use datafusion::sql::sqlparser::ast::{self, CreateTableOptions, ObjectName, ObjectType, Statement as Ast};
 
 use super::administer::{self, lake};
+use super::drop::{self, Dropped, check_kind, check_not_built_in, in_public, missing, name_in_public};
 use super::statement::{self, Kind};
 use super::{external, plan};
-use crate::catalog::{self, Client, PlanView};
+use crate::catalog::{self, Client, Own, PlanView};
 use crate::config::SCHEMA;
 use crate::dialect::folded;
 use crate::error::{Result, UserError, sqlstate};
-use crate::storage::{Relation, RelationKind, Relations, UserView};
+use crate::security::Rights;
+use crate::storage::{Relation, RelationKind, Relations, StoredColumn, UserView};
 
 /// A statement that adds a relation, takes one away, or says something of one.
 #[derive(Debug, Clone)]
 pub(crate) enum Definition {
-    /// CREATE VIEW.
-    View(Box<ast::CreateView>),
+    /// CREATE VIEW, and its query as it was written.
+    View(Box<ast::CreateView>, String),
     /// CREATE EXTERNAL TABLE.
     External(Box<CreateExternalTable>),
     /// DROP VIEW, DROP TABLE.
@@ -44,9 +44,9 @@ pub(crate) struct Defined {
 
 impl Definition {
     /// The definition that a statement is, if it is one.
-    pub(super) fn of_ast(ast: &Ast) -> Option<Self> {
+    pub(super) fn of_ast<'t>(ast: &Ast, query: impl FnOnce() -> &'t str) -> Option<Self> {
         match ast {
-            Ast::CreateView(view) if !view.materialized => Some(Self::View(Box::new(view.clone()))),
+            Ast::CreateView(view) if !view.materialized => Some(Self::View(Box::new(view.clone()), query().to_owned())),
             Ast::Drop { object_type, names, if_exists, cascade, .. } => {
                 let view = match object_type {
                     ObjectType::View => true,
@@ -70,7 +70,7 @@ impl Definition {
     /// The command tag.
     pub(crate) fn tag(&self) -> &'static str {
         match self {
-            Self::View(_) => "CREATE VIEW",
+            Self::View(..) => "CREATE VIEW",
             Self::External(_) => "CREATE EXTERNAL TABLE",
             Self::Drop { view: true, .. } => "DROP VIEW",
             Self::Drop { view: false, .. } => "DROP TABLE",
@@ -81,12 +81,9 @@ impl Definition {
     /// Whether it changes the lake, not only the session.
     pub(crate) fn lasts(&self, client: &Client) -> bool {
         match self {
-            Self::View(view) => !view.temporary,
-            Self::External(_) | Self::Comment { .. } => true,
-            Self::Drop { names, .. } => {
-                let own = client.own.read();
-                !names.iter().all(|name| name_in_public(name).is_ok_and(|name| own.contains_key(&name)))
-            }
+            Self::View(view, _) => !view.temporary,
+            Self::Drop { view: true, names, .. } => !names.iter().all(|name| drop::is_own(client, name)),
+            Self::Drop { view: false, .. } | Self::External(_) | Self::Comment { .. } => true,
         }
     }
 }
@@ -99,20 +96,20 @@ pub(crate) async fn define(session: &SessionContext, client: &Client, definition
     }
     let state = session.state();
     let notices = match definition {
-        Definition::View(view) => create_view(&state, client, &view).await?,
+        Definition::View(view, query) => create_view(&state, client, &view, &query).await?,
         Definition::External(table) => create_external(&state, client, *table).await?,
         Definition::Drop { view, names, if_exists, cascade } => {
-            drop_relations(&state, client, view, &names, if_exists, cascade).await?
+            drop::relations(&state, client, &Dropped { view, names, if_exists, cascade }).await?
         }
         Definition::Comment { view, name, text } => {
-            let name = name_in_public(&name)?;
+            let name = name_in_public(&state, &name)?;
+            check_not_built_in(view, &name)?;
             let relation = |known: &mut Relations| {
                 let found = known.relations.get_mut(&name).ok_or_else(|| missing(view, &name))?;
                 check_kind(view, &name, found)?;
                 found.comment.clone_from(&text);
                 Ok(())
             };
-            check_not_built_in(view, &name)?;
             lake(&state)?.relations().change(relation).await?;
             Vec::new()
         }
@@ -166,164 +163,144 @@ async fn of_query(state: &SessionState, query: &Ast, told: &[String]) -> Result<
     Ok(LogicalPlanBuilder::from(settled).project(named)?.build()?)
 }
 
-async fn create_view(state: &SessionState, client: &Client, view: &ast::CreateView) -> Result<Vec<UserError>> {
+async fn create_view(
+    state: &SessionState,
+    client: &Client,
+    view: &ast::CreateView,
+    text: &str,
+) -> Result<Vec<UserError>> {
     if !matches!(view.options, CreateTableOptions::None) {
         return Err(UserError::new(sqlstate::NOT_SUPPORTED, "CREATE VIEW … WITH (…) is not supported").into());
     }
-    let name = name_in_public(&view.name)?;
-    let told: Vec<String> = view.columns.iter().map(|column| folded(&column.name)).collect();
+    let name = if view.temporary {
+        name_in_public(&Rights::in_public(state.clone()), &view.name)?
+    } else {
+        name_in_public(state, &view.name)?
+    };
+    check_free(&name)?;
     let query = Ast::Query(view.query.clone());
-    let plan = of_query(state, &query, &told).await?;
-    let relations = lake(state)?;
-    let relations = relations.relations();
-    let exists = || UserError::new("42P07", format!("relation \"{name}\" already exists"));
-    let built_in = catalog::built_in(SCHEMA).iter().any(|(known, _)| *known == name);
-    if built_in {
-        return Err(exists().into());
+    let reads = reads(&query);
+    // It is planned as it will be when it is read, so that what cannot be read is not made.
+    let asking = if view.temporary { state.clone() } else { Rights::definer(state) };
+    if !view.temporary
+        && let Some(own) = reads.iter().find(|read| client.own.read().contains_key(*read))
+    {
+        let message = format!("view \"{name}\" would last longer than the temporary view \"{own}\"");
+        return Err(UserError::new("42P16", message).hint("CREATE TEMPORARY VIEW makes one for this session").into());
     }
+    let columns: Vec<String> = view.columns.iter().map(|column| folded(&column.name)).collect();
+    let plan = of_query(&asking, &query, &columns).await?;
+    let shape = plan.schema().fields().iter().map(|field| StoredColumn::of(field)).collect::<Result<_>>()?;
+    let made = UserView { query: text.to_owned(), columns, reads, shape };
+    let lake = lake(state)?;
     if view.temporary {
-        let lasting = relations.current().await?.relations.contains_key(&name);
+        let lasting = lake.relations().current().await?.relations.contains_key(&name);
         let mut own = client.own.write();
-        if lasting || (own.contains_key(&name) && !view.or_replace) {
-            return Err(exists().into());
-        }
-        own.insert(name, Arc::new(ViewTable::new(plan, Some(view.query.to_string()))));
-        return Ok(Vec::new());
+        return match (lasting || own.contains_key(&name), view.if_not_exists) {
+            (true, true) => Ok(vec![skipped(&name)]),
+            (true, false) if lasting || !view.or_replace => Err(exists(&name).into()),
+            _ => {
+                own.insert(name, Own::View(made));
+                Ok(Vec::new())
+            }
+        };
     }
     if client.own.read().contains_key(&name) {
-        return Err(exists().hint("a temporary view of the session is called so").into());
+        return Err(exists(&name).hint("a temporary view of the session is called so").into());
     }
-    let made = UserView { query: view.query.to_string(), columns: told, reads: reads(&query) };
-    let add = |known: &mut Relations| {
-        if let Some(old) = known.relations.get(&name) {
-            if !view.or_replace {
-                return Err(exists().into());
-            }
-            check_kind(true, &name, old)?;
-        }
-        if reached(known, &made.reads).contains(&name) {
-            let error = UserError::new("42P17", format!("view \"{name}\" would be made of itself"));
-            return Err(error.into());
-        }
-        put(known, state, client, &name, RelationKind::View(made.clone()))
-    };
-    relations.change(add).await?;
-    Ok(Vec::new())
-}
-
-/// Put a relation in the place of the one of its name, of which the comment is kept.
-fn put(known: &mut Relations, state: &SessionState, client: &Client, name: &str, kind: RelationKind) -> Result<()> {
-    let comment = known.relations.get(name).and_then(|old| old.comment.clone());
-    let changed_by = client.guard.as_ref().map_or_else(|| client.user(), |guard| guard.role()).to_owned();
-    let changed_at = lake(state)?.clock().now_micros();
-    known.relations.insert(name.to_owned(), Relation { kind, comment, changed_by, changed_at });
-    Ok(())
+    let add = Add { name: &name, view: true, replace: view.or_replace, keep: view.if_not_exists };
+    add.put(state, client, &RelationKind::View(made)).await
 }
 
 async fn create_external(state: &SessionState, client: &Client, table: CreateExternalTable) -> Result<Vec<UserError>> {
-    let name = name_in_public(&table.name)?;
-    let (replace, keep) = (table.or_replace, table.if_not_exists);
-    let exists = || UserError::new("42P07", format!("relation \"{name}\" already exists"));
+    let name = name_in_public(state, &table.name)?;
+    check_free(&name)?;
+    if client.own.read().contains_key(&name) {
+        return Err(exists(&name).hint("a temporary view of the session is called so").into());
+    }
+    let add = Add { name: &name, view: false, replace: table.or_replace, keep: table.if_not_exists };
     let lake = lake(state)?;
-    let built_in = catalog::built_in(SCHEMA).iter().any(|(known, _)| *known == name);
-    if built_in || client.own.read().contains_key(&name) {
-        return Err(exists().into());
+    let old = lake.relations().current().await?;
+    if let Some(old) = old.relations.get(&name)
+        && let Some(kept) = add.check(old)?
+    {
+        return Ok(vec![kept]);
     }
-    if let Some(old) = lake.relations().current().await?.relations.get(&name) {
-        if keep {
-            return Ok(vec![UserError::new("00000", format!("relation \"{name}\" already exists, skipping"))]);
-        }
-        if !replace {
-            return Err(exists().into());
-        }
-        check_kind(false, &name, old)?;
-    }
-    let made = external::described(state, table).await?;
+    // Whoever reaches a server without roles is not thereby somebody who may read the files of its machine.
+    let anybody = client.guard.is_none() && client.pid != 0;
+    let made = external::described(state, table, !anybody).await?;
     let made = catalog::complete(state, &lake, made).await?;
-    let add = |known: &mut Relations| {
-        if let Some(old) = known.relations.get(&name) {
-            if !replace {
-                return Err(exists().into());
-            }
-            check_kind(false, &name, old)?;
-        }
-        put(known, state, client, &name, RelationKind::External(made.clone()))
-    };
-    lake.relations().change(add).await?;
-    Ok(Vec::new())
+    add.put(state, client, &RelationKind::External(made)).await
 }
 
-async fn drop_relations(
-    state: &SessionState,
-    client: &Client,
+/// What is to come into the lake by a name.
+struct Add<'a> {
+    name: &'a str,
     view: bool,
-    names: &[ObjectName],
-    if_exists: bool,
-    cascade: bool,
-) -> Result<Vec<UserError>> {
-    let mut notices = Vec::new();
-    let (mut own, mut lasting) = (BTreeSet::new(), BTreeSet::new());
-    let lake = lake(state)?;
-    let known = lake.relations().current().await?;
-    for shown in names {
-        let name = name_in_public(shown)?;
-        check_not_built_in(view, &name)?;
-        if view && client.own.read().contains_key(&name) {
-            own.insert(name);
-        } else if let Some(relation) = known.relations.get(&name) {
-            check_kind(view, &name, relation)?;
-            lasting.insert(name);
-        } else if if_exists {
-            let kind = if view { "view" } else { "table" };
-            notices.push(UserError::new("00000", format!("{kind} \"{name}\" does not exist, skipping")));
-        } else {
-            return Err(missing(view, &name).into());
-        }
-    }
-    if !lasting.is_empty() {
-        let all = with_dependents(&known, &lasting);
-        let more: Vec<&String> = all.keys().filter(|name| !lasting.contains(*name)).collect();
-        if let Some(dependent) = more.first()
-            && !cascade
-        {
-            let of = all.get(*dependent).cloned().unwrap_or_default();
-            let (kind, of_kind) = if view { ("view", "view") } else { ("table", "table") };
-            let first = lasting.iter().next().cloned().unwrap_or_default();
-            let message = format!("cannot drop {kind} {first} because other objects depend on it");
-            return Err(UserError::new("2BP01", message)
-                .detail(format!("view {dependent} depends on {of_kind} {of}"))
-                .hint("Use DROP ... CASCADE to drop the dependent objects too.")
-                .into());
-        }
-        notices.extend(more.iter().map(|name| UserError::new("00000", format!("drop cascades to view {name}"))));
-        // Privileges first: what comes later by the same name must not have those of what is gone.
-        administer::forget(state, client, &all.keys().cloned().collect::<Vec<_>>()).await?;
-        let remove = |known: &mut Relations| {
-            known.relations.retain(|name, _| !all.contains_key(name));
-            Ok(())
-        };
-        lake.relations().change(remove).await?;
-    }
-    client.own.write().retain(|name, _| !own.contains(name));
-    Ok(notices)
+    /// OR REPLACE.
+    replace: bool,
+    /// IF NOT EXISTS.
+    keep: bool,
 }
 
-/// Relations and all views made of them, each view with one of those that it is made of.
-fn with_dependents(known: &Relations, names: &BTreeSet<String>) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> = names.iter().map(|name| (name.clone(), String::new())).collect();
-    loop {
-        let more = known.relations.iter().find_map(|(name, relation)| match &relation.kind {
-            RelationKind::View(view) if !all.contains_key(name) => {
-                let of = view.reads.iter().find(|read| all.contains_key(*read))?;
-                Some((name.clone(), of.clone()))
-            }
-            _ => None,
-        });
-        match more {
-            Some((name, of)) => all.insert(name, of),
-            None => return all,
-        };
+impl Add<'_> {
+    /// What is to be noticed where what is there stays; nothing where it may be replaced.
+    fn check(&self, old: &Relation) -> Result<Option<UserError>> {
+        if self.keep {
+            return Ok(Some(skipped(self.name)));
+        }
+        if !self.replace {
+            return Err(exists(self.name).into());
+        }
+        check_kind(self.view, self.name, old)?;
+        Ok(None)
     }
+
+    /// Put it there, in the place of the one of its name, of which the comment is kept.
+    async fn put(&self, state: &SessionState, client: &Client, kind: &RelationKind) -> Result<Vec<UserError>> {
+        let lake = lake(state)?;
+        let columns: Vec<&str> = kind.shape().into_iter().map(|column| column.name.as_str()).collect();
+        if lake.relations().current().await?.relations.contains_key(self.name) {
+            administer::check_columns(state, client, self.name, &columns).await?;
+        } else {
+            // What was said of something that was called so before is not said of this.
+            administer::forget(state, client, &[self.name.to_owned()]).await?;
+        }
+        let changed_by = client.guard.as_ref().map_or_else(|| client.user(), |guard| guard.role()).to_owned();
+        let changed_at = lake.clock().now_micros();
+        let change = |known: &mut Relations| {
+            let mut comment = None;
+            if let Some(old) = known.relations.get(self.name) {
+                if let Some(kept) = self.check(old)? {
+                    return Ok(vec![kept]);
+                }
+                comment.clone_from(&old.comment);
+            }
+            if let RelationKind::View(view) = kind
+                && reached(known, &view.reads).contains(self.name)
+            {
+                let error = UserError::new("42P17", format!("view \"{}\" would be made of itself", self.name));
+                return Err(error.into());
+            }
+            let (kind, changed_by) = (kind.clone(), changed_by.clone());
+            known.relations.insert(self.name.to_owned(), Relation { kind, comment, changed_by, changed_at });
+            Ok(Vec::new())
+        };
+        lake.relations().change(change).await
+    }
+}
+
+fn exists(name: &str) -> UserError {
+    UserError::new("42P07", format!("relation \"{name}\" already exists"))
+}
+
+fn skipped(name: &str) -> UserError {
+    UserError::new("00000", format!("relation \"{name}\" already exists, skipping"))
+}
+
+fn check_free(name: &str) -> Result<()> {
+    let built_in = catalog::built_in(SCHEMA).iter().any(|(known, _)| *known == name);
+    if built_in { Err(exists(name).into()) } else { Ok(()) }
 }
 
 /// What is read by views that are read, and so on.
@@ -338,64 +315,12 @@ fn reached(known: &Relations, reads: &BTreeSet<String>) -> BTreeSet<String> {
     all
 }
 
-/// The names of schema `public` that a query may mean.
+/// The names of schema `public` that a query may mean; of one without a schema, that of a lasting view means those.
 fn reads(query: &Ast) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let _ = ast::visit_relations(query, |name| {
-        if let Ok(name) = name_in_public(name) {
-            names.insert(name);
-        }
+        names.extend(in_public(name));
         ControlFlow::<()>::Continue(())
     });
     names
-}
-
-/// The name of something in schema `public`, where everything is that is not built in.
-fn name_in_public(name: &ObjectName) -> Result<String> {
-    let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect();
-    match parts.as_slice() {
-        [table] => Ok(table.clone()),
-        [schema, table] | [_, schema, table] if schema == SCHEMA => Ok(table.clone()),
-        [schema, table] | [_, schema, table] => {
-            let error = match schema.as_str() {
-                "pg_catalog" | "information_schema" | "system" => UserError::new(
-                    sqlstate::PERMISSION,
-                    format!("permission denied: \"{table}\" is of the system catalog"),
-                ),
-                _ => UserError::new("3F000", format!("schema \"{schema}\" does not exist")),
-            };
-            Err(error.hint(format!("views and external tables are in schema {SCHEMA}")).into())
-        }
-        _ => Err(UserError::new(sqlstate::SYNTAX, format!("improper relation name: {name}")).into()),
-    }
-}
-
-fn missing(view: bool, name: &str) -> UserError {
-    let kind = if view { "view" } else { "table" };
-    UserError::new(sqlstate::UNDEFINED_TABLE, format!("{kind} \"{name}\" does not exist"))
-}
-
-fn check_kind(view: bool, name: &str, relation: &Relation) -> Result<()> {
-    match (view, &relation.kind) {
-        (true, RelationKind::View(_)) | (false, RelationKind::External(_)) => Ok(()),
-        (true, _) => Err(UserError::new("42809", format!("\"{name}\" is not a view"))
-            .hint("Use DROP TABLE to remove a table.")
-            .into()),
-        (false, _) => Err(UserError::new("42809", format!("\"{name}\" is not a table"))
-            .hint("Use DROP VIEW to remove a view.")
-            .into()),
-    }
-}
-
-/// What is built in is neither dropped nor spoken of anew.
-fn check_not_built_in(view: bool, name: &str) -> Result<()> {
-    let Some((_, is_view)) = catalog::built_in(SCHEMA).into_iter().find(|(known, _)| *known == name) else {
-        return Ok(());
-    };
-    let kind = if view { "view" } else { "table" };
-    if view != is_view {
-        return Err(UserError::new("42809", format!("\"{name}\" is not a {kind}")).into());
-    }
-    let error = UserError::new(sqlstate::PERMISSION, format!("permission denied: {kind} \"{name}\" is built in"));
-    Err(error.hint("only views and external tables that users have made are changed and dropped").into())
 }

@@ -7,23 +7,26 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::{CreateExternalTable, DFParserBuilder, Statement as EngineStatement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use url::Url;
 
 use super::utility::Piece;
 use crate::error::{Result, UserError, sqlstate};
-use crate::storage::{External, ExternalColumn, ExternalFormat};
+use crate::storage::{External, ExternalFormat, StoredColumn};
 
 /// Schemes of object stores in which files may be.
 const SCHEMES: [&str; 7] = ["s3", "s3a", "gs", "az", "abfs", "abfss", "file"];
 
 /// The statement, if its first words are those of one.
-pub(super) fn parse(pieces: &[Piece], text: impl FnOnce() -> String) -> Option<Result<CreateExternalTable, UserError>> {
+pub(super) fn parse<'t>(
+    pieces: &[Piece],
+    text: impl FnOnce() -> &'t str,
+) -> Option<Result<CreateExternalTable, UserError>> {
     let words: Vec<&str> = pieces.iter().take(5).map_while(Piece::word).collect();
     match words.as_slice() {
         ["create", "external", ..] | ["create", "or", "replace", "external", ..] => {}
         _ => return None,
     }
-    let text = text();
-    let parsed = DFParserBuilder::new(text.as_str()).with_dialect(&PostgreSqlDialect {}).build();
+    let parsed = DFParserBuilder::new(text()).with_dialect(&PostgreSqlDialect {}).build();
     Some(parsed.and_then(|mut parser| parser.parse_statement()).map_err(crate::error::Error::from).map_or_else(
         |error| Err(error.describe()),
         |statement| match statement {
@@ -50,8 +53,8 @@ fn check(table: &CreateExternalTable) -> Result<(), UserError> {
         .hint("a table says what columns its files have, how they are written, and where they are"))
 }
 
-/// What the statement says of the table.
-pub(super) async fn described(state: &SessionState, table: CreateExternalTable) -> Result<External> {
+/// What the statement says of the table; `local` is whether it may be of files of this machine.
+pub(super) async fn described(state: &SessionState, table: CreateExternalTable, local: bool) -> Result<External> {
     let partitions: Vec<String> = table.table_partition_cols.clone();
     let plan = state.statement_to_plan(EngineStatement::CreateExternalTable(table)).await?;
     let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(said)) = plan else {
@@ -81,10 +84,10 @@ pub(super) async fn described(state: &SessionState, table: CreateExternalTable) 
             of_files.push(in_micros(field));
         }
     }
-    let columns = |fields: &[Field]| fields.iter().map(ExternalColumn::of).collect::<Result<Vec<_>>>();
+    let columns = |fields: &[Field]| fields.iter().map(StoredColumn::of).collect::<Result<Vec<_>>>();
     Ok(External {
         format,
-        locations: said.locations.iter().map(|text| location(text, format)).collect::<Result<_>>()?,
+        locations: said.locations.iter().map(|text| location(text, format, local)).collect::<Result<_>>()?,
         extension: String::new(),
         columns: columns(&of_files)?,
         partitions: columns(&of_folders)?,
@@ -102,25 +105,30 @@ fn in_micros(field: &Field) -> Field {
 }
 
 /// The path or URL by which files are found from anywhere.
-fn location(text: &str, format: ExternalFormat) -> Result<String> {
+fn location(text: &str, format: ExternalFormat, local: bool) -> Result<String> {
     if text.trim().is_empty() {
         return Err(UserError::invalid("LOCATION is empty").into());
     }
-    let Some((scheme, rest)) = text.split_once("://") else { return local(Path::new(text), format) };
+    let (scheme, rest) = text.split_once("://").unwrap_or(("file", text));
     if !SCHEMES.contains(&scheme) {
         return Err(UserError::invalid(format!("{scheme}:// is not a kind of object store"))
             .hint("a location is a path, or a URL that begins with s3://, gs:// or az://")
             .into());
     }
     if scheme == "file" {
-        return local(Path::new(rest), format);
+        if !local {
+            let error = UserError::new(sqlstate::PERMISSION, "permission denied for files of the server's machine");
+            return Err(error.hint("a server with roles lets superusers read them; so does ascribe sql").into());
+        }
+        let decoded = Url::parse(text).ok().and_then(|url| url.to_file_path().ok());
+        return on_this_machine(&decoded.unwrap_or_else(|| rest.into()), format);
     }
-    let file = format.extensions().iter().any(|extension| text.ends_with(extension));
-    let folder = !file && !text.ends_with('/') && !text.contains(['*', '?', '[']);
+    let named = rest.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    let folder = !named && !text.ends_with('/') && !text.contains(['*', '?', '[']);
     Ok(if folder { format!("{text}/") } else { text.to_owned() })
 }
 
-fn local(path: &Path, format: ExternalFormat) -> Result<String> {
+fn on_this_machine(path: &Path, format: ExternalFormat) -> Result<String> {
     let absolute = std::path::absolute(path)?;
     let shown = absolute.display().to_string();
     let pattern = shown.contains(['*', '?', '[']);
@@ -140,7 +148,9 @@ mod tests {
 
     #[test]
     fn a_location_is_a_path_or_a_url_of_an_object_store() {
-        let of = |text| location(text, ExternalFormat::Parquet);
+        let of = |text| location(text, ExternalFormat::Parquet, true);
+        let refused = |text| location(text, ExternalFormat::Parquet, false).unwrap_err().sqlstate();
+        assert_eq!((refused("/tmp"), refused("file:///tmp")), ("42501", "42501"));
         assert_eq!(of("s3://b/spans").unwrap(), "s3://b/spans/");
         assert_eq!(of("s3://b/spans/x.parquet").unwrap(), "s3://b/spans/x.parquet");
         assert_eq!(of("gs://b/spans/*/x.parquet").unwrap(), "gs://b/spans/*/x.parquet");
@@ -151,5 +161,8 @@ mod tests {
         let path = folder.path().display().to_string();
         assert_eq!(of(&path).unwrap(), path);
         assert_eq!(of(&format!("file://{path}")).unwrap(), path);
+        std::fs::create_dir(folder.path().join("a b")).unwrap();
+        assert_eq!(of(&format!("file://{path}/a%20b")).unwrap(), format!("{path}/a b"));
+        assert_eq!(of("s3://b/spans/data.txt").unwrap(), "s3://b/spans/data.txt");
     }
 }

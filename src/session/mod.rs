@@ -6,6 +6,7 @@ pub(crate) mod control;
 pub(crate) mod copy;
 pub(crate) mod copy_in;
 pub(crate) mod define;
+mod drop;
 pub(crate) mod explain;
 mod external;
 mod insert;

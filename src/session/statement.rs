@@ -2,6 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{self, Statement as Ast};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
@@ -141,6 +142,23 @@ impl<'a> Place<'a> {
     }
 }
 
+/// What stands between the first and the last of some tokens, as it was written.
+fn text_of<'a>(sql: &'a str, tokens: &[TokenWithSpan]) -> &'a str {
+    let written = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
+    let (Some(first), Some(last)) = (tokens.iter().find(written), tokens.iter().rev().find(written)) else { return "" };
+    let mut place = Place { rest: sql.chars(), line: 1, column: 1, before: 0 };
+    let from = place.at(first.span.start);
+    let to = place.at(last.span.end);
+    from.get(..from.len() - to.len()).unwrap_or_default()
+}
+
+/// The tokens behind the first AS of `CREATE VIEW name (columns) AS query`.
+fn query_of_view(tokens: &[TokenWithSpan]) -> &[TokenWithSpan] {
+    let is_as = |token: &TokenWithSpan| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::AS);
+    let at = tokens.iter().position(is_as).map_or(tokens.len(), |at| at + 1);
+    tokens.get(at..).unwrap_or_default()
+}
+
 /// Characters from one; none if the location is unknown.
 fn position(sql: &str, location: Location) -> Option<usize> {
     let line = usize::try_from(location.line).ok()?.checked_sub(1)?;
@@ -159,8 +177,7 @@ fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
     if let Some(found) = roles::parse(&pieces) {
         return found.map(Kind::Roles).map_err(|error| (error, None));
     }
-    let text = || tokens.iter().map(|token| token.token.to_string()).collect();
-    if let Some(found) = external::parse(&pieces, text) {
+    if let Some(found) = external::parse(&pieces, || text_of(sql, tokens)) {
         let definition = found.map_err(|error| (error, None))?;
         return Ok(Kind::Define(Box::new(Definition::External(Box::new(definition)))));
     }
@@ -169,7 +186,7 @@ fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
     if let Some(found) = roles::of_ast(&ast) {
         return found.map(Kind::Roles).map_err(|error| (error, None));
     }
-    if let Some(found) = Definition::of_ast(&ast) {
+    if let Some(found) = Definition::of_ast(&ast, || text_of(sql, query_of_view(tokens))) {
         return Ok(Kind::Define(Box::new(found)));
     }
     match &ast {

@@ -6,6 +6,7 @@ mod audit;
 mod commit;
 mod door;
 mod file;
+mod foreign;
 mod location;
 mod log;
 mod notes;
@@ -27,12 +28,12 @@ use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::StreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::Mutex;
 use url::Url;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::document::Document;
 use crate::error::{Result, UserError, sqlstate};
 use crate::model::{self, Table};
@@ -41,10 +42,11 @@ pub use audit::{Journal, Linked, write_audit};
 pub use commit::{RowChange, Swap};
 pub use door::Door;
 pub use file::{FileWriter, NewFile, read_file};
+pub use foreign::Foreign;
 pub use log::{LoggedFile, Problem, Removed, State, TableLog, object_of};
 pub use notes::Notes;
 pub use readers::Pin;
-pub use relations::{External, ExternalColumn, ExternalFormat, Relation, RelationKind, Relations, UserView};
+pub use relations::{External, ExternalFormat, Relation, RelationKind, Relations, StoredColumn, UserView};
 pub use stats::Statistics;
 pub use upkeep::Upkeep;
 pub use write::{Commit, DataFile, Outcome, Replace, TableWriter};
@@ -66,16 +68,39 @@ pub fn open_store(url: &Url) -> Result<(Arc<dyn ObjectStore>, Path)> {
     Ok((store, path))
 }
 
-async fn foreign(url: &Url) -> Result<DeltaTable> {
-    location::register_stores();
-    DeltaTableBuilder::from_url(url.clone())?.load().await.map_err(|error| match error {
-        DeltaTableError::NotATable(_) => {
-            UserError::new(sqlstate::UNDEFINED_FILE, format!("there is no Delta table at {url}"))
-                .detail(error.to_string())
-                .into()
-        }
-        error => error.into(),
-    })
+/// A table of others as it was read last.
+#[derive(Debug, Clone)]
+struct DeltaOfOthers {
+    delta: DeltaTable,
+    /// The first entry of its log, by which a table that was made anew at the same place is told; none if it is cleaned up.
+    first: Option<ObjectMeta>,
+}
+
+impl DeltaOfOthers {
+    async fn load(url: &Url) -> Result<Self> {
+        location::register_stores();
+        let delta = DeltaTableBuilder::from_url(url.clone())?.load().await.map_err(|error| match error {
+            DeltaTableError::NotATable(_) => {
+                UserError::new(sqlstate::UNDEFINED_FILE, format!("there is no Delta table at {url}"))
+                    .detail(error.to_string())
+                    .into()
+            }
+            error => crate::error::Error::from(error),
+        })?;
+        let first = Self::first(&delta).await;
+        Ok(Self { delta, first })
+    }
+
+    async fn first(delta: &DeltaTable) -> Option<ObjectMeta> {
+        let path = Path::from("_delta_log/00000000000000000000.json");
+        delta.log_store().object_store(None).head(&path).await.ok()
+    }
+
+    /// The same table with what was committed since; none if it has to be read anew.
+    async fn newest(mut self) -> Option<Self> {
+        let same = Self::first(&self.delta).await == self.first;
+        (same && self.delta.update_state().await.is_ok()).then_some(self)
+    }
 }
 
 fn over(
@@ -101,7 +126,7 @@ pub struct Lake {
     readers: readers::Readers,
     relations: Document<Relations>,
     /// Tables of others, as they were read last, by their URLs.
-    foreign: Mutex<HashMap<String, DeltaTable>>,
+    foreign: Mutex<HashMap<String, DeltaOfOthers>>,
     clock: Arc<dyn Clock>,
     /// Keys of pseudonyms that the program was given; else those of the environment count.
     keys: Option<String>,
@@ -245,15 +270,20 @@ impl Lake {
     /// When there is no such table, or the object store cannot be read.
     pub async fn foreign(&self, url: &Url) -> Result<Arc<dyn TableProvider>> {
         let read = self.foreign.lock().await.get(url.as_str()).cloned();
-        let delta = match read {
-            Some(mut delta) => match delta.update_state().await {
-                Ok(()) => delta,
-                Err(_) => foreign(url).await?,
-            },
-            None => foreign(url).await?,
+        let read = match read {
+            Some(read) => read.newest().await,
+            None => None,
         };
-        let scan = delta.table_provider().build().await?;
-        self.foreign.lock().await.insert(url.as_str().to_owned(), delta);
+        let read = match read {
+            Some(read) => read,
+            None => DeltaOfOthers::load(url).await?,
+        };
+        let scan = read.delta.table_provider().build().await?;
+        let mut known = self.foreign.lock().await;
+        if known.len() >= config::FOREIGN_TABLES {
+            known.clear();
+        }
+        known.insert(url.as_str().to_owned(), read);
         Ok(Arc::new(scan))
     }
 

@@ -40,6 +40,17 @@ pub enum RelationKind {
     External(External),
 }
 
+impl RelationKind {
+    /// The columns as they were when the relation was made.
+    #[must_use]
+    pub fn shape(&self) -> Vec<&StoredColumn> {
+        match self {
+            Self::View(view) => view.shape.iter().collect(),
+            Self::External(external) => external.columns.iter().chain(&external.partitions).collect(),
+        }
+    }
+}
+
 /// A query with a name. It is planned anew by every statement that names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserView {
@@ -48,8 +59,10 @@ pub struct UserView {
     /// Names of its first columns, where the statement says other ones than the query.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// The relations without a schema or of schema `public` that the query reads.
+    /// The relations of schema `public` that the query reads.
     pub reads: BTreeSet<String>,
+    /// The columns as they were when the view was made, for whoever lists them. A statement that reads it has those of the day.
+    pub shape: Vec<StoredColumn>,
 }
 
 /// How files are written.
@@ -104,7 +117,7 @@ impl ExternalFormat {
 
 /// A column of files, or of the names of their folders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExternalColumn {
+pub struct StoredColumn {
     /// Name.
     pub name: String,
     /// The type as Arrow spells it.
@@ -113,7 +126,7 @@ pub struct ExternalColumn {
     pub nullable: bool,
 }
 
-impl ExternalColumn {
+impl StoredColumn {
     /// The column of a field.
     ///
     /// # Errors
@@ -155,10 +168,10 @@ pub struct External {
     pub locations: Vec<String>,
     /// How the names of files in folders end.
     pub extension: String,
-    /// Columns of the files; none of a Delta table, which says them itself.
-    pub columns: Vec<ExternalColumn>,
+    /// Columns of the files. Those of a Delta table, which says them itself, are only for whoever lists them.
+    pub columns: Vec<StoredColumn>,
     /// Columns of the names of the folders (`day=2026-01-31`), in their order.
-    pub partitions: Vec<ExternalColumn>,
+    pub partitions: Vec<StoredColumn>,
     /// How the files are read, such as `format.delimiter`.
     pub options: BTreeMap<String, String>,
 }
@@ -193,18 +206,24 @@ mod tests {
             DataType::Struct(vec![Field::new("a b", DataType::Utf8, true)].into()),
         ] {
             let field = Field::new("x", data_type.clone(), true);
-            assert_eq!(ExternalColumn::of(&field).unwrap().field().unwrap(), field, "{data_type}");
+            assert_eq!(StoredColumn::of(&field).unwrap().field().unwrap(), field, "{data_type}");
         }
     }
 
     #[test]
     fn a_document_is_read_as_it_was_written() {
-        let view = UserView { query: "SELECT 1".into(), columns: vec!["a".into()], reads: ["spans".into()].into() };
+        let column = StoredColumn { name: "x".into(), data_type: "Int64".into(), nullable: true };
+        let view = UserView {
+            query: "SELECT 1".into(),
+            columns: vec!["a".into()],
+            reads: ["spans".into()].into(),
+            shape: vec![column.clone()],
+        };
         let external = External {
             format: ExternalFormat::Csv,
             locations: vec!["s3://b/c/".into()],
             extension: ".csv".into(),
-            columns: vec![ExternalColumn { name: "x".into(), data_type: "Int64".into(), nullable: true }],
+            columns: vec![column],
             partitions: Vec::new(),
             options: [("format.delimiter".into(), ";".into())].into(),
         };

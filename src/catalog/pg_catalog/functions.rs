@@ -15,6 +15,7 @@ use crate::catalog::{Client, settings};
 use crate::config::SCHEMA;
 use crate::dialect::function::{self, RowFunction};
 use crate::error::{UserError, sqlstate};
+use crate::security::Object;
 
 pub(super) type Arguments<'a> = &'a [ScalarValue];
 type Body = fn(&Client, Arguments<'_>) -> Result<ScalarValue>;
@@ -123,8 +124,12 @@ fn undefined(name: &str) -> UserError {
 /// A name or a number that stands for a relation.
 pub(super) fn relation_oid(client: &Client, name: &str) -> Option<i64> {
     let added = || {
-        let plain = name.trim().replace('"', "");
-        let plain = plain.strip_prefix("public.").unwrap_or(&plain);
+        let plain = name.trim();
+        let plain = plain.strip_prefix("public.").unwrap_or(plain);
+        let plain = match plain.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => plain.to_lowercase(),
+        };
         client.added(|known| known == plain).map(|added| added_oid(&added.name))
     };
     let built_in = || objects::relation_by_name(name).map(|relation| relation.oid);
@@ -138,6 +143,16 @@ fn added_oid(name: &str) -> i64 {
 /// A relation of users by its number.
 pub(super) fn added(client: &Client, oid: i64) -> Option<Added> {
     client.added(|name| added_oid(name) == oid)
+}
+
+/// Whether the role may know what a relation of users is made of.
+fn seen(client: &Client, added: &Added) -> bool {
+    let object = Object::relation(SCHEMA, &added.name);
+    let guard = client.guard.as_ref().filter(|_| added.relation.is_some());
+    guard.is_none_or(|guard| {
+        let access = guard.known();
+        access.everything() || access.has_any(&object)
+    })
 }
 
 fn relation_name(client: &Client, oid: i64) -> String {
@@ -159,7 +174,7 @@ fn obj_description(client: &Client, arguments: Arguments<'_>) -> Result<ScalarVa
     let relation =
         objects::relation(oid).map(|relation| relation.comment.clone()).filter(|comment| !comment.is_empty());
     let schema = || SCHEMAS.iter().find(|(_, known, _)| *known == oid).map(|(.., comment)| (*comment).to_owned());
-    let of_users = || added(client, oid)?.relation?.comment;
+    let of_users = || added(client, oid).filter(|added| seen(client, added))?.relation?.comment;
     let function = || function(Some(oid)).map(|function| function.comment.clone());
     string(relation.or_else(of_users).or_else(function).or_else(schema))
 }
@@ -350,7 +365,7 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("pg_get_viewdef", Returns::Text, |client, a| {
         let Some(oid) = int(a, 0).or_else(|| relation_oid(client, &text(a, 0)?)) else { return string(None) };
         let built_in = objects::relation(oid).and_then(|relation| relation.view).map(str::to_owned);
-        string(built_in.or_else(|| added(client, oid)?.query))
+        string(built_in.or_else(|| added(client, oid).filter(|added| seen(client, added))?.query))
     }),
     ("pg_get_function_result", Returns::Text, |_, a| string(function(int(a, 0)).map(|known| known.result.clone()))),
     ("pg_get_function_arguments", Returns::Text, |_, a| {

@@ -10,7 +10,7 @@ mod rows;
 mod table;
 mod tables;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
 use datafusion::execution::SessionState;
@@ -21,19 +21,26 @@ use crate::error::Result;
 
 pub use compatible::{compatible, reads_catalog};
 
-/// Make the schema and its functions known to a session.
+/// Put the schemas into a catalog of a session.
+///
+/// # Errors
+/// When the catalog refuses one, which is a defect of ours.
+pub(super) fn register(
+    catalog: &MemoryCatalogProvider,
+    client: &Arc<Client>,
+    state: &Weak<parking_lot::RwLock<SessionState>>,
+) -> Result<()> {
+    let tables = Arc::new(provider::PgCatalog::new(client, state.clone()));
+    catalog.register_schema("information_schema", Arc::new(information::InformationSchema::new(&tables)))?;
+    catalog.register_schema("pg_catalog", tables)?;
+    Ok(())
+}
+
+/// Make the functions known to a session.
 ///
 /// # Errors
 /// When the registry refuses one, which is a defect of ours.
-pub(super) fn register(
-    context: &SessionContext,
-    catalog: &MemoryCatalogProvider,
-    client: &Arc<Client>,
-    state: std::sync::Weak<parking_lot::RwLock<SessionState>>,
-) -> Result<()> {
-    let tables = Arc::new(provider::PgCatalog::new(client, state));
-    catalog.register_schema("information_schema", Arc::new(information::InformationSchema::new(&tables)))?;
-    catalog.register_schema("pg_catalog", tables)?;
+pub(super) fn register_functions(context: &SessionContext, client: &Arc<Client>) -> Result<()> {
     let session = context.state_ref();
     functions::register(&mut *session.write(), client)?;
     Ok(())

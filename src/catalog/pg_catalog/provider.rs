@@ -10,12 +10,12 @@ use datafusion::common::Result;
 use datafusion::execution::SessionState;
 
 use super::objects::{RELATIONS, oid};
-use super::rows::{Seen, columns_of, relkind, rows};
+use super::rows::{Seen, SeenColumn, columns_of, relkind, rows};
 use super::tables;
-use crate::catalog::Client;
+use crate::catalog::{Client, Own};
 use crate::config::{DATABASE, SCHEMA};
 use crate::security::Rights;
-use crate::storage::{Lake, RelationKind};
+use crate::storage::{Lake, RelationKind, StoredColumn};
 
 type StateRef = Weak<parking_lot::RwLock<SessionState>>;
 
@@ -100,7 +100,8 @@ impl PgCatalog {
         seen
     }
 
-    /// What users have added to the lake, and what the session has for itself.
+    /// What the session has for itself, and what users have added to the lake: as it was when it was made, for to plan
+    /// all views whenever somebody lists them would take its time.
     async fn added_relations(&self, state: &SessionState, seen: &mut Vec<Seen>) {
         let catalogs = state.catalog_list();
         let Some(schema) = catalogs.catalog(DATABASE).and_then(|catalog| catalog.schema(SCHEMA)) else { return };
@@ -108,22 +109,22 @@ impl PgCatalog {
             Some(lake) => lake.relations().current().await.unwrap_or_else(|_| lake.relations().known()),
             None => Arc::default(),
         };
+        let own = self.client.own.read().clone();
         for name in schema.table_names() {
             if RELATIONS.iter().any(|known| known.schema == SCHEMA && known.name == name) {
                 continue;
             }
-            let relation = lasting.relations.get(&name);
-            // A view whose query names what is gone is there all the same.
-            let table = schema.table(&name).await.ok().flatten();
-            let kind = match (relation.map(|relation| &relation.kind), &table) {
-                (Some(RelationKind::View(_)), _) => "v",
-                (Some(RelationKind::External(_)), _) => "r",
-                (None, Some(table)) => relkind(table.table_type()),
+            let relation = lasting.relations.get(&name).filter(|_| !own.contains_key(&name));
+            let (kind, definition, columns) = match (own.get(&name), relation.map(|relation| &relation.kind)) {
+                (Some(Own::Table(table)), _) => {
+                    let definition = table.get_table_definition().map(str::to_owned);
+                    (relkind(table.table_type()), definition, columns_of(&table.schema()))
+                }
+                (Some(Own::View(view)), _) | (None, Some(RelationKind::View(view))) => {
+                    ("v", Some(view.query.clone()), columns_stored(view.shape.iter()))
+                }
+                (None, Some(kind @ RelationKind::External(_))) => ("r", None, columns_stored(kind.shape().into_iter())),
                 (None, None) => continue,
-            };
-            let definition = match relation.map(|relation| &relation.kind) {
-                Some(RelationKind::View(view)) => Some(view.query.clone()),
-                _ => table.as_ref().and_then(|table| table.get_table_definition().map(str::to_owned)),
             };
             seen.push(Seen {
                 oid: oid("relation", SCHEMA, &name),
@@ -133,11 +134,16 @@ impl PgCatalog {
                 definition,
                 comment: relation.and_then(|relation| relation.comment.clone()),
                 external: relation.is_some() && kind == "r",
-                columns: table.map(|table| columns_of(&table.schema())).unwrap_or_default(),
+                columns,
                 name,
             });
         }
     }
+}
+
+fn columns_stored<'a>(columns: impl Iterator<Item = &'a StoredColumn>) -> Vec<SeenColumn> {
+    let fields: Vec<_> = columns.filter_map(|column| column.field().ok()).collect();
+    columns_of(&Arc::new(datafusion::arrow::datatypes::Schema::new(fields)))
 }
 
 fn is_view(name: &str) -> bool {
