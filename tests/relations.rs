@@ -5,7 +5,7 @@ use std::path::Path;
 use ascribe::Database;
 use datafusion::parquet::arrow::ArrowWriter;
 
-use crate::pgwire::{one, simple};
+use crate::pgwire::{Fixture, one, simple};
 use crate::rows;
 use crate::security::{Guarded, refused};
 
@@ -279,4 +279,159 @@ async fn what_all_see_is_made_by_a_superuser_and_guarded_like_a_table() {
     assert_eq!(refused(&ada, "SELECT * FROM bills").await.0, "42501");
     simple(&admin, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO ada").await;
     assert_eq!(one(&ada, "SELECT count(*) FROM bills").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_around_the_rights_of_what_others_made() {
+    let (guarded, admin, ada) = Guarded::with_rows().await;
+    put(guarded.folder.path(), "files/a.csv", "tenant,amount\nred,1\nblue,2\n");
+    let path = guarded.folder.path().join("files/a.csv").display().to_string();
+    let create = |columns: &str| format!("EXTERNAL TABLE bills {columns} STORED AS CSV LOCATION '{path}'");
+    // A temporary view of the same name is not what DROP TABLE means.
+    simple(&ada, "CREATE TEMP VIEW bills AS SELECT 1 AS x").await;
+    simple(&admin, &format!("CREATE {}", create(""))).await;
+    assert_eq!(refused(&ada, "DROP TABLE bills CASCADE").await.0, "42501");
+    assert_eq!(one(&ada, "SELECT x FROM bills").await, "1");
+    let listed = "SELECT table_name, table_type FROM information_schema.tables WHERE table_name = 'bills'";
+    assert_eq!(simple(&ada, listed).await, [["bills", "VIEW"]]);
+    simple(&ada, "DROP VIEW bills").await;
+    // Tables of one name in two schemas are two, in a transaction as well.
+    simple(&admin, &format!("CREATE EXTERNAL TABLE ingests STORED AS CSV LOCATION '{path}'")).await;
+    simple(&admin, "CREATE VIEW landed AS SELECT count(*) FROM system.ingests").await;
+    simple(&admin, "GRANT SELECT ON ingests, landed TO ada").await;
+    simple(&ada, "BEGIN").await;
+    assert_eq!(one(&ada, "SELECT count FROM landed").await, "0");
+    assert_eq!(one(&ada, "SELECT sum(amount) FROM ingests").await, "3");
+    assert_eq!(one(&ada, "SELECT count FROM landed").await, "0");
+    simple(&ada, "ROLLBACK").await;
+    // What a view says is for those who may read it.
+    simple(&admin, "CREATE VIEW secret AS SELECT 'x' AS password").await;
+    simple(&admin, "COMMENT ON VIEW secret IS 'of the vault'").await;
+    let told = "SELECT pg_get_viewdef('secret'::regclass), obj_description('secret'::regclass, 'pg_class')";
+    assert_eq!(simple(&ada, told).await, [["", ""]]);
+    assert_eq!(simple(&admin, told).await, [["SELECT 'x' AS password", "of the vault"]]);
+    // A temporary view over another one has no more rights than its role has by then.
+    simple(&admin, "CREATE VIEW totals AS SELECT tenant, amount FROM bills").await;
+    simple(&admin, "GRANT SELECT ON totals TO ada").await;
+    simple(&ada, "CREATE TEMP VIEW keepit AS SELECT * FROM totals").await;
+    assert_eq!(simple(&ada, "SELECT * FROM keepit ORDER BY 1").await, [["blue", "2"], ["red", "1"]]);
+    simple(&admin, "CREATE OR REPLACE VIEW totals AS SELECT tenant FROM bills").await;
+    assert_eq!(simple(&ada, "SELECT * FROM keepit ORDER BY 1").await, [["blue"], ["red"]]);
+    simple(&admin, "REVOKE SELECT ON totals FROM ada").await;
+    assert_eq!(refused(&ada, "SELECT * FROM keepit").await.0, "42501");
+    // A policy that asks a view of its own table sees the table as it is.
+    simple(&admin, "GRANT SELECT ON bills TO ada").await;
+    simple(&admin, "ALTER TABLE bills ENABLE ROW LEVEL SECURITY").await;
+    simple(&admin, "CREATE POLICY own ON bills USING (tenant IN (SELECT max(tenant) FROM totals))").await;
+    assert_eq!(simple(&ada, "SELECT tenant FROM bills").await, [["red"]]);
+    // A masked column is not shown by another name.
+    simple(&admin, "SECURITY LABEL ON COLUMN bills.tenant IS 'MASKED WITH NULL'").await;
+    let renamed = format!("CREATE OR REPLACE {}", create("(owner text, amount bigint)"));
+    assert_eq!(refused(&admin, &renamed).await.0, "2BP01");
+    simple(&admin, &format!("CREATE OR REPLACE {}", create("(tenant text, amount numeric)"))).await;
+    assert_eq!(simple(&ada, "SELECT tenant, amount FROM bills").await, [["", "1"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_roles_reads_no_files_for_anybody() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    let sql = "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'";
+    assert_eq!(refused(&client, sql).await.0, "42501");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_agree_on_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, files) = (folder.path().join("lake"), folder.path().join("files"));
+    let (one, other) = (open(&lake).await, open(&lake).await);
+    put(&files, "a.csv", "x\n1\n");
+    let external = format!("CREATE EXTERNAL TABLE zz STORED AS CSV LOCATION '{}'", files.join("a.csv").display());
+    one.sql("CREATE VIEW zz AS SELECT 1 AS x").await.unwrap();
+    assert_eq!(rows(&other, "SELECT x FROM zz").await, ["1"]);
+    one.sql("DROP VIEW zz").await.unwrap();
+    one.sql(&external).await.unwrap();
+    one.sql("CREATE VIEW overzz AS SELECT x FROM zz").await.unwrap();
+    assert_eq!(code(&other, "DROP VIEW zz").await, "42809");
+    assert_eq!(rows(&one, "SELECT x FROM overzz").await, ["1"]);
+    // What a late one has granted on what is gone is not for what comes by that name.
+    one.sql("CREATE ROLE root LOGIN SUPERUSER PASSWORD 'x'").await.unwrap();
+    one.sql("CREATE ROLE ada LOGIN PASSWORD 'x'").await.unwrap();
+    other.sql("SELECT x FROM overzz").await.unwrap();
+    one.sql("DROP VIEW overzz").await.unwrap();
+    other.sql("GRANT SELECT ON overzz TO ada").await.unwrap();
+    one.sql("CREATE VIEW overzz AS SELECT x FROM zz").await.unwrap();
+    let state = open(&lake).await.roles().current().await.unwrap();
+    assert!(state.grants.is_empty(), "{:?}", state.grants);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_can_be_read_wherever_it_can_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(folder.path()).await;
+    for name in ["c1", "c2", "c3", "c4", "c5"] {
+        let sql = format!("CREATE VIEW {name} AS SELECT relname FROM pg_class WHERE relname LIKE 'c_'");
+        database.sql(&sql).await.unwrap();
+    }
+    assert_eq!(rows(&database, "SELECT relname FROM c3 ORDER BY 1").await, ["c1", "c2", "c3", "c4", "c5"]);
+    let sql = "CREATE VIEW t AS SELECT count(*) AS n FROM information_schema.tables WHERE table_name = 'c1'";
+    database.sql(sql).await.unwrap();
+    assert_eq!(rows(&database, "SELECT n FROM t").await, ["1"]);
+    // As it was written, not as it would be printed.
+    database.sql("CREATE VIEW n1 AS SELECT - -1 AS x, -- one\n 'it''s' AS y").await.unwrap();
+    assert_eq!(rows(&database, "SELECT x, y FROM n1").await, ["1|it's"]);
+    database.sql("CREATE TEMP VIEW mine AS SELECT 1 AS x").await.unwrap();
+    assert_eq!(code(&database, "CREATE VIEW lasting AS SELECT x FROM mine").await, "42P16");
+    database.sql("CREATE TEMP VIEW more AS SELECT x + 1 AS x FROM mine").await.unwrap();
+    assert_eq!(rows(&database, "SELECT x FROM more").await, ["2"]);
+    database.sql("SET search_path = system").await.unwrap();
+    assert_eq!(code(&database, "CREATE VIEW sp AS SELECT 1 AS x").await, "42501");
+    assert_eq!(code(&database, "CREATE VIEW public.sp AS SELECT count(*) FROM ingests").await, "42P01");
+    database.sql("CREATE VIEW public.sp AS SELECT count(*) AS n FROM system.ingests").await.unwrap();
+    database.sql("RESET search_path").await.unwrap();
+    assert_eq!(rows(&database, "SELECT n FROM sp").await, ["0"]);
+    database.sql("CREATE VIEW IF NOT EXISTS sp AS SELECT 7 AS n").await.unwrap();
+    assert_eq!(rows(&database, "SELECT n FROM sp").await, ["0"]);
+    // Each twice the one before it: to plan all of them would never end.
+    database.sql("CREATE VIEW d0 AS SELECT 1 AS x").await.unwrap();
+    for at in 1..9 {
+        let sql = format!("CREATE VIEW d{at} AS SELECT a.x FROM d{0} AS a JOIN d{0} AS b ON a.x = b.x", at - 1);
+        database.sql(&sql).await.ok();
+    }
+    assert_eq!(rows(&database, "SELECT x FROM d5").await, ["1"]);
+    assert_eq!(code(&database, "SELECT a.x FROM d8 AS a JOIN d8 AS b ON a.x = b.x").await, "54001");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_do_to_their_files_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, files) = (folder.path().join("lake"), folder.path().join("it's files"));
+    let database = open(&lake).await;
+    put(&files, "a.csv", "x,y\n1,'a,b'\n");
+    put(&files, "_SUCCESS", "");
+    let at = files.display().to_string().replace('\'', "''");
+    let sql = format!("CREATE EXTERNAL TABLE t STORED AS CSV OPTIONS ('format.quote' '''') LOCATION '{at}'");
+    database.sql(&sql).await.unwrap();
+    assert_eq!(rows(&database, "SELECT x, y FROM t").await, ["1|a,b"]);
+    put(&files, "_temporary/part-0.csv", "x,y\n2,c\n");
+    put(&files, ".hidden.csv", "x,y\n3,d\n");
+    assert_eq!(rows(&database, "SELECT x FROM t").await, ["1"]);
+    put(&files, "b.csv", "x,y\n4,e\n");
+    assert_eq!(rows(&database, "SELECT x FROM t ORDER BY x").await, ["1", "4"]);
+    // A Delta table made anew at its place is another table.
+    let place = folder.path().join("theirs");
+    let theirs = open(&place).await;
+    for id in ["a", "b", "c"] {
+        theirs.sql(&format!("INSERT INTO incidents (incident_id) VALUES ('{id}')")).await.unwrap();
+    }
+    let delta = place.join("tables/incidents").display().to_string();
+    database.sql(&format!("CREATE EXTERNAL TABLE d STORED AS DELTATABLE LOCATION '{delta}'")).await.unwrap();
+    assert_eq!(rows(&database, "SELECT count(*) FROM d").await, ["3"]);
+    std::fs::remove_dir_all(&place).unwrap();
+    let theirs = open(&place).await;
+    for id in ["d", "e", "f", "g", "h", "i"] {
+        theirs.sql(&format!("INSERT INTO incidents (incident_id) VALUES ('{id}')")).await.unwrap();
+    }
+    let all = "SELECT string_agg(incident_id, '' ORDER BY incident_id) FROM d";
+    assert_eq!(rows(&database, all).await, ["defghi"]);
 }

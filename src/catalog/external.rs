@@ -57,7 +57,7 @@ pub async fn complete(state: &SessionState, lake: &Lake, mut external: External)
         return Ok(external);
     }
     let urls = urls(state, &external)?;
-    for url in urls.iter().filter(|url| url.is_collection()) {
+    for url in urls.iter().filter(|url| url.is_collection() && url.get_glob().is_none()) {
         check_no_delta(url).await?;
     }
     let files = files(state, &urls).await?;
