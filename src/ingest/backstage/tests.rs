@@ -101,7 +101,7 @@ proptest! {
 
 #[test]
 fn brackets_without_end_are_rejected_before_they_are_parsed() {
-    let deep = format!("{}---\n{}", "{\"a\":".repeat(100_000), "[".repeat(100_000));
+    let deep = format!("{}\n---\n{}", "{\"a\":".repeat(100_000), "[".repeat(100_000));
     let decoded = decode(&Backstage, deep.as_bytes());
     assert_eq!(decoded.reasons(), [("nested too deeply", 2)]);
 }
