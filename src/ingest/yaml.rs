@@ -14,7 +14,7 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// How many brackets of a document may be open at once. The parser's time grows with their square.
 const MOST_OPEN: usize = 1_000;
 
-/// A document has brackets inside of brackets, beyond [`MOST_OPEN`].
+/// A document has more than a thousand brackets open at once.
 pub const TOO_DEEP: &str = "nested too deeply";
 
 /// A document is not YAML.
