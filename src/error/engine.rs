@@ -335,3 +335,19 @@ fn invalid_text(message: &str) -> UserError {
     }
     UserError::new(sqlstate::INVALID_TEXT, named)
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::parquet::errors::ParquetError;
+
+    use super::*;
+
+    #[test]
+    fn broken_files_and_settings_of_the_engine_have_codes_of_their_own() {
+        let broken = ParquetError::EOF("the footer is cut off".into());
+        let broken = DataFusionError::Context("reading".into(), Box::new(broken.into()));
+        assert_eq!(describe(&broken), UserError::new("XX001", "EOF: the footer is cut off"));
+        let setting = DataFusionError::Configuration("no option is called so\n\nbacktrace: …".into());
+        assert_eq!(describe(&setting), UserError::new("22023", "no option is called so"));
+    }
+}

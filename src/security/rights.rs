@@ -61,7 +61,7 @@ impl Rights {
     }
 
     /// What is kept does not depend on where the session looks for names.
-    fn in_public(mut state: SessionState) -> SessionState {
+    pub(crate) fn in_public(mut state: SessionState) -> SessionState {
         SCHEMA.clone_into(&mut state.config_mut().options_mut().catalog.default_schema);
         state
     }

@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_location_is_a_path_or_a_url_of_an_object_store() {
-        let of = |text| location(text, ExternalFormat::Parquet, true);
-        let refused = |text| location(text, ExternalFormat::Parquet, false).unwrap_err().sqlstate();
+        let of = |text: &str| location(text, ExternalFormat::Parquet, true);
+        let refused = |text: &str| location(text, ExternalFormat::Parquet, false).unwrap_err().sqlstate();
         assert_eq!((refused("/tmp"), refused("file:///tmp")), ("42501", "42501"));
         assert_eq!(of("s3://b/spans").unwrap(), "s3://b/spans/");
         assert_eq!(of("s3://b/spans/x.parquet").unwrap(), "s3://b/spans/x.parquet");

@@ -333,10 +333,11 @@ impl<'a> Reasoner<'a> {
         })
     }
 
-    /// The points that a condition selects, from a time to the end of the incident.
+    /// The points that a condition selects, from a time to the end of the incident. One that arrived twice is one: maintenance
+    /// may leave it out, and the query gives the same rows before and after.
     fn points(&self, filter: &str, from: i64) -> String {
         format!(
-            "SELECT time, metric_name, value, count, sum, attributes FROM metric_points WHERE {filter} \
+            "SELECT DISTINCT time, metric_name, value, count, sum, attributes FROM metric_points WHERE {filter} \
              AND time >= {} AND time < {}{}",
             time_literal(from),
             time_literal(self.question.to),
@@ -365,7 +366,7 @@ impl<'a> Reasoner<'a> {
                 observed_at: from,
                 weight: contribution(suspect, Detector::Resource, Signal::Any),
                 query: format!(
-                    "SELECT time, value, resource_attributes FROM metric_points WHERE service_name = {} \
+                    "SELECT DISTINCT time, value, resource_attributes FROM metric_points WHERE service_name = {} \
                      AND metric_name = {} AND time >= {} AND time < {} AND value >= {}{}",
                     literal(service),
                     literal(metric),
