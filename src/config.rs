@@ -36,6 +36,9 @@ pub const DOCUMENT_FRESH: Duration = Duration::from_secs(2);
 /// How many views a view may be made of, one inside of the other.
 pub const VIEW_DEPTH: usize = 32;
 
+/// How many nodes the plan of a view may have, those of the views in it among them.
+pub const VIEW_NODES: usize = 2_000;
+
 /// How many views are planned for one that a statement names, counted as often as they are named.
 pub const VIEWS_PLANNED: usize = 500;
 

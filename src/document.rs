@@ -56,6 +56,15 @@ impl<T: Clone + Default + Serialize + DeserializeOwned + Send + Sync> Document<T
         Ok(self.known())
     }
 
+    /// The content as it is now, for whoever misses something in the known one.
+    ///
+    /// # Errors
+    /// When the object store cannot be read.
+    pub async fn newest(&self) -> Result<Arc<T>> {
+        self.look(&mut *self.known.lock().await).await?;
+        Ok(self.known())
+    }
+
     async fn look(&self, known: &mut Known) -> Result<()> {
         let folder = Path::from(self.folder);
         let since = self.path_of(known.version);

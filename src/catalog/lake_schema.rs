@@ -9,11 +9,11 @@ use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionState;
 
-use super::{Client, Own};
 use super::builtin_sql::View;
 use super::guarded::{self, Asking, Name};
 use super::lake_table::LakeTable;
 use super::system::SystemTable;
+use super::{Client, Own};
 use super::{external, relations};
 use crate::config::SCHEMA;
 use crate::error::Error;
@@ -82,8 +82,12 @@ impl LakeSchema {
         if self.name != SCHEMA {
             return Ok(None);
         }
-        let relations = self.lake.relations().current().await.map_err(engine_error)?;
-        Ok(relations.relations.get(name).cloned())
+        let documents = self.lake.relations();
+        if let Some(known) = documents.current().await.map_err(engine_error)?.relations.get(name) {
+            return Ok(Some(known.clone()));
+        }
+        // Another node may just have made it.
+        Ok(documents.newest().await.map_err(engine_error)?.relations.get(name).cloned())
     }
 
     async fn opened(&self, name: &str, relation: &Relation) -> Result<Option<Arc<dyn TableProvider>>> {

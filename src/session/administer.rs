@@ -39,12 +39,7 @@ pub(crate) async fn administer(session: &SessionContext, client: &Client, mut re
 }
 
 /// Refuse columns of a relation without one that a mask or a privilege is for: it would be shown by another name.
-pub(super) async fn check_columns(
-    state: &SessionState,
-    client: &Client,
-    name: &str,
-    columns: &[&str],
-) -> Result<()> {
+pub(super) async fn check_columns(state: &SessionState, client: &Client, name: &str, columns: &[&str]) -> Result<()> {
     let known = directory(state, client)?.current().await?;
     let object = Object::relation(crate::config::SCHEMA, name);
     let masks = known.masks.iter().filter(|mask| mask.schema == crate::config::SCHEMA && mask.table == name);
