@@ -51,7 +51,7 @@ async fn what_the_wire_refuses_the_library_refuses() {
         ("DELETE FROM spans", "0A000"),
         ("UPDATE spans SET span_id = 'x'", "0A000"),
         ("ALTER TABLE spans ADD COLUMN x int", "0A000"),
-        ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/no/such/file'", "58P01"),
+        ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 's9://bucket/file.csv'", "22023"),
         ("CREATE EXTERNAL TABLE t STORED AS AVRO LOCATION '/'", "0A000"),
         ("CREATE EXTERNAL TABLE t LOCATION '/'", "42601"),
         ("CREATE EXTERNAL TABLE spans STORED AS CSV LOCATION '/'", "42P07"),
