@@ -296,6 +296,12 @@ pub const LIVE_RECENT_REQUESTS: usize = 524_288;
 /// Spans that are remembered, so that one sent again with others does not land twice.
 pub const LIVE_RECENT_SPANS: usize = 1_048_576;
 
+/// Identity events that are remembered for the same reason.
+pub const LIVE_RECENT_EVENTS: usize = 131_072;
+
+/// Identity events that an import remembers, so that one that its files bring again does not land twice.
+pub const IMPORT_RECENT_EVENTS: usize = 4_194_304;
+
 /// Commits to a table whose requests are remembered after a restart, or when another node made them.
 pub const LIVE_RECENT_COMMITS: u64 = 600;
 

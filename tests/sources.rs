@@ -67,6 +67,31 @@ async fn a_chain_of_roles_goes_on_in_the_log_of_another_provider() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_delivered_again_lands_once() {
+    let fixture = Fixture::new();
+    let event = |id: &str| {
+        json!({"eventID": id, "eventName": "ListBuckets", "eventSource": "s3.amazonaws.com", "eventTime": "2026-03-01T09:00:00Z",
+            "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::111111111111:user/ann"}})
+    };
+    let trail = fixture.folder.path().join("trail");
+    std::fs::create_dir(&trail).unwrap();
+    // In one file, and in another one that overlaps with it.
+    for (name, ids) in [("1.json", ["a", "b", "a"]), ("2.json", ["b", "c", "c"]), ("3.json", ["a", "b", "c"])] {
+        std::fs::write(trail.join(name), json!({"Records": ids.map(event)}).to_string()).unwrap();
+    }
+    let (source, paths) = (ingest::find("cloudtrail").unwrap(), [trail.display().to_string()]);
+    let progress = Arc::<Progress>::default();
+    let done = ingest::import(&fixture.lake, source, &paths, &Options::default(), &progress).await.unwrap();
+    assert_eq!((done.files, done.rows.get("iam_events"), done.rejections()), (3, Some(&3), 0));
+    let again = &done.rejected["not used: it had landed before"];
+    assert_eq!((again.count, again.unused), (6, true));
+    assert_eq!(fixture.rows("SELECT event_id FROM iam_events ORDER BY 1").await, ["a", "b", "c"]);
+    assert_eq!(fixture.rows("SELECT sum(rows_landed)::int, sum(rows_rejected)::int FROM system.ingests").await, ["3|0"]);
+    let done = ingest::import(&fixture.lake, source, &paths, &Options::default(), &progress).await.unwrap();
+    assert_eq!((done.files, done.skipped.len()), (0, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn owners_of_paths_close_their_intervals_and_the_same_file_lands_once() {
     let fixture = Fixture::new();
     let options = Options { set: vec![("repository".into(), "acme/shop".into())], ..Options::default() };

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 
 use super::files::{self, InputFile};
 use super::ingests::{self, Ingest};
-use super::{Input, Options, Output, Rejections, Source, incidents, ownership};
+use super::recent::{NewRows, RecentRows};
+use super::{Input, LANDED_BEFORE, Options, Output, Rejections, Source, incidents, ownership};
 use crate::config;
 use crate::error::{Error, Result, UserError, sqlstate};
 use crate::model::system::{INGESTS, IngestBuilder};
@@ -99,9 +100,10 @@ pub async fn import(
         }
         pending.push(Pending { file: Arc::new(file), hash, id });
     }
+    let mut recent = RecentRows::new(0, config::IMPORT_RECENT_EVENTS);
     // A restated billing period is one commit, so all of its files are one group.
     for group in groups(pending, replaces) {
-        let run = Run { lake, source, options, progress, summary: &mut summary };
+        let run = Run { lake, source, options, progress, summary: &mut summary, recent: &mut recent };
         run.land(group).await?;
     }
     if summary.files == 0
@@ -171,6 +173,8 @@ struct Run<'a> {
     options: &'a Options,
     progress: &'a Arc<Progress>,
     summary: &'a mut Summary,
+    /// The identity events of what this import has committed.
+    recent: &'a mut RecentRows,
 }
 
 /// What the decoding of a group gave.
@@ -181,6 +185,7 @@ struct Landed {
     incidents: Vec<RecordBatch>,
     exports: BTreeMap<String, BTreeSet<i32>>,
     ingests: Vec<Ingest>,
+    events: NewRows,
 }
 
 impl Run<'_> {
@@ -224,9 +229,9 @@ impl Run<'_> {
     }
 
     async fn one_by_one(self, group: Vec<Pending>) -> Result<()> {
-        let Self { lake, source, options, progress, summary } = self;
+        let Self { lake, source, options, progress, summary, recent } = self;
         for pending in group {
-            let run = Run { lake, source, options, progress, summary: &mut *summary };
+            let run = Run { lake, source, options, progress, summary: &mut *summary, recent: &mut *recent };
             Box::pin(run.land(vec![pending])).await?;
         }
         Ok(())
@@ -273,35 +278,55 @@ impl Run<'_> {
             decoded?;
             output.finish()
         });
-        let mut rows = 0;
+        let (mut rows, mut repeated) = (0, 0);
         while let Some((table, batch)) = receiver.recv().await {
-            rows += batch.num_rows() as u64;
-            self.progress.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-            if let Err(error) = self.take(table, batch, landed).await {
-                drop(receiver);
-                // The decoder's own error only says that nobody listens any more.
-                decoder.await.ok();
-                return Err(error);
+            let decoded = batch.num_rows() as u64;
+            self.progress.rows.fetch_add(decoded, Ordering::Relaxed);
+            match self.take(table, batch, landed).await {
+                Ok(taken) => {
+                    rows += taken;
+                    repeated += decoded - taken;
+                }
+                Err(error) => {
+                    drop(receiver);
+                    // The decoder's own error only says that nobody listens any more.
+                    decoder.await.ok();
+                    return Err(error);
+                }
             }
         }
         let decoded = decoder.await.map_err(|error| UserError::new(sqlstate::INTERNAL, error.to_string()))?;
-        let rejected = match decoded {
+        let mut rejected = match decoded {
             Ok(rejected) => rejected,
             Err(error) => return Ok(Err(in_file(&error, &origin))),
         };
+        if repeated > 0 {
+            let again = Rejections { count: repeated, unused: true, sample: String::new() };
+            rejected.insert(LANDED_BEFORE.to_owned(), again);
+        }
         let (importer, hash) = (source.name(), Some(hash));
         landed.ingests.push(Ingest { importer, origin, hash, started: now, bytes, rows, rejected });
         Ok(Ok(()))
     }
 
-    async fn take(&self, table: &'static Table, batch: RecordBatch, landed: &mut Landed) -> Result<()> {
+    /// Write the rows of a batch, but for events that came already; gives back how many those are that are written.
+    async fn take(&self, table: &'static Table, batch: RecordBatch, landed: &mut Landed) -> Result<u64> {
+        let mut rows = batch.num_rows() as u64;
         if table.name == model::ownership::OWNERSHIP.name {
             landed.owners.push(batch);
-            return Ok(());
+            return Ok(rows);
         }
         if table.name == model::ownership::INCIDENTS.name {
             landed.incidents.push(batch);
-            return Ok(());
+            return Ok(rows);
+        }
+        let mut batch = batch;
+        if table.name == model::identity::IAM_EVENTS.name {
+            batch = self.recent.unseen(table, batch, &mut landed.events)?;
+            rows = batch.num_rows() as u64;
+            if rows == 0 {
+                return Ok(0);
+            }
         }
         if table.name == model::cost::COSTS.name {
             note_exports(&batch, &mut landed.exports);
@@ -309,10 +334,10 @@ impl Run<'_> {
         if !landed.writers.contains_key(table.name) {
             landed.writers.insert(table.name, self.lake.writer(table).await?);
         }
-        match landed.writers.get_mut(table.name) {
-            Some(writer) => writer.write(batch).await,
-            None => Ok(()),
+        if let Some(writer) = landed.writers.get_mut(table.name) {
+            writer.write(batch).await?;
         }
+        Ok(rows)
     }
 
     /// Commit what was decoded. False when some files of a group turn out to be there already, for then no row of a table
@@ -328,6 +353,7 @@ impl Run<'_> {
         if let Some(rows) = incidents::land(self.lake, std::mem::take(&mut landed.incidents), &commit).await? {
             *self.summary.rows.entry("incidents").or_default() += rows;
         }
+        let events = std::mem::take(&mut landed.events);
         let fingerprint = fingerprint(&ids);
         let mut unchanged = !landed.exports.is_empty();
         for (name, writer) in landed.writers {
@@ -354,6 +380,7 @@ impl Run<'_> {
             return Ok(true);
         }
         self.record(landed.ingests, ids).await?;
+        self.recent.landed(events);
         Ok(true)
     }
 

@@ -35,6 +35,7 @@ pub mod openslo;
 mod ownership;
 pub mod pagerduty;
 pub mod parquet_file;
+mod recent;
 mod rewrite;
 #[cfg(test)]
 mod survey;
@@ -67,6 +68,9 @@ pub const ROWS_PER_BATCH: usize = 16_384;
 /// What the reason says of a record that was understood but tells nothing that Ascribe keeps. It does not count as
 /// rejected.
 pub const NOT_USED: &str = "not used";
+
+/// What the reason says of a record that a sender delivered again; it is [`NOT_USED`].
+const LANDED_BEFORE: &str = "not used: it had landed before";
 
 /// Longest sample of a rejected record that is kept, in characters.
 pub const SAMPLE_CHARS: usize = 200;

@@ -10,6 +10,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::arrow::util::display::FormatOptions;
 use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::Value;
@@ -75,6 +76,17 @@ fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
 /// The error for a file that is damaged.
 fn unreadable(error: &impl std::fmt::Display) -> Error {
     UserError::invalid("the file cannot be read as Parquet").detail(error.to_string()).into()
+}
+
+/// The rows of a batch as JSON objects, a line each, without what is null.
+///
+/// # Errors
+/// When a column has no JSON.
+pub fn as_json_lines(batch: &RecordBatch) -> Result<Vec<u8>> {
+    let mut writer = LineDelimitedWriter::new(Vec::new());
+    writer.write(batch)?;
+    writer.finish()?;
+    Ok(writer.into_inner())
 }
 
 /// A column as text: decimals and doubles exactly, instants in RFC 3339, nested values as JSON.

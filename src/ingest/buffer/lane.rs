@@ -9,14 +9,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::decode::{self, Decoded, Job};
-use super::recent::{Identity, NewSpans, Recent, RecentSpans, of_note, to_note};
 use super::tally::Tally;
 use super::{Refusal, Request, Verdict};
 use crate::config::{self, Live};
 use crate::error::Result;
 use crate::ingest::ingests::Ingest;
-use crate::ingest::{NOT_USED, Rejections, incidents, ownership as owned};
-use crate::model::{Table, ownership, telemetry};
+use crate::ingest::recent::{Identity, NewRows, Recent, RecentRows, of_note, to_note};
+use crate::ingest::{LANDED_BEFORE, Rejections, incidents, ownership as owned};
+use crate::model::{Table, ownership};
 use crate::storage::{Commit, Lake, Outcome};
 
 /// A request that waits for its commit.
@@ -35,7 +35,7 @@ pub(super) struct Lane {
     /// Versions of the tables whose notes are in `requests`.
     versions: BTreeMap<&'static str, u64>,
     requests: Recent<Identity>,
-    spans: RecentSpans,
+    recent: RecentRows,
 }
 
 /// The rows of one commit, by table.
@@ -44,7 +44,8 @@ type Rows = BTreeMap<&'static str, (&'static Table, Vec<RecordBatch>)>;
 impl Lane {
     pub(super) fn new(lake: Arc<Lake>, tables: Vec<&'static Table>, tally: Arc<Tally>, settings: Live) -> Self {
         let requests = Recent::new(config::LIVE_RECENT_REQUESTS);
-        Self { lake, tables, tally, settings, versions: BTreeMap::new(), requests, spans: RecentSpans::default() }
+        let recent = RecentRows::new(config::LIVE_RECENT_SPANS, config::LIVE_RECENT_EVENTS);
+        Self { lake, tables, tally, settings, versions: BTreeMap::new(), requests, recent }
     }
 
     /// Land what arrives, until nobody can send any more.
@@ -110,8 +111,8 @@ impl Lane {
         let jobs = requests.iter().map(|request| self.job(request)).collect();
         let decoded = decode::all(jobs, started).await?;
         let Decoded { batches, mut verdicts } = decoded;
-        let mut spans = NewSpans::default();
-        let (rows, repeated) = self.rows(batches, &mut spans)?;
+        let mut landing = NewRows::default();
+        let (rows, repeated) = self.rows(batches, &mut landing)?;
         if !rows.is_empty()
             && let Err(error) = self.commit(rows, &new).await
         {
@@ -122,7 +123,7 @@ impl Lane {
             }
         }
         new.into_iter().for_each(|identity| self.requests.insert(identity));
-        self.spans.landed(spans);
+        self.recent.landed(landing);
         let rejected = self.count(&requests, &verdicts, repeated, started);
         // Rejections are committed before they are answered.
         if rejected && let Err(error) = self.tally.write().await {
@@ -159,16 +160,14 @@ impl Lane {
         fresh
     }
 
-    /// The rows by table, and how many spans are left out because they landed before.
-    fn rows(&self, batches: Vec<(&'static Table, RecordBatch)>, spans: &mut NewSpans) -> Result<(Rows, u64)> {
+    /// The rows by table, and how many are left out because they landed before.
+    fn rows(&self, batches: Vec<(&'static Table, RecordBatch)>, landing: &mut NewRows) -> Result<(Rows, u64)> {
         let mut rows = Rows::new();
         let mut repeated = 0;
-        for (table, mut batch) in batches {
-            if table.name == telemetry::SPANS.name {
-                let before = batch.num_rows();
-                batch = self.spans.unseen(batch, spans)?;
-                repeated += (before - batch.num_rows()) as u64;
-            }
+        for (table, batch) in batches {
+            let before = batch.num_rows();
+            let batch = self.recent.unseen(table, batch, landing)?;
+            repeated += (before - batch.num_rows()) as u64;
             if batch.num_rows() == 0 {
                 continue;
             }
@@ -237,13 +236,13 @@ impl Lane {
                 rejected: verdict.rejected.clone(),
                 ..Ingest::default()
             };
-            // Which of the requests brought a span for the second time is not known, nor does it matter.
+            // Which of the requests brought a row for the second time is not known, nor does it matter.
             let again = repeated.min(count.rows);
             if again > 0 {
                 repeated -= again;
                 count.rows -= again;
                 let again = Rejections { count: again, unused: true, sample: String::new() };
-                count.rejected.insert(format!("{NOT_USED}: the span had landed before"), again);
+                count.rejected.insert(LANDED_BEFORE.to_owned(), again);
             }
             self.tally.add(request.origin, count);
         }

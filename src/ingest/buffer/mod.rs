@@ -14,7 +14,8 @@
 //!   least half as many), and, across restarts and between nodes, among those of the last
 //!   [`LIVE_RECENT_COMMITS`](crate::config::LIVE_RECENT_COMMITS) commits to its table, whose notes hold the identities.
 //! - A span that is sent again in another request lands once among the last
-//!   [`LIVE_RECENT_SPANS`](crate::config::LIVE_RECENT_SPANS) of this process (at least half as many).
+//!   [`LIVE_RECENT_SPANS`](crate::config::LIVE_RECENT_SPANS) of this process (at least half as many), an identity event
+//!   among the last [`LIVE_RECENT_EVENTS`](crate::config::LIVE_RECENT_EVENTS).
 //! - Not guaranteed here: the same request sent to two nodes that commit it at the same moment, a span that goes through
 //!   two nodes in different requests, and what is sent again later than all that. Such rows share the key of their table.
 //!
@@ -23,7 +24,6 @@
 mod decode;
 mod gate;
 mod lane;
-mod recent;
 mod tally;
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 pub use gate::{Full, Gate, Held};
-pub use recent::Identity;
+pub use super::recent::Identity;
 
 use self::lane::{Lane, Pending};
 use self::tally::Tally;

@@ -92,6 +92,42 @@ pub static COLUMNS: &[Column] = columns! {
     Text export_id = "x_ExportId" | "ExportId";
 };
 
+/// Columns of the specification (1.0 to 1.3) that `costs` has no place for: they are in `x` by these names, and in the
+/// view `focus`.
+pub static IN_X: &[&str] = &[
+    "AllocatedMethodDetails",
+    "AllocatedResourceName",
+    "AvailabilityZone",
+    "BillingAccountType",
+    "CapacityReservationId",
+    "CapacityReservationStatus",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountName",
+    "CommitmentDiscountQuantity",
+    "CommitmentDiscountType",
+    "CommitmentDiscountUnit",
+    "ContractApplied",
+    "ContractedUnitPrice",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingCurrency",
+    "PricingCurrencyContractedUnitPrice",
+    "PricingCurrencyEffectiveCost",
+    "PricingCurrencyListUnitPrice",
+    "RegionName",
+    "ServiceSubcategory",
+    "SkuMeter",
+    "SkuPriceDetails",
+    "SkuPriceId",
+    "SubAccountType",
+];
+
+/// The name that a column has in `x`: the id of the specification, however an export spells it, or its own.
+pub fn name_in_x(name: &str) -> &str {
+    let wanted = normalize(name);
+    IN_X.iter().find(|id| normalize(id) == wanted).copied().unwrap_or(name)
+}
+
 /// A name as names are compared.
 pub fn normalize(name: &str) -> String {
     name.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()

@@ -69,7 +69,7 @@ impl Layout {
             })
         };
         let extra = header.iter().enumerate().filter(|(at, name)| !best(*at) && !name.is_empty());
-        let extra = extra.map(|(at, name)| (at, name.clone())).collect();
+        let extra = extra.map(|(at, name)| (at, columns::name_in_x(name).to_owned())).collect();
         let constants = options.set.iter().map(|(target, value)| Ok((known_column("--set", target)?, value.clone())));
         let constants = constants.collect::<Result<_>>()?;
         let layout = Self { known, extra, constants, of_azure };

@@ -84,6 +84,19 @@ fn renamed_columns_padding_and_provider_columns_find_their_place() {
 }
 
 #[test]
+fn columns_of_every_version_are_called_as_the_specification_calls_them() {
+    let text = format!(
+        "{HEADER},service_subcategory,LISTUNITPRICE,Sku Price Details,ContractApplied,x_region_name\n\
+         1,{REST},Virtual Machines,0.0000004,\"{{\"\"CoreCount\"\": 4}}\",,here\n"
+    );
+    let decoded = decode(&Focus, text.as_bytes());
+    assert_eq!(
+        decoded.cell(TABLE, "x", 0),
+        "{ServiceSubcategory: Virtual Machines, ListUnitPrice: 0.0000004, SkuPriceDetails: {\"CoreCount\": 4}, x_region_name: here}"
+    );
+}
+
+#[test]
 fn money_that_would_change_rejects_its_row_only() {
     let rows = ["1.0000000000001", "2.0000000000010", "1e-7", "1,5", "", "NULL", "abc", "1e40", "-3"];
     let rows: Vec<String> = rows.iter().map(|amount| format!("\"{amount}\",{REST}")).collect();

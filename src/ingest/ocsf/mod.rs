@@ -1,4 +1,4 @@
-//! OCSF events (versions 1.0 to 1.6, JSON: lines, arrays): API Activity (6003) and the classes of category Identity &
+//! OCSF events (versions 1.0 to 1.6; JSON: lines, arrays; Parquet, as Amazon Security Lake keeps them): API Activity (6003) and the classes of category Identity &
 //! Access Management (3001 to 3006 and their successors). Lands in `iam_events`. Other classes are not used.
 //!
 //! Field meanings are those of <https://schema.ocsf.io>. An event that was made of another log has that log's id
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::audit::{self, first, items, str, text};
 use super::json_records::Reason;
-use super::{Input, Output, Source, json, json_records};
+use super::{Input, Output, Source, json, json_records, parquet_file};
 use crate::error::Result;
 use crate::model::identity::IamEventRow;
 
@@ -32,15 +32,27 @@ impl Source for Ocsf {
     }
 
     fn doc(&self) -> &'static str {
-        "OCSF events of API Activity and Identity & Access Management (lines, arrays) into iam_events"
+        "OCSF events of API Activity and Identity & Access Management (lines, arrays, Parquet) into iam_events"
     }
 
     fn decode(&self, input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
-        json_records::for_each(input, &[], output, |event, raw, output| {
-            output.iam_events.push(&row(event, raw)?);
-            Ok(())
-        })
+        if !parquet_file::is_parquet(input.reader)? {
+            return json_records::for_each(input, &[], output, land);
+        }
+        let Input { origin, content_hash, reader, options, now } = input;
+        let mut file = parquet_file::File::open(reader)?;
+        while let Some(batch) = file.next_batch()? {
+            let lines = parquet_file::as_json_lines(&batch)?;
+            let input = Input { origin, content_hash, reader: &mut lines.as_slice(), options, now };
+            json_records::for_each(input, &[], output, land)?;
+        }
+        Ok(())
     }
+}
+
+fn land(event: &Value, raw: &str, output: &mut Output<'_>) -> Result<(), Reason> {
+    output.iam_events.push(&row(event, raw)?);
+    Ok(())
 }
 
 const API_ACTIVITY: u64 = 6003;
@@ -197,9 +209,13 @@ fn session_name(arn: &str) -> Option<&str> {
     arn.rsplit_once('/').map(|(_, name)| name).filter(|name| is_session && !name.is_empty())
 }
 
-fn issued<'v>(event: &'v Value, row: &mut IamEventRow<'v>) {
+fn issued(event: &Value, row: &mut IamEventRow<'_>) {
     let Some(answer) = audit::at(event, &["api", "response", "data"]) else { return };
-    row.issued_access_key_id = text(answer, &["credentials", "accessKeyId"]);
-    row.issued_principal_arn = first(answer, &[&["assumedRoleUser", "arn"], &["federatedUser", "arn"]]);
+    // Where columns have types it is a text.
+    let parsed = answer.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let answer = parsed.as_ref().unwrap_or(answer);
+    let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+    row.issued_access_key_id = text(answer, &["credentials", "accessKeyId"]).map(owned);
+    row.issued_principal_arn = first(answer, &[&["assumedRoleUser", "arn"], &["federatedUser", "arn"]]).map(owned);
     row.issued_expires_at = audit::at(answer, &["credentials", "expiration"]).and_then(audit::instant);
 }

@@ -1,8 +1,14 @@
+use std::sync::Arc;
+
+use datafusion::arrow::json::ReaderBuilder;
+use datafusion::arrow::json::reader::infer_json_schema_from_iterator;
+use datafusion::parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Ocsf;
-use crate::ingest::testing::{check, decode, nothing_is_lost, of_the_shape, one};
+use crate::ingest::Options;
+use crate::ingest::testing::{check, decode, nothing_is_lost, of_the_shape, one, try_decode};
 
 const TABLE: &str = "iam_events";
 
@@ -32,6 +38,47 @@ fn sign_on() -> Value {
     json!({"class_uid": 3002, "activity_id": 1, "activity_name": "Logon", "time": 1_722_502_800_000_i64, "status": "Failure", "status_detail": "bad password",
         "metadata": {"product": {"vendor_name": "Okta", "name": "Okta System Log"}}, "user": {"name": "ann", "uid": "00u"},
         "is_mfa": true, "auth_protocol": "SAML", "service": {"name": "Salesforce"}})
+}
+
+/// Events as a Parquet file with nested columns, as a data lake keeps them.
+fn as_parquet(events: &[Value]) -> Vec<u8> {
+    let schema = infer_json_schema_from_iterator(events.iter().cloned().map(Ok)).unwrap();
+    let mut reader = ReaderBuilder::new(Arc::new(schema.clone())).build_decoder().unwrap();
+    reader.serialize(events).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::new(schema), None).unwrap();
+    writer.write(&reader.flush().unwrap().unwrap()).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn a_parquet_file_lands_as_its_events_do() {
+    let (call, mut session) = (api_activity(), assume_role());
+    let answer = session["api"]["response"]["data"].take();
+    session["api"]["response"]["data"] = answer.to_string().into();
+    session["metadata"]["uid"] = "e-2".into();
+    let other = json!({"class_uid": 4001, "time": 1_722_502_800_000_i64});
+    let events = [call, session, other];
+    let decoded = decode(&Ocsf, &as_parquet(&events));
+    assert_eq!(decoded.reasons(), [("event class not used", 1)]);
+    let lines = events.iter().map(|event| format!("{event}\n")).collect::<String>();
+    let expected = decode(&Ocsf, lines.as_bytes());
+    assert_eq!((decoded.rows(TABLE), expected.rows(TABLE)), (2, 2));
+    let schema = expected.batches[TABLE][0].schema();
+    for name in schema.fields().iter().map(|field| field.name()).filter(|name| *name != "raw") {
+        assert_eq!(decoded.column(TABLE, name), expected.column(TABLE, name), "{name}");
+    }
+    assert_eq!(decoded.column(TABLE, "issued_access_key_id"), ["", "ASIA2"]);
+    assert_eq!(decoded.column(TABLE, "session_created_at"), ["2024-08-01T08:13:20Z"; 2]);
+    let raw: Vec<Value> = decoded.column(TABLE, "raw").iter().map(|raw| serde_json::from_str(raw).unwrap()).collect();
+    assert_eq!(raw[..], events[..2]);
+}
+
+#[test]
+fn a_damaged_parquet_file_is_refused() {
+    let mut file = as_parquet(&[api_activity()]);
+    file.truncate(file.len() / 2);
+    let error = try_decode(&Ocsf, &file, &Options::default()).unwrap_err();
+    assert_eq!((error.sqlstate(), error.to_string().lines().next()), ("22023", Some("the file cannot be read as Parquet")));
 }
 
 #[test]
