@@ -9,12 +9,22 @@ use ascribe::attribution::trace::{
     Analyzer, Calls, Dependencies, Dictionary, Kind, OperationStats, Span, SpanId, Status,
 };
 use ascribe::config::Config;
+use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, FixedSizeBinaryArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::datasource::MemTable;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, Statistics};
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::source::{DataSource, DataSourceExec};
+use datafusion::datasource::{MemTable, TableProvider, TableType};
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::col;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, col};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -366,4 +376,145 @@ async fn looking_at_many_traces_lets_go_of_the_thread() {
     assert!(!running.is_finished());
     running.abort();
     assert!(running.await.unwrap_err().is_cancelled());
+}
+
+/// What stands between the operator and the rows may change how they are read, not what is said of them.
+#[tokio::test]
+async fn rows_are_counted_first_only_where_they_come_twice_the_same() {
+    let mut random = ChaCha8Rng::seed_from_u64(40);
+    let spans = spans(400, true, 50, &mut random);
+    let rows_of = batch(&spans, false, &mut random);
+    let binary = matches!(rows_of.column(0).data_type(), DataType::FixedSizeBinary(_));
+    let wanted = expected(&spans);
+    let World { session, .. } = &world(Config { target_partitions: 3, batch_size: 7, ..Config::default() }).await;
+    session.register_table("s", Arc::new(table(&rows_of, &mut random))).unwrap();
+    let half = "(abs(start_unix_nano) % 2 = 0)";
+    for (relation, by) in [
+        (
+            format!("(SELECT * FROM s WHERE {half} UNION ALL SELECT * FROM s WHERE {half} IS NOT TRUE)"),
+            "hash, counted first",
+        ),
+        ("(SELECT * REPLACE (coalesce(trace_id, trace_id) AS trace_id) FROM s)".into(), "hash, counted first"),
+        ("(SELECT * FROM s LIMIT 1000000)".into(), "hash"),
+        ("(SELECT * FROM s ORDER BY span_id LIMIT 1000000)".into(), "hash"),
+        ("(SELECT a.* FROM s AS a JOIN (SELECT 1 AS one) AS b ON b.one > 0)".into(), "hash"),
+    ] {
+        for (sql, wanted) in questions(&relation, binary).iter().zip(&wanted) {
+            let plan = plan(session, sql).await;
+            assert!(plan.contains(&format!("traces by {by}, computed")), "{sql}\n{plan}");
+            assert_eq!(&rows(session, sql).await, wanted, "{sql}\n{plan}");
+        }
+    }
+}
+
+/// Rows of which fewer are there when only one of their columns is asked for.
+#[derive(Debug)]
+struct Growing {
+    all: MemorySourceConfig,
+    rows: RecordBatch,
+}
+
+impl DataSource for Growing {
+    fn open(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.all.open(partition, context)
+    }
+
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.all.fmt_as(kind, f)
+    }
+
+    fn output_partitioning(&self) -> Partitioning {
+        self.all.output_partitioning()
+    }
+
+    fn eq_properties(&self) -> EquivalenceProperties {
+        self.all.eq_properties()
+    }
+
+    fn partition_statistics(&self, _: Option<usize>) -> Result<Arc<Statistics>> {
+        Ok(Arc::new(Statistics::new_unknown(&self.rows.schema())))
+    }
+
+    fn with_fetch(&self, _: Option<usize>) -> Option<Arc<dyn DataSource>> {
+        None
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        None
+    }
+
+    fn try_swapping_with_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn DataSource>>> {
+        let before = self.rows.slice(0, self.rows.num_rows() / 2);
+        let before = MemorySourceConfig::try_new(&[vec![before]], self.rows.schema(), None)?;
+        if projection.iter().count() == 1 { before.try_swapping_with_projection(projection) } else { Ok(None) }
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.all.apply_expressions(f)
+    }
+}
+
+#[async_trait]
+impl TableProvider for Growing {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let rows = match projection {
+            Some(columns) => self.rows.project(columns)?,
+            None => self.rows.clone(),
+        };
+        let all = MemorySourceConfig::try_new(&[vec![rows.clone()]], rows.schema(), None)?;
+        Ok(DataSourceExec::from_data_source(Self { all, rows }))
+    }
+}
+
+#[tokio::test]
+async fn a_relation_that_grows_while_it_is_read_is_no_answer() {
+    let mut random = ChaCha8Rng::seed_from_u64(41);
+    let rows_of = batch(&spans(400, true, 50, &mut random), false, &mut random);
+    let World { session, .. } = &world(Config { target_partitions: 2, ..Config::default() }).await;
+    let all = MemorySourceConfig::try_new(&[vec![rows_of.clone()]], rows_of.schema(), None).unwrap();
+    session.register_table("s", Arc::new(Growing { all, rows: rows_of })).unwrap();
+    let sql = "SELECT span_id, depth FROM span_tree(TABLE s)";
+    assert!(plan(session, sql).await.contains("traces by hash, counted first"));
+    let failed = ascribe::session::query(session, sql).await.unwrap().collect().await.unwrap_err();
+    assert_eq!(ascribe::error::Error::from(failed).sqlstate(), "40001");
+}
+
+#[tokio::test]
+async fn a_trace_is_as_long_as_it_is() {
+    let World { session, .. } = &world(Config { target_partitions: 2, ..Config::default() }).await;
+    // One of 70,000 spans in a row, each below the one before it, and small ones before and behind it.
+    let spans = "CREATE VIEW s AS SELECT lpad(to_hex(CASE WHEN value < 100 THEN value / 10 WHEN value < 70100 THEN 100 \
+                 ELSE value / 10 END), 32, '0') AS trace_id, lpad(to_hex(value), 16, '0') AS span_id, \
+                 CASE WHEN value > 100 AND value < 70100 THEN lpad(to_hex(value - 1), 16, '0') END AS parent_span_id, \
+                 value AS start_unix_nano, 10 AS duration_nano FROM n";
+    session.register_table("n", Arc::new(numbers(70_200))).unwrap();
+    session.sql(spans).await.unwrap().collect().await.unwrap();
+    let sql = "SELECT count(*), max(depth), sum(CASE WHEN depth = 0 THEN 1 ELSE 0 END) FROM span_tree(TABLE s)";
+    let plan = plan(session, sql).await;
+    assert!(plan.contains("traces by hash, counted first"), "{plan}");
+    assert_eq!(rows(session, sql).await, ["70200 69999 201"]);
+}
+
+/// The numbers below one, in order.
+fn numbers(below: i64) -> MemTable {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..below));
+    let rows = RecordBatch::try_from_iter([("value", column)]).unwrap();
+    MemTable::try_new(rows.schema(), vec![vec![rows]]).unwrap()
 }
