@@ -14,6 +14,9 @@ use super::{Kind, NO_ROW, Span, SpanId, row, span_at};
 /// Of how many different spans with the same id the best parent is looked for.
 const MAX_CANDIDATES: usize = 8;
 
+/// Slots that are looked at for one id. Ids that are drawn by chance need a few.
+const MAX_PROBES: usize = 64;
+
 /// The tree of one trace. Rows are positions in the spans that it was made of.
 #[derive(Debug, Default)]
 pub struct Tree {
@@ -27,10 +30,12 @@ pub struct Tree {
     children: Vec<u32>,
     order: Vec<u32>,
     roots: Vec<u32>,
-    by_id: Vec<u32>,
-    /// In the order of `by_id`, where no two rows have one id: the id above the 32 bits of the row.
-    ids: Vec<u128>,
+    /// Where no two rows have one id: rows by the hash of theirs.
+    slots: Vec<u32>,
     is_unique: bool,
+    /// Otherwise: rows by id.
+    by_id: Vec<u32>,
+    ids: Vec<(SpanId, u32)>,
     scratch: Vec<u32>,
 }
 
@@ -50,15 +55,11 @@ pub(super) fn rank(span: &Span, row: u32) -> (i64, Reverse<i64>, SpanId, u32) {
     (span.start, Reverse(span.duration), span.id, row)
 }
 
-/// An id above the number of a row. Ids have 66 bits.
-fn key_of(id: SpanId, row: u32) -> u128 {
+/// The first slot for an id, of a table of so many (a power of two).
+fn slot(id: SpanId, slots: usize) -> usize {
     let (low, high) = id.parts();
-    u128::from(high) << 96 | u128::from(low) << 32 | u128::from(row)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the row is in the last 32 bits")]
-fn row_of(key: u128) -> u32 {
-    key as u32
+    let mixed = (low ^ u64::from(high)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    usize::try_from((mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 32).unwrap_or(0) & (slots - 1)
 }
 
 impl Tree {
@@ -152,17 +153,15 @@ impl Tree {
     fn group_by_id(&mut self, spans: &[Span]) {
         self.repeated.clear();
         self.repeated.resize(spans.len(), false);
-        self.ids.clear();
-        self.ids.extend(spans.iter().zip(0..row(spans.len())).map(|(span, row)| key_of(span.id, row)));
-        self.ids.sort_unstable();
-        self.by_id.clear();
-        self.by_id.extend(self.ids.iter().map(|key| row_of(*key)));
-        let none = key_of(SpanId::NONE, 0) >> 32;
-        let twice = |pair: &[u128]| matches!(pair, [a, b] if a >> 32 == b >> 32 && a >> 32 != none);
-        self.is_unique = !self.ids.windows(2).any(twice);
+        self.is_unique = self.place(spans);
         if self.is_unique {
             return;
         }
+        self.ids.clear();
+        self.ids.extend(spans.iter().zip(0..row(spans.len())).map(|(span, row)| (span.id, row)));
+        self.ids.sort_unstable();
+        self.by_id.clear();
+        self.by_id.extend(self.ids.iter().map(|(_, row)| *row));
         let key = |row: &u32| {
             let span = span_at(spans, *row).copied().unwrap_or_default();
             let same = (span.id, span.kind, span.service, span.parent, span.start);
@@ -182,13 +181,42 @@ impl Tree {
         self.by_id.retain(|row| repeated.get(*row as usize) == Some(&false));
     }
 
+    /// Put all rows in their slots; false if two have one id, or if ids have the same slots as if on purpose.
+    fn place(&mut self, spans: &[Span]) -> bool {
+        let count = (spans.len() * 2).next_power_of_two();
+        self.slots.clear();
+        self.slots.resize(count, NO_ROW);
+        for (own, span) in (0..row(spans.len())).zip(spans) {
+            if span.id == SpanId::NONE {
+                continue;
+            }
+            let first = slot(span.id, count);
+            let free = (first..first + MAX_PROBES).map(|at| at & (count - 1)).find_map(|at| {
+                let there = self.slots.get(at).copied()?;
+                let same = span_at(spans, there).is_some_and(|other| other.id == span.id);
+                (there == NO_ROW || same).then_some((at, same))
+            });
+            match free.and_then(|(at, same)| self.slots.get_mut(at).filter(|_| !same)) {
+                Some(free) => *free = own,
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// The rows with this id, without repeated deliveries.
     fn rows_of(&self, spans: &[Span], id: SpanId) -> &[u32] {
         if self.is_unique {
-            let key = key_of(id, 0);
-            let at = self.ids.partition_point(|other| *other < key);
-            let found = self.ids.get(at).is_some_and(|other| other >> 32 == key >> 32);
-            return if found { self.by_id.get(at..=at).unwrap_or_default() } else { &[] };
+            let count = self.slots.len();
+            let first = slot(id, count);
+            for at in (first..first + MAX_PROBES).map(|at| at & (count - 1)) {
+                match self.slots.get(at..=at) {
+                    Some([row]) if *row == NO_ROW => break,
+                    Some(found @ [row]) if span_at(spans, *row).is_some_and(|span| span.id == id) => return found,
+                    _ => {}
+                }
+            }
+            return &[];
         }
         let id_of = |row: &u32| span_at(spans, *row).map_or(SpanId::NONE, |span| span.id);
         let from = self.by_id.partition_point(|row| id_of(row) < id);

@@ -43,7 +43,7 @@ impl Looking {
         let mut rows = 0;
         let mut timer = Some(self.metrics.trace_time.timer());
         for range in traces.ranges() {
-            traces.spans_of(range, self.work.second, &mut self.spans);
+            traces.spans_of(*range, self.work.second, &mut self.spans);
             self.tree.resolve_to(&self.spans, self.work.extent);
             let question = &self.work.question;
             if question.window.is_none() || question.contains(start_of(&self.spans, &self.tree)) {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{BooleanArray, RecordBatch, UInt64Array};
-use datafusion::arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
+use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -14,7 +14,7 @@ use super::encode::{AllNames, Encoder, Packed};
 use super::gather::{Chunk, Scatter};
 use super::metrics::TraceMetrics;
 use super::stream::Work;
-use super::traces::{Traces, last_start, run_ends};
+use super::traces::{Traces, last_start, runs};
 
 /// How it is known that spans that follow each other are a whole trace.
 pub(super) enum Judge {
@@ -162,54 +162,33 @@ impl Reader {
 
     /// The whole traces of some spans.
     fn sort_out(&mut self, chunks: Vec<Chunk>) -> Result<Option<Traces>> {
-        let mut chunk = Chunk::joined(chunks)?;
-        if let Judge::Count(Some(census), scatter) = &mut self.judge
-            && let Some(whole) = whole(&chunk.spans, census)
-        {
-            give(scatter, filtered(&chunk, &whole, false)?)?;
-            chunk = filtered(&chunk, &whole, true)?;
-        }
-        Ok(if chunk.spans.is_empty() { None } else { Some(Traces::of_runs(chunk)?) })
+        let chunk = Chunk::joined(chunks)?;
+        let whole = match &mut self.judge {
+            Judge::Count(Some(census), scatter) => {
+                let is_whole = |run: &(u32, u32)| {
+                    let first = chunk.spans.get(run.0 as usize);
+                    first.is_some_and(|span| census.is_whole(span.trace(), (run.1 - run.0) as usize))
+                };
+                let (whole, others): (Vec<_>, Vec<_>) = runs(&chunk.spans).partition(is_whole);
+                if !others.is_empty() {
+                    give(scatter, some(&chunk, &others)?)?;
+                }
+                whole
+            }
+            _ => runs(&chunk.spans).collect(),
+        };
+        Ok(if whole.is_empty() { None } else { Some(Traces::of_runs(chunk, whole)?) })
     }
 }
 
-/// Of each span whether its trace is whole; none if all are.
-fn whole(spans: &[Packed], census: &Census) -> Option<BooleanArray> {
-    let mut all = true;
-    let mut from = 0;
-    let mut whole = Vec::new();
-    for to in run_ends(spans) {
-        let length = (to - from) as usize;
-        let is_whole = spans.get(from as usize).is_some_and(|span| census.is_whole(span.trace(), length));
-        if !is_whole && all {
-            all = false;
-            whole.reserve(spans.len());
-            whole.resize(from as usize, true);
-        }
-        if !all {
-            whole.resize(to as usize, is_whole);
-        }
-        from = to;
-    }
-    (!all).then(|| BooleanArray::from(whole))
-}
-
-/// The spans of a chunk for which `whole` says `wanted`.
-fn filtered(chunk: &Chunk, whole: &BooleanArray, wanted: bool) -> Result<Chunk> {
-    let is_wanted = |at: &usize| whole.value(*at) == wanted;
-    let places: Vec<usize> = (0..whole.len()).filter(is_wanted).collect();
-    let rows = match &chunk.rows {
-        None => None,
-        Some(rows) if wanted => Some(filter_record_batch(rows, whole)?),
-        Some(rows) => {
-            let places: UInt64Array = places.iter().map(|at| *at as u64).collect();
-            Some(take_record_batch(rows, &places)?)
-        }
-    };
+/// The spans of some runs.
+fn some(chunk: &Chunk, runs: &[(u32, u32)]) -> Result<Chunk> {
+    let places = UInt32Array::from_iter_values(runs.iter().flat_map(|(from, to)| *from..*to));
+    let at = || places.values().iter().map(|place| *place as usize);
     Ok(Chunk {
-        spans: places.iter().filter_map(|at| chunk.spans.get(*at).copied()).collect(),
-        weights: places.iter().filter_map(|at| chunk.weights.get(*at).copied()).collect(),
-        rows,
+        spans: at().filter_map(|at| chunk.spans.get(at).copied()).collect(),
+        weights: at().filter_map(|at| chunk.weights.get(at).copied()).collect(),
+        rows: chunk.rows.as_ref().map(|rows| take_record_batch(rows, &places)).transpose()?,
     })
 }
 

@@ -20,8 +20,8 @@ pub(super) struct Traces {
     weights: Vec<f64>,
     /// The columns that are passed on, a row a span.
     pub(super) rows: Option<RecordBatch>,
-    /// Where each trace ends.
-    ends: Vec<u32>,
+    /// Where each trace begins and ends.
+    ranges: Vec<(u32, u32)>,
 }
 
 impl Traces {
@@ -46,15 +46,15 @@ impl Traces {
         }
         let batches: Vec<&RecordBatch> = chunks.iter().filter_map(|chunk| chunk.rows.as_ref()).collect();
         let rows = if batches.is_empty() { None } else { Some(interleave_record_batch(&batches, &sources)?) };
-        Ok(Self { spans, weights, rows, ends })
+        let ranges = ends.iter().scan(0, |from, to| Some((std::mem::replace(from, *to), *to))).collect();
+        Ok(Self { spans, weights, rows, ranges })
     }
 
-    /// Of spans that are grouped already, of each trace those that follow each other.
-    pub(super) fn of_runs(chunk: Chunk) -> Result<Self> {
+    /// Of spans that are grouped already; those outside of the ranges are of no trace.
+    pub(super) fn of_runs(chunk: Chunk, ranges: Vec<(u32, u32)>) -> Result<Self> {
         few(chunk.spans.len())?;
         let Chunk { spans, weights, rows } = chunk;
-        let ends = run_ends(&spans).collect();
-        Ok(Self { spans, weights, rows, ends })
+        Ok(Self { spans, weights, rows, ranges })
     }
 
     /// Rows.
@@ -68,9 +68,8 @@ impl Traces {
     }
 
     /// Where each trace begins and ends among the rows.
-    pub(super) fn ranges(&self) -> impl ExactSizeIterator<Item = (u32, u32)> {
-        let mut from = 0;
-        self.ends.iter().map(move |to| (std::mem::replace(&mut from, *to), *to))
+    pub(super) fn ranges(&self) -> &[(u32, u32)] {
+        &self.ranges
     }
 
     /// The spans of some rows.
@@ -99,10 +98,14 @@ fn few(spans: usize) -> Result<u32> {
     }
 }
 
-/// Where the spans of each trace end that follow each other.
-pub(super) fn run_ends(spans: &[Packed]) -> impl Iterator<Item = u32> {
-    let ends = spans.windows(2).zip(1..).filter(|(pair, _)| !matches!(pair, [a, b] if a.trace == b.trace));
-    ends.map(|(_, end)| end).chain((!spans.is_empty()).then_some(u32::try_from(spans.len()).unwrap_or(u32::MAX)))
+/// Where spans of one trace that follow each other begin and end.
+pub(super) fn runs(spans: &[Packed]) -> impl Iterator<Item = (u32, u32)> {
+    let mut from = 0;
+    spans.chunk_by(|a, b| a.trace == b.trace).map(move |run| {
+        let begin = from;
+        from = from.saturating_add(u32::try_from(run.len()).unwrap_or(u32::MAX));
+        (begin, from)
+    })
 }
 
 /// The place of each span, trace by trace, and where each trace ends.
@@ -193,9 +196,8 @@ mod tests {
         (unit.chunks, unit.rows) = (chunks.into(), spans.len());
         let grouped = Traces::of(&mut unit).unwrap();
         assert_eq!(grouped.spans(), [spans[0], spans[0], spans[0], spans[1], spans[1], spans[3]]);
-        assert_eq!(grouped.ranges().collect::<Vec<_>>(), [(0, 3), (3, 5), (5, 6)]);
-        let runs = Traces::of_runs(chunk(grouped.spans())).unwrap();
-        assert_eq!(runs.ranges().collect::<Vec<_>>(), [(0, 3), (3, 5), (5, 6)]);
-        assert_eq!(Traces::of_runs(Chunk::default()).unwrap().ranges().len(), 0);
+        assert_eq!(grouped.ranges(), [(0, 3), (3, 5), (5, 6)]);
+        assert_eq!(runs(grouped.spans()).collect::<Vec<_>>(), grouped.ranges());
+        assert_eq!(runs(&[]).count(), 0);
     }
 }
