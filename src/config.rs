@@ -81,6 +81,12 @@ pub const AUDIT_WAITING: usize = 50_000;
 /// The same in bytes.
 pub const AUDIT_WAITING_BYTES: usize = 64 << 20;
 
+/// Statements that have ended and are still shown in `system.queries`.
+pub const ENDED_QUERIES: usize = 1_000;
+
+/// Characters of a statement that are shown in `system.queries` and `pg_stat_activity`.
+pub const SHOWN_STATEMENT: usize = 1_024;
+
 /// Characters of a statement that are recorded.
 pub const AUDIT_STATEMENT: usize = 10_000;
 
@@ -346,6 +352,8 @@ impl Default for Live {
 pub struct Config {
     /// Memory that queries share, bytes.
     pub memory_limit: usize,
+    /// Memory that the queries of one session may have of it, bytes; 0 is all.
+    pub session_memory_limit: usize,
     /// Threads that one query uses; 0 is one a core.
     pub target_partitions: usize,
     /// Rows in a batch between operators.
@@ -360,6 +368,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             memory_limit: DEFAULT_MEMORY_LIMIT,
+            session_memory_limit: 0,
             target_partitions: 0,
             batch_size: 8192,
             storage_options: HashMap::new(),

@@ -96,6 +96,12 @@ impl Database {
         session::new_for(&self.lake, &self.runtime, &self.config, client)
     }
 
+    /// Memory that queries have, and that they share, bytes.
+    #[must_use]
+    pub fn memory(&self) -> (usize, usize) {
+        (self.runtime.memory_pool.reserved(), self.config.memory_limit)
+    }
+
     /// Roles, what was granted to them, row policies and masks.
     #[must_use]
     pub fn roles(&self) -> &Arc<Directory> {

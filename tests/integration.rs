@@ -17,6 +17,7 @@ mod incidents;
 mod lake;
 mod live;
 mod money;
+mod operations;
 mod oracle;
 mod oracle_traces;
 mod pgwire;

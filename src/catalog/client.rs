@@ -1,12 +1,13 @@
 //! Who is asking: the connection that a session belongs to, and the list of all connections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 use datafusion::catalog::TableProvider;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::settings::Settings;
+use crate::config;
 use crate::security::Guard;
 use crate::storage::{Lake, Relation, RelationKind, UserView};
 
@@ -29,8 +30,64 @@ pub struct Activity {
     pub state: &'static str,
 }
 
-/// Every connection of a server, by its process number.
-pub type Connections = RwLock<BTreeMap<i32, Activity>>;
+/// A statement that has ended.
+#[derive(Debug, Clone, Default)]
+pub struct Ended {
+    /// Process number of the connection.
+    pub pid: i32,
+    /// Who asked.
+    pub role: String,
+    /// `application_name`.
+    pub application: String,
+    /// Address of the client.
+    pub address: Option<String>,
+    /// The statement, without passwords.
+    pub statement: String,
+    /// Microseconds since the epoch.
+    pub started_at: i64,
+    /// Microseconds.
+    pub duration_micros: i64,
+    /// Rows that were sent or written.
+    pub rows: Option<i64>,
+    /// How it ended.
+    pub sqlstate: String,
+    /// The most memory of its session, bytes.
+    pub peak_memory: i64,
+}
+
+/// The connections of a server, and what they asked lately.
+#[derive(Debug, Default)]
+pub struct Connections {
+    open: RwLock<BTreeMap<i32, Activity>>,
+    ended: Mutex<VecDeque<Ended>>,
+}
+
+impl Connections {
+    /// Every connection, by its process number.
+    pub fn read(&self) -> RwLockReadGuard<'_, BTreeMap<i32, Activity>> {
+        self.open.read()
+    }
+
+    /// The same, to be changed.
+    pub fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<i32, Activity>> {
+        self.open.write()
+    }
+
+    /// A statement has ended.
+    pub fn end(&self, ended: Ended) {
+        let mut kept = self.ended.lock();
+        if kept.len() >= config::ENDED_QUERIES {
+            kept.pop_front();
+        }
+        kept.push_back(ended);
+    }
+
+    /// The last [`config::ENDED_QUERIES`] statements that have ended, the oldest first.
+    #[must_use]
+    pub fn ended(&self) -> Vec<Ended> {
+        self.ended.lock().iter().cloned().collect()
+    }
+}
 
 /// Tables as they were read, by schema and name.
 pub type Snapshot = BTreeMap<(&'static str, String), Arc<dyn TableProvider>>;

@@ -132,7 +132,7 @@ impl LakeSchema {
             return self.view(view).await;
         }
         if let Some(computed) = self.computed.iter().find(|table| table.name() == name) {
-            return Ok(Some(computed.provider(&self.lake).await.map_err(engine_error)?));
+            return Ok(Some(computed.provider(&self.lake, &self.client).await.map_err(engine_error)?));
         }
         Ok(None)
     }

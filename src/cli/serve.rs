@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ascribe::Database;
-use ascribe::config::{DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP, Maintenance, WATCH_INTERVAL};
+use ascribe::config::{Config, DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP, Maintenance, WATCH_INTERVAL};
 use ascribe::error::{Result, UserError};
 use ascribe::ingest::watch::Watch;
 use ascribe::maintenance::{Maintainer, duration};
@@ -44,7 +45,33 @@ pub(super) struct Serve {
     #[command(flatten)]
     maintenance: Upkeep,
     #[command(flatten)]
+    memory: Memory,
+    #[command(flatten)]
     security: Security,
+}
+
+/// How much memory queries may have; what they can do without it, they do with files.
+#[derive(Debug, clap::Args)]
+pub(super) struct Memory {
+    /// MiB that all queries share
+    #[arg(long, value_name = "MIB")]
+    memory: Option<usize>,
+    /// MiB that the queries of one connection may have of it; half of it, if nothing is said
+    #[arg(long, value_name = "MIB")]
+    session_memory: Option<usize>,
+}
+
+impl Memory {
+    fn config(&self) -> Result<Config> {
+        let defaults = Config::default();
+        let bytes = |mib: usize, option: &str| {
+            let bytes = mib.checked_mul(1 << 20).filter(|bytes| *bytes > 0);
+            bytes.ok_or_else(|| UserError::invalid(format!("{option} {mib}: no such amount of memory")))
+        };
+        let all = self.memory.map_or(Ok(defaults.memory_limit), |mib| bytes(mib, "--memory"))?;
+        let one = self.session_memory.map_or(Ok(all / 2), |mib| bytes(mib, "--session-memory"))?;
+        Ok(Config { memory_limit: all, session_memory_limit: one.min(all), ..defaults })
+    }
 }
 
 /// How clients prove who they are, and how that is kept from others.
@@ -87,7 +114,7 @@ impl Security {
 
 impl Serve {
     pub(super) async fn run(self) -> Ended {
-        let database = Database::open(&self.lake.url()).await?;
+        let database = Database::open_with(&self.lake.url(), self.memory.config()?).await?;
         let address = |given: String| (given != "off").then_some(given);
         let (http, grpc) = (address(self.otlp_http), address(self.otlp_grpc));
         let settings = self.security.settings(&self.listen)?;
@@ -122,6 +149,7 @@ pub(super) struct Background {
 /// Serve until told to stop, then land what was received and let running queries end.
 pub(super) async fn serve(database: Database, settings: Settings, receive: Receive, background: Background) -> Ended {
     let server = server::serve(database.clone(), settings).await?;
+    let receive = Receive { meters: Some(Arc::clone(server.meters())), ..receive };
     let receiving = http::receive(&database, receive).await?;
     let (stop, stopped) = watch::channel(false);
     let Background { maintainer, watched, interval } = background;
@@ -132,7 +160,7 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
     let at = server.local_addr();
     println!("\nListening. Connect with:\n\n  psql -h {} -p {} -U ascribe ascribe\n", at.ip(), at.port());
     if let Some(at) = receiving.http_addr() {
-        println!("Receiving OTLP over HTTP at http://{at}, and webhooks at http://{at}/webhooks/…");
+        println!("Receiving OTLP over HTTP at http://{at}, and webhooks at http://{at}/webhooks/…; metrics at http://{at}/metrics");
     }
     if let Some(at) = receiving.grpc_addr() {
         println!("Receiving OTLP over gRPC at http://{at}");

@@ -74,7 +74,7 @@ fn engine(error: &DataFusionError) -> UserError {
         DataFusionError::NotImplemented(message) => not_implemented(first_line(message)),
         DataFusionError::ResourcesExhausted(message) => UserError::new(sqlstate::OUT_OF_MEMORY, "out of memory")
             .detail(first_line(message))
-            .hint("let the query read less, or start the server with a higher memory limit"),
+            .hint("let the query read less, or give it more: ascribe serve --memory MIB --session-memory MIB"),
         DataFusionError::ParquetError(error) => UserError::new(sqlstate::CORRUPTED, first_line(&error.to_string())),
         DataFusionError::Configuration(message) => UserError::invalid(first_line(message)),
         DataFusionError::ObjectStore(error) => UserError::new(sqlstate::IO, first_line(&error.to_string())),

@@ -7,8 +7,8 @@ use super::directory::Directory;
 use super::state::{Grant, Object, Privilege, State};
 use crate::error::{Result, UserError, sqlstate};
 
-/// Relations that everybody may read: they say nothing of what is stored.
-const PUBLIC: [(&str, &str); 1] = [("system", "functions")];
+/// Relations that everybody may read: they say nothing of what is stored, nor of others.
+const PUBLIC: [(&str, &str); 2] = [("system", "functions"), ("system", "queries")];
 
 /// What a role may do and see at one moment.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 mod audit;
 pub mod http;
+mod meters;
 pub mod pgwire;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use self::audit::Audit;
+pub use self::meters::Meters;
 use self::pgwire::{Gate, LoginLimits, Registry, Shared, Tls};
 use crate::config;
 use crate::database::Database;
@@ -61,6 +63,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     accepting: Vec<JoinHandle<()>>,
     registry: Arc<Registry>,
+    meters: Arc<Meters>,
     recording: Option<JoinHandle<()>>,
     end_audit: watch::Sender<bool>,
     grace: Duration,
@@ -128,14 +131,16 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
     let (end_audit, audit_ends) = watch::channel(false);
     let audit = options.audit.then(|| Audit::new(database.lake()));
     let recording = audit.clone().map(|audit| tokio::spawn(audit.run(audit_ends)));
-    let shared = Shared { database, registry: Arc::clone(&registry), gate, audit, cpu: runtime.handle().clone() };
+    let meters = Arc::new(Meters::new(&registry.connections));
+    let cpu = runtime.handle().clone();
+    let shared = Shared { database, registry: Arc::clone(&registry), gate, audit, meters: Arc::clone(&meters), cpu };
     let addresses = listeners.iter().map(|(_, local)| *local).collect();
     let accepting = listeners
         .into_iter()
         .map(|(listener, _)| tokio::spawn(accept(listener, shared.clone(), stopped.clone(), options.grace)))
         .collect();
     let cpu = Computing(Some(runtime));
-    Ok(Server { addresses, stop, accepting, registry, recording, end_audit, grace: options.grace, cpu })
+    Ok(Server { addresses, stop, accepting, registry, meters, recording, end_audit, grace: options.grace, cpu })
 }
 
 impl Server {
@@ -149,6 +154,12 @@ impl Server {
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// What is counted of its statements and connections, for [`http::Receive::meters`].
+    #[must_use]
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// Accept nobody any more, stop what runs, tell the clients, and end.

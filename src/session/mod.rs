@@ -11,6 +11,7 @@ pub(crate) mod explain;
 mod external;
 mod insert;
 mod kinds;
+pub(crate) mod memory;
 pub(crate) mod plan;
 pub(crate) mod roles;
 pub(crate) mod statement;
@@ -87,13 +88,16 @@ pub fn new_for(
     if config.target_partitions > 0 {
         settings = settings.with_target_partitions(config.target_partitions);
     }
+    let limit = if config.session_memory_limit == 0 { config.memory_limit } else { config.session_memory_limit };
+    let pool = memory::SessionPool::new(Arc::clone(&runtime.memory_pool), limit);
+    let runtime = RuntimeEnv { memory_pool: Arc::new(pool), ..RuntimeEnv::clone(runtime) };
     let mut rules = optimizer::rules();
     rules.extend(Optimizer::new().rules);
     let mut expressions: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(MapOperators), Arc::new(dialect::Operators)];
     expressions.extend(SessionStateDefaults::default_expr_planners());
     let state = SessionStateBuilder::new()
         .with_config(settings)
-        .with_runtime_env(Arc::clone(runtime))
+        .with_runtime_env(Arc::new(runtime))
         .with_default_features()
         .with_expr_planners(expressions)
         .with_analyzer_rules(dialect::analyzer_rules(Analyzer::new().rules))

@@ -47,7 +47,7 @@ impl SystemTable for Functions {
         &FUNCTIONS
     }
 
-    async fn rows(&self, _: &Lake) -> Result<RecordBatch> {
+    async fn rows(&self, _: &Lake, _: &Client) -> Result<RecordBatch> {
         let mut builder = FunctionBuilder::default();
         for function in table_functions::all() {
             let signature = function.signature();

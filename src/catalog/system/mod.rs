@@ -1,6 +1,7 @@
 //! Tables of schema `system` that are computed when they are read: one file each, one line in [`all`].
 
 mod functions;
+mod queries;
 mod tables;
 
 pub(in crate::catalog) use functions::{Described, arguments_text, scalar_and_aggregate, type_text};
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::{MemTable, TableProvider};
 
+use crate::catalog::Client;
 use crate::error::Result;
 use crate::model::{Column, RowBuilder, Table};
 use crate::storage::Lake;
@@ -21,11 +23,11 @@ pub trait SystemTable: std::fmt::Debug + Send + Sync {
     /// Name, columns and documentation, as for a stored table.
     fn table(&self) -> &'static Table;
 
-    /// Its rows, as a batch of its own columns.
+    /// Its rows for somebody who asks, as a batch of its own columns.
     ///
     /// # Errors
     /// When the object store cannot be read.
-    async fn rows(&self, lake: &Lake) -> Result<RecordBatch>;
+    async fn rows(&self, lake: &Lake, client: &Client) -> Result<RecordBatch>;
 
     /// SQL name.
     fn name(&self) -> &'static str {
@@ -36,8 +38,8 @@ pub trait SystemTable: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`SystemTable::rows`].
-    async fn provider(&self, lake: &Lake) -> Result<Arc<dyn TableProvider>> {
-        let rows = self.rows(lake).await?;
+    async fn provider(&self, lake: &Lake, client: &Client) -> Result<Arc<dyn TableProvider>> {
+        let rows = self.rows(lake, client).await?;
         Ok(Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?))
     }
 }
@@ -45,7 +47,7 @@ pub trait SystemTable: std::fmt::Debug + Send + Sync {
 /// Every computed table, in the order of the documentation.
 #[must_use]
 pub fn all() -> Vec<&'static dyn SystemTable> {
-    vec![&functions::Functions, &tables::Tables]
+    vec![&functions::Functions, &queries::Queries, &tables::Tables]
 }
 
 /// The batch of a builder without the columns that only stored tables have.

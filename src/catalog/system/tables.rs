@@ -5,6 +5,7 @@ use datafusion::arrow::array::RecordBatch;
 
 use super::{SystemTable, own_columns};
 use crate::canonical_table;
+use crate::catalog::Client;
 use crate::config::Maintenance;
 use crate::error::Result;
 use crate::model::cell::{Int, Text, Time};
@@ -58,7 +59,7 @@ impl SystemTable for Tables {
         &TABLES
     }
 
-    async fn rows(&self, lake: &Lake) -> Result<RecordBatch> {
+    async fn rows(&self, lake: &Lake, _: &Client) -> Result<RecordBatch> {
         let mut builder = TableBuilder::default();
         for table in model::tables().into_iter().chain(model::system_tables()) {
             let files = lake.files(table).await?;

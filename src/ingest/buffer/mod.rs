@@ -31,6 +31,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -44,6 +45,7 @@ pub use super::recent::Identity;
 
 use self::lane::{Lane, Pending};
 use self::tally::Tally;
+pub use self::tally::{Endpoints, Total};
 use super::otlp::{self, Encoding, Signal};
 use super::{Input, Options, Output, Rejections, Source, ingests};
 use crate::config::{self, Live};
@@ -186,6 +188,7 @@ pub struct Buffer {
     lanes: Mutex<Option<Lanes>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     tally: Arc<Tally>,
+    sent_away: AtomicU64,
     draining: watch::Sender<bool>,
 }
 
@@ -198,7 +201,8 @@ impl Buffer {
         let counting = tokio::spawn(write_counts(Arc::clone(&tally), drained));
         let gate = Gate::new(settings.requests, settings.buffer_bytes);
         let (lanes, tasks) = (Mutex::new(Some(Lanes::new())), Mutex::new(vec![counting]));
-        Arc::new(Self { settings, gate, lake: Arc::clone(lake), lanes, tasks, tally, draining })
+        let (lake, sent_away) = (Arc::clone(lake), AtomicU64::new(0));
+        Arc::new(Self { settings, gate, lake, lanes, tasks, tally, sent_away, draining })
     }
 
     /// The lane of some tables, which begins with its first request.
@@ -225,7 +229,23 @@ impl Buffer {
     /// # Errors
     /// When there is none.
     pub fn enter(&self) -> Result<Held, Full> {
-        self.gate.enter()
+        let held = self.gate.enter();
+        if held.is_err() {
+            self.sent_away.fetch_add(1, Ordering::Relaxed);
+        }
+        held
+    }
+
+    /// How many requests found no room since the beginning.
+    #[must_use]
+    pub fn sent_away(&self) -> u64 {
+        self.sent_away.load(Ordering::Relaxed)
+    }
+
+    /// What came since the beginning, by source and endpoint.
+    #[must_use]
+    pub fn totals(&self) -> Endpoints<Total> {
+        self.tally.totals()
     }
 
     /// Land a request; the answer comes when it is committed. The request lands even if nobody waits for the answer.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::config;
 use crate::error::Result;
 use crate::ingest::Rejections;
-use crate::ingest::ingests::{Ingest, absorb};
+use crate::ingest::ingests::{Ingest, absorb, count};
 use crate::model::RowBuilder;
 use crate::model::system::{INGESTS, IngestBuilder};
 use crate::storage::{Commit, Lake};
@@ -16,20 +16,53 @@ use crate::storage::{Commit, Lake};
 /// The reason under which further reasons are counted when there are too many.
 const OTHER_REASONS: &str = "other reasons";
 
-/// Counts since the last write.
+/// What an endpoint has brought since the server began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Requests that were looked into.
+    pub requests: u64,
+    /// Rows that landed.
+    pub rows: u64,
+    /// Records that did not land, and requests that were refused as a whole.
+    pub rejected: u64,
+    /// Bytes of the requests.
+    pub bytes: u64,
+}
+
+/// The endpoints of sources: the source, and the path of a request.
+pub type Endpoints<T> = BTreeMap<(&'static str, &'static str), T>;
+
+/// Counts since the last write, and since the beginning.
 #[derive(Debug)]
 pub(super) struct Tally {
     lake: Arc<Lake>,
-    counts: Mutex<BTreeMap<(&'static str, &'static str), Ingest>>,
+    counts: Mutex<Endpoints<Ingest>>,
+    totals: Mutex<Endpoints<Total>>,
 }
 
 impl Tally {
     pub(super) fn new(lake: Arc<Lake>) -> Self {
-        Self { lake, counts: Mutex::default() }
+        Self { lake, counts: Mutex::default(), totals: Mutex::default() }
     }
 
-    /// Add what a source brought through an endpoint.
-    pub(super) fn add(&self, origin: &'static str, mut more: Ingest) {
+    /// Add what a request of a source brought through an endpoint.
+    pub(super) fn add(&self, origin: &'static str, more: Ingest) {
+        let mut totals = self.totals.lock();
+        let total = totals.entry((more.importer, origin)).or_default();
+        total.requests += 1;
+        total.rows += more.rows;
+        total.rejected += count(&more.rejected, false);
+        total.bytes += more.bytes;
+        drop(totals);
+        self.put(origin, more);
+    }
+
+    /// What came since the beginning.
+    pub(super) fn totals(&self) -> Endpoints<Total> {
+        self.totals.lock().clone()
+    }
+
+    fn put(&self, origin: &'static str, mut more: Ingest) {
         let mut counts = self.counts.lock();
         let count = counts.entry((more.importer, origin)).or_insert_with(|| Ingest {
             importer: more.importer,
@@ -76,7 +109,7 @@ impl Tally {
         let written = self.commit(counts.values()).await;
         if written.is_err() {
             for ((_, origin), count) in counts {
-                self.add(origin, count);
+                self.put(origin, count);
             }
         }
         written

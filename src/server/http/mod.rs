@@ -14,6 +14,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
@@ -28,6 +29,7 @@ use crate::error::{Result, UserError, sqlstate};
 use crate::ingest::buffer::{Buffer, Content};
 use crate::ingest::mapped::Mapped;
 use crate::model::system::INGESTS;
+use crate::server::meters::{self, Meters};
 
 /// What is received, and where.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Receive {
     pub secrets: Secrets,
     /// How requests gather.
     pub live: Live,
+    /// What a server counts, to be shown at `/metrics` as well.
+    pub meters: Option<Arc<Meters>>,
     /// How long requests may take to be answered when the server ends.
     pub grace: Duration,
 }
@@ -54,6 +58,7 @@ impl Default for Receive {
             token: config::variable(config::INGEST_TOKEN_VARIABLE),
             secrets: Secrets::default(),
             live: Live::default(),
+            meters: None,
             grace: config::LIVE_GRACE,
         }
     }
@@ -77,6 +82,7 @@ pub(super) struct Receiver {
     database: Database,
     token: Option<String>,
     secrets: Secrets,
+    meters: Option<Arc<Meters>>,
 }
 
 impl Receiver {
@@ -126,6 +132,7 @@ pub async fn receive(database: &Database, options: Receive) -> Result<Receiving>
         database: database.clone(),
         token: options.token,
         secrets: options.secrets,
+        meters: options.meters,
     });
     let (stop, stopped) = watch::channel(false);
     let mut tasks = Vec::new();
@@ -172,7 +179,10 @@ fn http_router(shared: &Arc<Receiver>, mapped: &[&'static Mapped]) -> Router {
     for (path, endpoint) in webhooks::endpoints(mapped) {
         router = router.route(path, post(webhooks::deliver).with_state((Arc::clone(shared), path, endpoint)));
     }
-    router.route("/healthz", get(async || "ok\n")).route("/readyz", get(ready).with_state(Arc::clone(shared)))
+    router
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready).with_state(Arc::clone(shared)))
+        .route("/metrics", get(metrics).with_state(Arc::clone(shared)))
 }
 
 fn grpc_router(shared: &Arc<Receiver>) -> Router {
@@ -181,6 +191,17 @@ fn grpc_router(shared: &Arc<Receiver>) -> Router {
         router = router.route(method, post(grpc::export).with_state((Arc::clone(shared), method, signal)));
     }
     router.fallback(grpc::unknown)
+}
+
+/// What the server counts, for those who show the token.
+async fn metrics(State(receiver): State<Arc<Receiver>>, headers: HeaderMap) -> Response {
+    if receiver.admit(&headers).is_err() {
+        return (StatusCode::UNAUTHORIZED, "the request has to show the token: Authorization: Bearer …\n").into_response();
+    }
+    match meters::render(receiver.meters.as_deref(), &receiver.buffer, &receiver.database) {
+        Ok(text) => ([(CONTENT_TYPE, meters::MEDIA_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
 }
 
 /// Whether requests can land: the lake answers, and the server is not about to end.

@@ -24,6 +24,7 @@ use crate::error::{Error, Result, UserError, sqlstate};
 use crate::security::audit::Record;
 use crate::security::{Access, Guard};
 use crate::server::audit::Audit;
+use crate::server::meters::Meters;
 
 /// What all connections of a server share.
 #[derive(Clone)]
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) audit: Option<Arc<Audit>>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) cpu: Handle,
 }
 
@@ -126,6 +128,7 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
     let place = match shared.registry.enter() {
         Ok(place) => place,
         Err(error) => {
+            shared.meters.login(false);
             fatal(&mut replies, &error).await;
             return Ok(());
         }
@@ -133,6 +136,7 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
     let login = Login { user: parameters.user.clone(), address };
     let admitted = shared.gate.admit(&login, channel.as_ref(), &mut read, &mut replies).await;
     let admitted = admitted.and_then(|()| room(&shared, &login.user).map_err(Some));
+    shared.meters.login(admitted.is_ok());
     if let Some(audit) = &shared.audit {
         audit.record(Record {
             at: shared.database.lake().clock().now_micros(),
@@ -187,7 +191,7 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
     let key = BackendKeyData::new(place.pid, SecretKey::I32(place.secret));
     let session = Session::new(context, client, shared.cpu);
     session.control.apply_settings(&session.context);
-    let mut connection = Connection::new(session, replies, Arc::clone(&place.stops), clock, shared.audit);
+    let mut connection = Connection::new(session, replies, Arc::clone(&place.stops), clock, shared.audit, shared.meters);
     connection.report_all().map_err(std::io::Error::other)?;
     connection.replies.push(&PgWireBackendMessage::BackendKeyData(key))?;
     if shared.registry.closing() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use datafusion::execution::memory_pool::MemoryPool;
 use pgwire::messages::response::TransactionStatus;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -11,13 +12,15 @@ use super::frame::{self, MAX_MESSAGE_BYTES, Message, Violation};
 use super::reply::Replies;
 use super::session::Session;
 use super::stop::{Reason, Stops, Watched};
-use crate::catalog::client::Activity;
+use crate::catalog::client::{Activity, Ended};
 use crate::clock::Clock;
 use crate::config;
 use crate::error::{Error, Result, UserError};
 use crate::security;
 use crate::security::audit::Record;
 use crate::server::audit::Audit;
+use crate::server::meters::Meters;
+use crate::session::memory::SessionPool;
 
 /// Messages that are read ahead of the one that is answered.
 const READ_AHEAD: usize = 64;
@@ -32,6 +35,9 @@ pub(super) struct Connection {
     pub(super) stops: Arc<Stops>,
     pub(super) clock: Arc<dyn Clock>,
     audit: Option<Arc<Audit>>,
+    meters: Arc<Meters>,
+    /// The memory of its session.
+    memory: Option<Arc<dyn MemoryPool>>,
     /// The text that is worked on, for the place of errors.
     pub(super) text: String,
     /// Characters of it before the statement.
@@ -51,9 +57,23 @@ impl Connection {
         stops: Arc<Stops>,
         clock: Arc<dyn Clock>,
         audit: Option<Arc<Audit>>,
+        meters: Arc<Meters>,
     ) -> Self {
-        let text = String::new();
-        Self { session, replies, stops, clock, audit, text, offset: 0, position: None, skipping: false, incoming: None }
+        let memory = SessionPool::of(&session.context);
+        Self {
+            session,
+            replies,
+            stops,
+            clock,
+            audit,
+            meters,
+            memory,
+            text: String::new(),
+            offset: 0,
+            position: None,
+            skipping: false,
+            incoming: None,
+        }
     }
 
     /// Answer until the client goes or the connection is ended.
@@ -264,10 +284,9 @@ impl Connection {
 
     fn record(&mut self, sql: &str, begun: Instant, error: Option<&Error>) {
         let rows = self.replies.take_rows().filter(|_| error.is_none());
-        let Some(audit) = &self.audit else { return };
         let client = &self.session.client;
         let took = begun.elapsed().as_micros().try_into().unwrap_or(i64::MAX);
-        audit.record(Record {
+        let record = Record {
             at: self.clock.now_micros().saturating_sub(took),
             role: client.user().to_owned(),
             address: client.connections.read().get(&client.pid).and_then(|activity| activity.address.clone()),
@@ -277,7 +296,23 @@ impl Connection {
             sqlstate: error.map_or("00000", Error::sqlstate).to_owned(),
             duration: took,
             ..Record::default()
+        };
+        self.meters.ended(&record.sqlstate, took, rows);
+        client.connections.end(Ended {
+            pid: client.pid,
+            role: record.role.clone(),
+            application: record.application.clone(),
+            address: record.address.clone(),
+            statement: record.statement.chars().take(config::SHOWN_STATEMENT).collect(),
+            started_at: record.at,
+            duration_micros: took,
+            rows,
+            sqlstate: record.sqlstate.clone(),
+            peak_memory: self.memory.as_ref().map_or(0, |pool| SessionPool::take_peak(pool.as_ref())).try_into().unwrap_or(i64::MAX),
         });
+        if let Some(audit) = &self.audit {
+            audit.record(record);
+        }
     }
 
     fn report(&mut self, error: &Error) -> std::io::Result<()> {
@@ -288,7 +323,7 @@ impl Connection {
     }
 
     fn begin_activity(&mut self, sql: &str) {
-        let (now, query) = (self.clock.now_micros(), security::redact(sql).chars().take(1024).collect());
+        let (now, query) = (self.clock.now_micros(), security::redact(sql).chars().take(config::SHOWN_STATEMENT).collect());
         self.activity(|activity| {
             activity.state = "active";
             activity.query = query;

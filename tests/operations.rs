@@ -1,0 +1,125 @@
+//! What those who run a server see of it, and what one query may take.
+
+use std::sync::Arc;
+
+use ascribe::Database;
+use ascribe::config::Config;
+use ascribe::server::http::{Receive, receive};
+use ascribe::server::{Serve, serve};
+
+use crate::live::client::{Sender, encoded};
+use crate::pgwire::{Fixture, one, simple};
+use crate::security::{Guarded, refused};
+
+/// The value of a line of metrics.
+fn metric(text: &str, name: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_does_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&folder.path().display().to_string()).await.unwrap();
+    let options = Serve { listen: vec!["127.0.0.1:0".to_owned()], ..Serve::default() };
+    let server = serve(database.clone(), options).await.unwrap();
+    let receiving = receive(
+        &database,
+        Receive {
+            http: Some("127.0.0.1:0".to_owned()),
+            grpc: None,
+            token: Some("secret".to_owned()),
+            meters: Some(Arc::clone(server.meters())),
+            ..Receive::default()
+        },
+    )
+    .await
+    .unwrap();
+    let config = format!("host=127.0.0.1 port={} user=ada dbname=ascribe", server.local_addr().port());
+    let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    assert_eq!(simple(&client, "SELECT * FROM generate_series(1, 70)").await.len(), 70);
+    client.simple_query("SELECT 1 / 0").await.unwrap_err();
+    client.query("SELECT $1::int", &[&7]).await.unwrap();
+    let mut sender = Sender::connect(receiving.http_addr().unwrap()).await.unwrap();
+    let shown = [("authorization", "Bearer secret"), ("content-type", "application/x-protobuf")];
+    let spans = encoded(1..4);
+    assert_eq!(sender.send("POST", "/v1/traces", &shown, &spans).await.unwrap().status, 200);
+    assert_eq!(sender.send("POST", "/v1/traces", &shown, b"\xff\xff").await.unwrap().status, 400);
+
+    assert_eq!(sender.send("GET", "/metrics", &[], b"").await.unwrap().status, 401);
+    let answer = sender.send("GET", "/metrics", &shown[..1], b"").await.unwrap();
+    assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    let text = answer.text();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    assert_eq!(metric(&text, "ascribe_statements_total{sqlstate=\"00000\"}"), 2.0);
+    assert_eq!(metric(&text, "ascribe_statements_total{sqlstate=\"22012\"}"), 1.0);
+    assert_eq!(metric(&text, "ascribe_statement_duration_seconds_count"), 3.0);
+    assert_eq!(metric(&text, "ascribe_rows_sent_total"), 71.0);
+    assert_eq!(metric(&text, "ascribe_connections{state=\"idle\"}"), 1.0);
+    assert_eq!(metric(&text, "ascribe_logins_total"), 1.0);
+    assert_eq!(metric(&text, "ascribe_memory_limit_bytes"), 4.0 * f64::from(1 << 30));
+    let endpoint = "{source=\"otlp\",endpoint=\"/v1/traces\"}";
+    assert_eq!(metric(&text, &format!("ascribe_ingest_rows_total{endpoint}")), 3.0);
+    assert_eq!(metric(&text, &format!("ascribe_ingest_requests_total{endpoint}")), 2.0);
+    assert_eq!(metric(&text, &format!("ascribe_ingest_rejected_total{endpoint}")), 1.0);
+    drop(client);
+    receiving.shutdown().await.unwrap();
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_are_seen_while_they_run_and_when_they_have_ended() {
+    let fixture = Fixture::start().await;
+    let (client, other) = (fixture.connect().await, fixture.connect().await);
+    simple(&client, "SELECT * FROM generate_series(1, 9)").await;
+    client.simple_query("SELECT nothing").await.unwrap_err();
+    client.simple_query("CREATE ROLE x PASSWORD 'hidden'").await.unwrap_err();
+    let ended = "SELECT role, application_name, client_address, state, statement, rows, sqlstate, duration_micros >= 0, started_at <= now()
+        FROM system.queries WHERE state = 'ended' ORDER BY started_at LIMIT 2";
+    let told = |statement: &str, rows: &str, sqlstate: &str| {
+        ["ada", "tests", "127.0.0.1", "ended", statement, rows, sqlstate, "t", "t"].map(str::to_owned).to_vec()
+    };
+    assert_eq!(
+        simple(&other, ended).await,
+        [told("SELECT * FROM generate_series(1, 9)", "9", "00000"), told("SELECT nothing", "NULL", "42703")]
+    );
+    assert_eq!(one(&other, "SELECT count(*) FROM system.queries WHERE statement LIKE '%hidden%'").await, "0");
+    // Itself is running.
+    let active = "SELECT statement, sqlstate, pid = pg_backend_pid() FROM system.queries WHERE state = 'active'";
+    assert_eq!(simple(&other, active).await, [[active, "NULL", "t"]]);
+    // What a sort had in memory is told when it has ended.
+    simple(&client, "SELECT * FROM generate_series(1, 100000) AS g(x) ORDER BY -x LIMIT 90000").await;
+    let peak = "SELECT max(peak_memory) > 300000 FROM system.queries WHERE statement LIKE '%100000%' AND state = 'ended'";
+    assert_eq!(one(&other, peak).await, "t");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_sees_its_own_statements_only() {
+    let (_guarded, admin, ada) = Guarded::with_rows().await;
+    simple(&ada, "SELECT 7").await;
+    let roles = "SELECT DISTINCT role FROM system.queries ORDER BY 1";
+    assert_eq!(simple(&ada, roles).await, [["ada"]]);
+    assert_eq!(simple(&admin, roles).await, [["ada"], ["root"]]);
+    assert_eq!(refused(&ada, "SELECT * FROM system.tables").await.0, "42501");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_has_the_memory_of_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { memory_limit: 64 << 20, session_memory_limit: 8 << 20, target_partitions: 1, ..Config::default() };
+    let database = Database::open_with(&folder.path().display().to_string(), config).await.unwrap();
+    let fixture = Fixture::over(folder, database).await;
+    let (greedy, modest) = (fixture.connect().await, fixture.connect().await);
+    // A hash join cannot do with files: it needs what its session may not have.
+    let join = "SELECT count(*) FROM generate_series(1, 2000000) AS a(x) JOIN generate_series(1, 2000000) AS b(y) ON x = y";
+    let error = greedy.simple_query(join).await.unwrap_err();
+    let told = error.as_db_error().unwrap();
+    assert_eq!(told.code().code(), "53200");
+    assert!(told.hint().unwrap().contains("--session-memory"), "{told:?}");
+    assert!(told.detail().unwrap().contains("one may have"), "{told:?}");
+    // A sort can.
+    let sort = "SELECT max(x) FROM (SELECT x FROM generate_series(1, 2000000) AS g(x) ORDER BY -x OFFSET 5) AS s";
+    assert_eq!(one(&greedy, sort).await, "1999995");
+    assert_eq!(one(&modest, "SELECT count(*) FROM generate_series(1, 100)").await, "100");
+}
