@@ -69,6 +69,9 @@ pub const LOGIN_REMEMBERED: usize = 10_000;
 /// Logins that wait at a time; beyond, they are refused at once.
 pub const LOGIN_WAITING: usize = 100;
 
+/// How long a statement waits for others to end, where nobody says otherwise.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long records of statements wait for others before they are written.
 pub const AUDIT_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -1,6 +1,7 @@
 //! What those who run a server see of it, and what one query may take.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ascribe::Database;
 use ascribe::config::Config;
@@ -122,4 +123,41 @@ async fn no_session_has_the_memory_of_all() {
     let sort = "SELECT max(x) FROM (SELECT x FROM generate_series(1, 2000000) AS g(x) ORDER BY -x OFFSET 5) AS s";
     assert_eq!(one(&greedy, sort).await, "1999995");
     assert_eq!(one(&modest, "SELECT count(*) FROM generate_series(1, 100)").await, "100");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_wait_for_others_but_not_for_slow_clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&folder.path().display().to_string()).await.unwrap();
+    let options = Serve {
+        listen: vec!["127.0.0.1:0".to_owned()],
+        active_statements: 1,
+        queue_timeout: Duration::from_millis(300),
+        ..Serve::default()
+    };
+    let fixture = Fixture::of(folder, serve(database, options).await.unwrap());
+    let (busy, other) = (fixture.connect().await, fixture.connect().await);
+    // A client that takes its time keeps nobody from computing.
+    simple(&busy, "BEGIN").await;
+    simple(&busy, "DECLARE c CURSOR FOR SELECT * FROM generate_series(1, 10000000)").await;
+    assert_eq!(simple(&busy, "FETCH 1 FROM c").await, [["1"]]);
+    assert_eq!(one(&other, "SELECT count(*) FROM spans").await, "0");
+    assert_eq!(simple(&busy, "FETCH 2 FROM c").await, [["2"], ["3"]]);
+    simple(&busy, "COMMIT").await;
+    // One that computes does, and the catalog does not wait.
+    let endless = "SELECT count(*) FROM generate_series(1, 1000000000000) AS g(x) WHERE x % 7 = 3";
+    let stop = busy.cancel_token();
+    let computing = tokio::spawn(async move { busy.simple_query(endless).await.unwrap_err() });
+    let running = "SELECT count(*) FROM system.queries WHERE state = 'active' AND statement LIKE '%1000000000000%' AND pid <> pg_backend_pid()";
+    while one(&other, running).await == "0" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (code, message) = refused(&other, "SELECT count(*) FROM spans").await;
+    assert_eq!(code, "53400", "{message}");
+    assert_eq!(one(&other, "SELECT count(*) FROM pg_class WHERE relname = 'spans'").await, "1");
+    assert_eq!(one(&other, "SELECT 1 + 1").await, "2");
+    stop.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    assert_eq!(crate::pgwire::code(&computing.await.unwrap()), "57014");
+    assert_eq!(one(&other, "SELECT count(*) FROM spans").await, "0");
 }

@@ -24,7 +24,11 @@ impl Fixture {
     /// A server of a database whose files are in the folder.
     pub(crate) async fn over(folder: tempfile::TempDir, database: Database) -> Self {
         let options = Serve { listen: vec!["127.0.0.1:0".to_owned()], ..Serve::default() };
-        Self { _folder: folder, server: serve(database, options).await.unwrap() }
+        Self::of(folder, serve(database, options).await.unwrap())
+    }
+
+    pub(crate) fn of(folder: tempfile::TempDir, server: Server) -> Self {
+        Self { _folder: folder, server }
     }
 
     pub(crate) async fn connect(&self) -> Client {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ascribe::Database;
-use ascribe::config::{Config, DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP, Maintenance, WATCH_INTERVAL};
+use ascribe::config::{
+    Config, DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP, Maintenance, QUEUE_TIMEOUT, WATCH_INTERVAL,
+};
 use ascribe::error::{Result, UserError};
 use ascribe::ingest::watch::Watch;
 use ascribe::maintenance::{Maintainer, duration};
@@ -45,14 +47,21 @@ pub(super) struct Serve {
     #[command(flatten)]
     maintenance: Upkeep,
     #[command(flatten)]
-    memory: Memory,
+    share: Share,
     #[command(flatten)]
     security: Security,
 }
 
-/// How much memory queries may have; what they can do without it, they do with files.
+/// How much queries may have of the machine.
 #[derive(Debug, clap::Args)]
-pub(super) struct Memory {
+pub(super) struct Share {
+    /// Statements that read what is stored and compute at a time, of which one role has three quarters; four a core, if
+    /// nothing is said
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    active_statements: usize,
+    /// How long a statement waits for others to end, such as 10s; 60s, if nothing is said
+    #[arg(long, value_name = "TIME")]
+    queue_timeout: Option<String>,
     /// MiB that all queries share
     #[arg(long, value_name = "MIB")]
     memory: Option<usize>,
@@ -61,7 +70,7 @@ pub(super) struct Memory {
     session_memory: Option<usize>,
 }
 
-impl Memory {
+impl Share {
     fn config(&self) -> Result<Config> {
         let defaults = Config::default();
         let bytes = |mib: usize, option: &str| {
@@ -114,10 +123,14 @@ impl Security {
 
 impl Serve {
     pub(super) async fn run(self) -> Ended {
-        let database = Database::open_with(&self.lake.url(), self.memory.config()?).await?;
+        let database = Database::open_with(&self.lake.url(), self.share.config()?).await?;
         let address = |given: String| (given != "off").then_some(given);
         let (http, grpc) = (address(self.otlp_http), address(self.otlp_grpc));
-        let settings = self.security.settings(&self.listen)?;
+        let settings = Settings {
+            active_statements: self.share.active_statements,
+            queue_timeout: self.share.queue_timeout.as_deref().map_or(Ok(QUEUE_TIMEOUT), duration)?,
+            ..self.security.settings(&self.listen)?
+        };
         let maintainer = match address(self.maintain) {
             Some(interval) => {
                 let settings = Maintenance { interval: duration(&interval)?, ..self.maintenance.resolve()? };

@@ -16,6 +16,7 @@ use crate::catalog::client::Connections;
 use crate::database::Database;
 use crate::error::{Result, UserError, sqlstate};
 use crate::ingest::buffer::Buffer;
+use crate::server::pgwire::Admission;
 
 /// The media type of what [`render`] writes.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -48,6 +49,7 @@ struct Version {
 #[derive(Debug)]
 pub struct Meters {
     connections: Arc<Connections>,
+    admission: Arc<Admission>,
     accepted: Counter,
     refused: Counter,
     statements: Family<Outcome, Counter>,
@@ -56,9 +58,10 @@ pub struct Meters {
 }
 
 impl Meters {
-    pub(super) fn new(connections: &Arc<Connections>) -> Self {
+    pub(super) fn new(connections: &Arc<Connections>, admission: &Arc<Admission>) -> Self {
         Self {
             connections: Arc::clone(connections),
+            admission: Arc::clone(admission),
             accepted: Counter::default(),
             refused: Counter::default(),
             statements: Family::default(),
@@ -91,6 +94,9 @@ impl Meters {
             open.get_or_create(&State { state: state.to_owned() }).set(count);
         }
         registry.register("connections", "Connections of clients by their state", open);
+        let waiting = Gauge::<i64>::default();
+        waiting.set(i64::try_from(self.admission.waiting()).unwrap_or(i64::MAX));
+        registry.register("statements_waiting", "Statements that wait for others to end", waiting);
         registry.register("logins", "Clients that were let in", self.accepted.clone());
         registry.register("logins_refused", "Clients that were not let in", self.refused.clone());
         registry.register("statements", "Statements that have ended, by SQLSTATE", self.statements.clone());

@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use self::audit::Audit;
 pub use self::meters::Meters;
-use self::pgwire::{Gate, LoginLimits, Registry, Shared, Tls};
+use self::pgwire::{Admission, Gate, LoginLimits, Registry, Shared, Tls};
 use crate::config;
 use crate::database::Database;
 use crate::error::{Result, UserError, sqlstate};
@@ -39,6 +39,10 @@ pub struct Serve {
     pub audit: bool,
     /// How long connections may take to end when the server does.
     pub grace: Duration,
+    /// Statements that read what is stored and compute at a time; 0 is four a core. One role has three quarters of them.
+    pub active_statements: usize,
+    /// How long a statement waits for others to end.
+    pub queue_timeout: Duration,
 }
 
 impl Default for Serve {
@@ -52,6 +56,8 @@ impl Default for Serve {
             login: LoginLimits::default(),
             audit: true,
             grace: Duration::from_secs(5),
+            active_statements: 0,
+            queue_timeout: config::QUEUE_TIMEOUT,
         }
     }
 }
@@ -131,9 +137,17 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
     let (end_audit, audit_ends) = watch::channel(false);
     let audit = options.audit.then(|| Audit::new(database.lake()));
     let recording = audit.clone().map(|audit| tokio::spawn(audit.run(audit_ends)));
-    let meters = Arc::new(Meters::new(&registry.connections));
-    let cpu = runtime.handle().clone();
-    let shared = Shared { database, registry: Arc::clone(&registry), gate, audit, meters: Arc::clone(&meters), cpu };
+    let admission = Admission::new(options.active_statements, options.queue_timeout);
+    let meters = Arc::new(Meters::new(&registry.connections, &admission));
+    let shared = Shared {
+        database,
+        registry: Arc::clone(&registry),
+        gate,
+        audit,
+        meters: Arc::clone(&meters),
+        admission,
+        cpu: runtime.handle().clone(),
+    };
     let addresses = listeners.iter().map(|(_, local)| *local).collect();
     let accepting = listeners
         .into_iter()

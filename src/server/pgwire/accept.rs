@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
+use super::admission::Admission;
 use super::connection::{Connection, Socket};
 use super::frame::{self, Opening, Violation};
 use super::login::{Gate, Login};
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) gate: Arc<Gate>,
     pub(crate) audit: Option<Arc<Audit>>,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) cpu: Handle,
 }
 
@@ -191,7 +193,7 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
     let key = BackendKeyData::new(place.pid, SecretKey::I32(place.secret));
     let session = Session::new(context, client, shared.cpu);
     session.control.apply_settings(&session.context);
-    let mut connection = Connection::new(session, replies, Arc::clone(&place.stops), clock, shared.audit, shared.meters);
+    let mut connection = Connection::new(session, replies, Arc::clone(&place.stops), clock, &shared);
     connection.report_all().map_err(std::io::Error::other)?;
     connection.replies.push(&PgWireBackendMessage::BackendKeyData(key))?;
     if shared.registry.closing() {

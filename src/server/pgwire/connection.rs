@@ -8,6 +8,8 @@ use pgwire::messages::response::TransactionStatus;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::accept::Shared;
+use super::admission::Admission;
 use super::frame::{self, MAX_MESSAGE_BYTES, Message, Violation};
 use super::reply::Replies;
 use super::session::Session;
@@ -36,6 +38,7 @@ pub(super) struct Connection {
     pub(super) clock: Arc<dyn Clock>,
     audit: Option<Arc<Audit>>,
     meters: Arc<Meters>,
+    pub(super) admission: Arc<Admission>,
     /// The memory of its session.
     memory: Option<Arc<dyn MemoryPool>>,
     /// The text that is worked on, for the place of errors.
@@ -56,8 +59,7 @@ impl Connection {
         replies: Replies,
         stops: Arc<Stops>,
         clock: Arc<dyn Clock>,
-        audit: Option<Arc<Audit>>,
-        meters: Arc<Meters>,
+        shared: &Shared,
     ) -> Self {
         let memory = SessionPool::of(&session.context);
         Self {
@@ -65,8 +67,9 @@ impl Connection {
             replies,
             stops,
             clock,
-            audit,
-            meters,
+            audit: shared.audit.clone(),
+            meters: Arc::clone(&shared.meters),
+            admission: Arc::clone(&shared.admission),
             memory,
             text: String::new(),
             offset: 0,

@@ -44,9 +44,9 @@ impl Connection {
     }
 
     /// Start a plan; nothing is computed here.
-    fn start(&self, plan: LogicalPlan, shape: Shape) -> Running {
-        let context = self.session.context.clone();
-        Running::start(&self.session.cpu, shape, async move { start(&context, plan).await })
+    fn start(&self, plan: LogicalPlan, shape: Shape) -> Result<Running> {
+        let (context, queue) = (self.session.context.clone(), self.admission.queue(self.session.client.user(), &plan)?);
+        Ok(Running::start(&self.session.cpu, shape, queue, async move { start(&context, plan).await }))
     }
 
     /// The columns of a statement that is not a query; none if it returns no rows.
@@ -74,7 +74,7 @@ impl Connection {
                 let planned = self.plan(&ast, &[], watched).await?.without_parameters()?;
                 let formats = vec![Format::Text; planned.schema.fields().len()];
                 let encoder = self.session.encoder(&planned.schema, &formats);
-                let mut running = self.start(planned.plan, Shape::Rows(encoder));
+                let mut running = self.start(planned.plan, Shape::Rows(encoder))?;
                 self.replies.rows(&planned.schema, &formats)?;
                 let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
                 self.replies.complete(statement::tag_of(&ast, rows))?;
@@ -171,7 +171,7 @@ impl Connection {
             (Some(running), ..) => Ok(Some(running)),
             (None, Some(plan), Some(schema)) => {
                 let encoder = self.session.encoder(&schema, &formats);
-                Ok(Some(self.start(plan, Shape::Rows(encoder))))
+                Ok(Some(self.start(plan, Shape::Rows(encoder))?))
             }
             _ => Err(UserError::new("55000", format!("portal \"{name}\" cannot be run anymore")).into()),
         }
@@ -233,7 +233,7 @@ impl Connection {
 
     /// Run a plan that writes; gives back how many rows it wrote.
     async fn write(&mut self, plan: LogicalPlan, watched: &Watched) -> Result<u64> {
-        let mut running = self.start(plan, Shape::Batches);
+        let mut running = self.start(plan, Shape::Batches)?;
         let mut rows = 0;
         while let Some(item) = watched.run(running.next()).await?? {
             if let Item::Batch(batch) = item {
@@ -284,7 +284,7 @@ impl Connection {
         } else {
             Shape::Copy(copy.options, self.session.style())
         };
-        let mut running = self.start(planned.plan, shape);
+        let mut running = self.start(planned.plan, shape)?;
         if binary {
             // Clients expect the signature in the message of the first row.
             running.lead(super::copy::SIGNATURE);
@@ -365,7 +365,7 @@ impl Connection {
             Utility::Declare { name, hold, binary, query } => {
                 control::check_declare(&self.session.control, hold)?;
                 let planned = self.plan(&query, &[], watched).await?;
-                let running = self.start(planned.plan, Shape::Batches);
+                let running = self.start(planned.plan, Shape::Batches)?;
                 self.session
                     .kept
                     .keep_cursor(name, Cursor { schema: planned.schema, running, left: None, hold, binary })?;
@@ -469,7 +469,7 @@ impl Connection {
             self.replies.rows(&schema, &vec![Format::Text; schema.fields().len()])?;
         }
         let encoder = self.session.encoder(&schema, formats);
-        let mut running = self.start(plan, Shape::Rows(encoder));
+        let mut running = self.start(plan, Shape::Rows(encoder))?;
         let rows = self.send_rows(&mut running, usize::MAX, watched).await?.0;
         self.replies.complete(statement::tag_of(ast, rows))?;
         Ok(())
@@ -487,7 +487,7 @@ impl Connection {
         }
         let ast = statement::arguments(expressions, kinds)?;
         let planned = self.plan(&ast, &[], watched).await?;
-        let mut running = self.start(planned.plan, Shape::Batches);
+        let mut running = self.start(planned.plan, Shape::Batches)?;
         let mut batches = Vec::new();
         while let Some(item) = watched.run(running.next()).await?? {
             if let Item::Batch(batch) = item {

@@ -2,6 +2,7 @@
 //! statements, `encode` writes rows.
 
 mod accept;
+mod admission;
 mod connection;
 mod control;
 mod copy;
@@ -19,6 +20,7 @@ mod tls;
 
 use crate::dialect::encode;
 pub(super) use accept::{Shared, handle};
+pub(super) use admission::Admission;
 pub(super) use login::Gate;
 pub use login::LoginLimits;
 pub(super) use registry::Registry;

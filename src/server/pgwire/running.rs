@@ -7,8 +7,10 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
+use super::admission::{Place, Queue};
 use super::copy;
 use super::encode::{Chunk, RowEncoder, Style};
 use crate::error::{Error, Result, UserError, sqlstate};
@@ -86,20 +88,23 @@ impl Running {
         self.lead.take()
     }
 
-    /// Start it. `open` makes the stream, on the threads that compute.
+    /// Start it, in a place of its own where there is a `queue` for one. `open` makes the stream, on the threads that
+    /// compute.
     pub(super) fn start(
         cpu: &Handle,
         shape: Shape,
+        queue: Option<Queue>,
         open: impl Future<Output = Result<SendableRecordBatchStream>> + Send + 'static,
     ) -> Self {
-        let (sender, queue) = mpsc::channel(QUEUE);
+        let (sender, chunks) = mpsc::channel(QUEUE);
         let task = cpu.spawn(async move {
-            if let Err(error) = pump(&sender, shape, open).await {
+            let outlet = Outlet { sender: &sender, queue, place: None };
+            if let Err(error) = pump(outlet, shape, open).await {
                 // Nobody listens any more if this fails.
                 let _ = sender.send(Err(error)).await.is_ok();
             }
         });
-        Self { queue, task: Owned(task), left: None, lead: None }
+        Self { queue: chunks, task: Owned(task), left: None, lead: None }
     }
 
     /// The next rows; none at the end.
@@ -128,11 +133,41 @@ impl Running {
     }
 }
 
+/// Where the rows go.
+struct Outlet<'a> {
+    sender: &'a mpsc::Sender<Result<Item>>,
+    queue: Option<Queue>,
+    /// What the statement computes in.
+    place: Option<Place>,
+}
+
+impl Outlet<'_> {
+    /// Hand something to the connection; false if nobody wants it any more. Who has to wait for the client gives the place
+    /// to others meanwhile.
+    async fn send(&mut self, item: Item) -> Result<bool> {
+        match self.sender.try_send(Ok(item)) {
+            Ok(()) => Ok(true),
+            Err(TrySendError::Closed(_)) => Ok(false),
+            Err(TrySendError::Full(item)) => {
+                self.place = None;
+                let sent = self.sender.send(item).await.is_ok();
+                if let Some(queue) = self.queue.as_ref().filter(|_| sent) {
+                    self.place = Some(queue.place().await?);
+                }
+                Ok(sent)
+            }
+        }
+    }
+}
+
 async fn pump(
-    sender: &mpsc::Sender<Result<Item>>,
+    mut outlet: Outlet<'_>,
     shape: Shape,
     open: impl Future<Output = Result<SendableRecordBatchStream>>,
 ) -> Result<()> {
+    if let Some(queue) = &outlet.queue {
+        outlet.place = Some(queue.enter().await?);
+    }
     let mut stream = open.await?;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(Error::from)?;
@@ -140,14 +175,14 @@ async fn pump(
             Shape::Rows(encoder) => {
                 let mut sent = true;
                 for chunk in encoder.chunks(&batch, CHUNK_BYTES) {
-                    sent = sender.send(Ok(Item::Chunk(chunk?))).await.is_ok();
+                    sent = outlet.send(Item::Chunk(chunk?)).await?;
                     if !sent {
                         break;
                     }
                 }
                 sent
             }
-            Shape::Copy(..) | Shape::Batches => slices(sender, &shape, &batch).await?,
+            Shape::Copy(..) | Shape::Batches => slices(&mut outlet, &shape, &batch).await?,
         };
         if !sent {
             return Ok(());
@@ -156,14 +191,14 @@ async fn pump(
     Ok(())
 }
 
-async fn slices(sender: &mpsc::Sender<Result<Item>>, shape: &Shape, batch: &RecordBatch) -> Result<bool> {
+async fn slices(outlet: &mut Outlet<'_>, shape: &Shape, batch: &RecordBatch) -> Result<bool> {
     for from in (0..batch.num_rows()).step_by(CURSOR_ROWS) {
         let slice = batch.slice(from, CURSOR_ROWS.min(batch.num_rows() - from));
         let item = match shape {
             Shape::Copy(options, style) => Item::Chunk(copy::chunk(options, &slice, *style)?),
             _ => Item::Batch(slice),
         };
-        if sender.send(Ok(item)).await.is_err() {
+        if !outlet.send(item).await? {
             return Ok(false);
         }
     }
