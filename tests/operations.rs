@@ -91,7 +91,8 @@ async fn statements_are_seen_while_they_run_and_when_they_have_ended() {
     assert_eq!(simple(&other, active).await, [[active, "NULL", "t"]]);
     // What a sort had in memory is told when it has ended.
     simple(&client, "SELECT * FROM generate_series(1, 100000) AS g(x) ORDER BY -x LIMIT 90000").await;
-    let peak = "SELECT max(peak_memory) > 300000 FROM system.queries WHERE statement LIKE '%100000%' AND state = 'ended'";
+    let peak =
+        "SELECT max(peak_memory) > 300000 FROM system.queries WHERE statement LIKE '%100000%' AND state = 'ended'";
     assert_eq!(one(&other, peak).await, "t");
 }
 
@@ -108,12 +109,14 @@ async fn a_role_sees_its_own_statements_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_session_has_the_memory_of_all() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config { memory_limit: 64 << 20, session_memory_limit: 8 << 20, target_partitions: 1, ..Config::default() };
+    let config =
+        Config { memory_limit: 64 << 20, session_memory_limit: 8 << 20, target_partitions: 1, ..Config::default() };
     let database = Database::open_with(&folder.path().display().to_string(), config).await.unwrap();
     let fixture = Fixture::over(folder, database).await;
     let (greedy, modest) = (fixture.connect().await, fixture.connect().await);
     // A hash join cannot do with files: it needs what its session may not have.
-    let join = "SELECT count(*) FROM generate_series(1, 2000000) AS a(x) JOIN generate_series(1, 2000000) AS b(y) ON x = y";
+    let join =
+        "SELECT count(*) FROM generate_series(1, 2000000) AS a(x) JOIN generate_series(1, 2000000) AS b(y) ON x = y";
     let error = greedy.simple_query(join).await.unwrap_err();
     let told = error.as_db_error().unwrap();
     assert_eq!(told.code().code(), "53200");

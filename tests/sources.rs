@@ -86,7 +86,10 @@ async fn an_event_that_is_delivered_again_lands_once() {
     let again = &done.rejected["not used: it had landed before"];
     assert_eq!((again.count, again.unused), (6, true));
     assert_eq!(fixture.rows("SELECT event_id FROM iam_events ORDER BY 1").await, ["a", "b", "c"]);
-    assert_eq!(fixture.rows("SELECT sum(rows_landed)::int, sum(rows_rejected)::int FROM system.ingests").await, ["3|0"]);
+    assert_eq!(
+        fixture.rows("SELECT sum(rows_landed)::int, sum(rows_rejected)::int FROM system.ingests").await,
+        ["3|0"]
+    );
     let done = ingest::import(&fixture.lake, source, &paths, &Options::default(), &progress).await.unwrap();
     assert_eq!((done.files, done.skipped.len()), (0, 3));
 }

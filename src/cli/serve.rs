@@ -173,7 +173,9 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
     let at = server.local_addr();
     println!("\nListening. Connect with:\n\n  psql -h {} -p {} -U ascribe ascribe\n", at.ip(), at.port());
     if let Some(at) = receiving.http_addr() {
-        println!("Receiving OTLP over HTTP at http://{at}, and webhooks at http://{at}/webhooks/…; metrics at http://{at}/metrics");
+        println!(
+            "Receiving OTLP over HTTP at http://{at}, and webhooks at http://{at}/webhooks/…; metrics at http://{at}/metrics"
+        );
     }
     if let Some(at) = receiving.grpc_addr() {
         println!("Receiving OTLP over gRPC at http://{at}");

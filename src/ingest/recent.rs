@@ -108,7 +108,12 @@ impl RecentRows {
     }
 
     /// The rows of a batch of a table that neither landed lately nor are in `new` already; they are in `new` afterwards.
-    pub(in crate::ingest) fn unseen(&self, table: &Table, batch: RecordBatch, new: &mut NewRows) -> Result<RecordBatch> {
+    pub(in crate::ingest) fn unseen(
+        &self,
+        table: &Table,
+        batch: RecordBatch,
+        new: &mut NewRows,
+    ) -> Result<RecordBatch> {
         let keep = match table.name {
             name if name == telemetry::SPANS.name => self.spans_to_keep(&batch, &mut new.spans),
             name if name == identity::IAM_EVENTS.name => self.events_to_keep(&batch, &mut new.events),
@@ -125,7 +130,8 @@ impl RecentRows {
         let number = |name| batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
         let (starts, durations) = (number("start_unix_nano")?, number("duration_nano")?);
         let keep = |row| {
-            let at = [starts, durations].map(|numbers| if numbers.is_null(row) { i64::MIN } else { numbers.value(row) });
+            let at =
+                [starts, durations].map(|numbers| if numbers.is_null(row) { i64::MIN } else { numbers.value(row) });
             let Some(key) = key(traces.value(row), spans.value(row), at) else { return true };
             !self.spans.contains(&key) && new.insert(key)
         };
@@ -239,9 +245,13 @@ mod tests {
     #[test]
     fn an_identity_event_passes_once_by_the_name_of_its_provider() {
         let mut builder = IamEventBuilder::default();
-        for (provider, id) in
-            [(Some("aws"), Some("1")), (Some("aws"), Some("1")), (Some("gcp"), Some("1")), (Some("aws"), None), (Some("aws"), None)]
-        {
+        for (provider, id) in [
+            (Some("aws"), Some("1")),
+            (Some("aws"), Some("1")),
+            (Some("gcp"), Some("1")),
+            (Some("aws"), None),
+            (Some("aws"), None),
+        ] {
             builder.append(&IamEventRow {
                 provider: provider.map(Into::into),
                 event_id: id.map(Into::into),

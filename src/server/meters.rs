@@ -72,7 +72,11 @@ impl Meters {
 
     /// A client was let in, or not.
     pub(super) fn login(&self, admitted: bool) {
-        if admitted { self.accepted.inc() } else { self.refused.inc() };
+        if admitted {
+            self.accepted.inc()
+        } else {
+            self.refused.inc()
+        };
     }
 
     /// A statement has ended.

@@ -40,8 +40,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use gate::{Full, Gate, Held};
 pub use super::recent::Identity;
+pub use gate::{Full, Gate, Held};
 
 use self::lane::{Lane, Pending};
 use self::tally::Tally;

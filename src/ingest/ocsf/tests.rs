@@ -78,7 +78,10 @@ fn a_damaged_parquet_file_is_refused() {
     let mut file = as_parquet(&[api_activity()]);
     file.truncate(file.len() / 2);
     let error = try_decode(&Ocsf, &file, &Options::default()).unwrap_err();
-    assert_eq!((error.sqlstate(), error.to_string().lines().next()), ("22023", Some("the file cannot be read as Parquet")));
+    assert_eq!(
+        (error.sqlstate(), error.to_string().lines().next()),
+        ("22023", Some("the file cannot be read as Parquet"))
+    );
 }
 
 #[test]

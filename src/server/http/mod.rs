@@ -196,7 +196,8 @@ fn grpc_router(shared: &Arc<Receiver>) -> Router {
 /// What the server counts, for those who show the token.
 async fn metrics(State(receiver): State<Arc<Receiver>>, headers: HeaderMap) -> Response {
     if receiver.admit(&headers).is_err() {
-        return (StatusCode::UNAUTHORIZED, "the request has to show the token: Authorization: Bearer …\n").into_response();
+        return (StatusCode::UNAUTHORIZED, "the request has to show the token: Authorization: Bearer …\n")
+            .into_response();
     }
     match meters::render(receiver.meters.as_deref(), &receiver.buffer, &receiver.database) {
         Ok(text) => ([(CONTENT_TYPE, meters::MEDIA_TYPE)], text).into_response(),

@@ -311,7 +311,12 @@ impl Connection {
             duration_micros: took,
             rows,
             sqlstate: record.sqlstate.clone(),
-            peak_memory: self.memory.as_ref().map_or(0, |pool| SessionPool::take_peak(pool.as_ref())).try_into().unwrap_or(i64::MAX),
+            peak_memory: self
+                .memory
+                .as_ref()
+                .map_or(0, |pool| SessionPool::take_peak(pool.as_ref()))
+                .try_into()
+                .unwrap_or(i64::MAX),
         });
         if let Some(audit) = &self.audit {
             audit.record(record);
@@ -326,7 +331,8 @@ impl Connection {
     }
 
     fn begin_activity(&mut self, sql: &str) {
-        let (now, query) = (self.clock.now_micros(), security::redact(sql).chars().take(config::SHOWN_STATEMENT).collect());
+        let (now, query) =
+            (self.clock.now_micros(), security::redact(sql).chars().take(config::SHOWN_STATEMENT).collect());
         self.activity(|activity| {
             activity.state = "active";
             activity.query = query;
