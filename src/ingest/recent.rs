@@ -85,7 +85,10 @@ impl<K: Hash + Eq> Recent<K> {
 }
 
 /// A span: its trace id and its own, when it began and how long it took. Both sides of a call may share the ids.
-type SpanKey = [u8; TRACE_ID_BYTES + SPAN_ID_BYTES + 16];
+type SpanKey = [u8; SPAN_KEY_BYTES];
+
+/// Bytes of a [`SpanKey`].
+const SPAN_KEY_BYTES: usize = TRACE_ID_BYTES + SPAN_ID_BYTES + 2 * size_of::<i64>();
 
 /// The spans and identity events that landed lately.
 #[derive(Debug)]
@@ -163,7 +166,7 @@ fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
 }
 
 fn key(trace_id: &str, span_id: &str, at: [i64; 2]) -> Option<SpanKey> {
-    let mut key = SpanKey::default();
+    let mut key = [0; SPAN_KEY_BYTES];
     let (trace, rest) = key.split_at_mut(TRACE_ID_BYTES);
     let (span, rest) = rest.split_at_mut(SPAN_ID_BYTES);
     hex::decode_to_slice(trace_id, trace).ok()?;

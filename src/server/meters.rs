@@ -130,7 +130,7 @@ pub(super) fn render(meters: Option<&Meters>, buffer: &Buffer, database: &Databa
     };
     gauge("memory_reserved", "Memory that queries have of what they share", reserved);
     gauge("memory_limit", "Memory that queries share", limit);
-    let sent_away = Counter::default();
+    let sent_away = Counter::<u64>::default();
     sent_away.inc_by(buffer.sent_away());
     registry.register("ingest_sent_away", "Requests that found no room and are to come again", sent_away);
     let totals = [

@@ -106,12 +106,12 @@ mod tests {
         let shared: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100));
         let session = |limit| -> Arc<dyn MemoryPool> { Arc::new(SessionPool::new(Arc::clone(&shared), limit)) };
         let (one, other) = (session(60), session(60));
-        let mut large = MemoryConsumer::new("sort").register(&one);
+        let large = MemoryConsumer::new("sort").register(&one);
         large.try_grow(50).unwrap();
         let refused = large.try_grow(20).unwrap_err().to_string();
         assert!(refused.contains("sort") && refused.contains("50 of the 60"), "{refused}");
         // What the others have left is less than its part.
-        let mut more = MemoryConsumer::new("join").register(&other);
+        let more = MemoryConsumer::new("join").register(&other);
         more.try_grow(51).unwrap_err();
         more.try_grow(50).unwrap();
         assert_eq!((one.reserved(), other.reserved(), shared.reserved()), (50, 50, 100));

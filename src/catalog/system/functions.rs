@@ -8,6 +8,7 @@ use datafusion::logical_expr::Documentation;
 
 use super::{SystemTable, own_columns};
 use crate::canonical_table;
+use crate::catalog::Client;
 use crate::dialect::encode::{element_of, of_data_type, type_name};
 use crate::error::Result;
 use crate::model::cell::Text;

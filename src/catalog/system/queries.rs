@@ -8,7 +8,7 @@ use crate::canonical_table;
 use crate::catalog::Client;
 use crate::error::Result;
 use crate::model::cell::{Int, Text, Time};
-use crate::model::{Partition, Table};
+use crate::model::{Partition, RowBuilder, Table};
 use crate::storage::Lake;
 
 canonical_table! {

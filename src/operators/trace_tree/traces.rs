@@ -100,7 +100,7 @@ fn few(spans: usize) -> Result<u32> {
 
 /// Where spans of one trace that follow each other begin and end.
 pub(super) fn runs(spans: &[Packed]) -> impl Iterator<Item = (u32, u32)> {
-    let mut from = 0;
+    let mut from = 0_u32;
     spans.chunk_by(|a, b| a.trace == b.trace).map(move |run| {
         let begin = from;
         from = from.saturating_add(u32::try_from(run.len()).unwrap_or(u32::MAX));

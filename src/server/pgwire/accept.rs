@@ -191,7 +191,7 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
     };
     replies.push(&PgWireBackendMessage::Authentication(Authentication::Ok))?;
     let key = BackendKeyData::new(place.pid, SecretKey::I32(place.secret));
-    let session = Session::new(context, client, shared.cpu);
+    let session = Session::new(context, client, shared.cpu.clone());
     session.control.apply_settings(&session.context);
     let mut connection = Connection::new(session, replies, Arc::clone(&place.stops), clock, &shared);
     connection.report_all().map_err(std::io::Error::other)?;
