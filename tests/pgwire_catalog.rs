@@ -83,6 +83,9 @@ async fn psql_shows_everything_else() {
     let types = psql(&server, types).unwrap();
     assert!(types.contains("wilson_low|3|1|double precision|701 701 701|{k,n,z}\n"), "{types}");
     assert!(types.starts_with("error_origin|1|0|record|25|{trace_id,"), "{types}");
+    let unnested = "SELECT unnest(proargtypes) FROM pg_proc WHERE proname = 'wilson_low'";
+    assert_eq!(psql(&server, unnested).unwrap(), "701\n701\n701\n");
+    assert_eq!(psql(&server, "SELECT unnest(proargtypes) FROM pg_proc WHERE proname = 'now'").unwrap(), "");
     for command in [
         r"\d", r"\dv", r"\df+", r"\dT", r"\di", r"\dp", r"\dx", r"\db", r"\dm", r"\ds", r"\da", r"\dD", r"\dn+",
         r"\l+", r"\du+", r"\ddp",

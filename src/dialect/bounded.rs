@@ -1,6 +1,8 @@
 //! Functions whose results may be far larger than what they are given: what would not fit is refused before memory is taken
 //! for it. PostgreSQL's limits are 1 GB for a value and 134,217,727 elements for an array.
 
+use std::sync::{Arc, OnceLock};
+
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{cast, kernels::length::length};
 use datafusion::arrow::datatypes::{
@@ -86,14 +88,32 @@ fn series(of: &[i128]) -> i128 {
     if by == 0 { 0 } else { ((to - from) / by + 1).max(0) }
 }
 
+/// Made of the functions of the first session; those of all others are the same.
+static BOUNDED: OnceLock<Vec<Arc<ScalarUDF>>> = OnceLock::new();
+
 /// Put the functions in the place of those of the same names.
 pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    let sizes = FUNCTIONS.into_iter().map(|(name, unit, size)| (name, unit, Some(size)));
-    for (name, unit, size) in sizes.chain(SUMS.into_iter().map(|name| (name, Unit::Bytes, None))) {
-        let inner = registry.udf(name)?.as_ref().clone();
-        registry.register_udf(std::sync::Arc::new(ScalarUDF::new_from_impl(Bounded { inner, unit, size })))?;
+    let made = match BOUNDED.get() {
+        Some(made) => made,
+        None => {
+            let made = make(registry)?;
+            BOUNDED.get_or_init(|| made)
+        }
+    };
+    for function in made {
+        registry.register_udf(Arc::clone(function))?;
     }
     Ok(())
+}
+
+fn make(registry: &dyn FunctionRegistry) -> Result<Vec<Arc<ScalarUDF>>> {
+    let sizes = FUNCTIONS.into_iter().map(|(name, unit, size)| (name, unit, Some(size)));
+    let all = sizes.chain(SUMS.into_iter().map(|name| (name, Unit::Bytes, None)));
+    let bounded = all.map(|(name, unit, size)| {
+        let inner = registry.udf(name)?.as_ref().clone();
+        Ok(Arc::new(ScalarUDF::new_from_impl(Bounded { inner, unit, size })))
+    });
+    bounded.collect()
 }
 
 /// A function with a limit.

@@ -39,6 +39,8 @@ mod to_char;
 pub(crate) mod tree;
 mod unknown;
 
+use std::sync::{Arc, LazyLock};
+
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
@@ -100,6 +102,20 @@ pub fn operand_type(name: &str, others: &[DataType], constant: Option<&str>) -> 
 /// # Errors
 /// When the registry refuses one, which is a defect of ours.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    for function in FUNCTIONS.iter() {
+        registry.register_udf(Arc::clone(function))?;
+    }
+    bounded::register(registry)?;
+    registry.register_udaf(Arc::clone(&AT_MOST_TWO))?;
+    Ok(())
+}
+
+// Made once, for each connection has a session.
+static FUNCTIONS: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| functions().into_iter().map(Arc::new).collect());
+static AT_MOST_TWO: LazyLock<Arc<AggregateUDF>> =
+    LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(sets::AtMostTwo::new())));
+
+fn functions() -> Vec<ScalarUDF> {
     let mut functions: Vec<ScalarUDF> =
         arithmetic::Arithmetic::all().into_iter().map(ScalarUDF::new_from_impl).collect();
     functions.push(ScalarUDF::new_from_impl(arithmetic::Negate::new()));
@@ -119,10 +135,5 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     functions.extend(steps::functions());
     functions.extend(strings::functions());
     functions.extend(temporal::functions());
-    for function in functions {
-        registry.register_udf(std::sync::Arc::new(function))?;
-    }
-    bounded::register(registry)?;
-    registry.register_udaf(std::sync::Arc::new(AggregateUDF::new_from_impl(sets::AtMostTwo::new())))?;
-    Ok(())
+    functions
 }

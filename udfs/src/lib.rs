@@ -25,10 +25,11 @@ mod scalar;
 mod stats;
 mod window;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::prelude::SessionContext;
 
 pub use aggregate::all_aggregate;
@@ -61,14 +62,20 @@ pub fn register_all(ctx: &SessionContext) -> Result<()> {
 ///
 /// Those of the registry, for example that it is read-only.
 pub fn register_functions(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    for function in all_scalar() {
-        registry.register_udf(Arc::new(function))?;
+    for function in SCALAR.iter() {
+        registry.register_udf(Arc::clone(function))?;
     }
-    for function in all_aggregate() {
-        registry.register_udaf(Arc::new(function))?;
+    for function in AGGREGATE.iter() {
+        registry.register_udaf(Arc::clone(function))?;
     }
-    for function in all_window() {
-        registry.register_udwf(Arc::new(function))?;
+    for function in WINDOW.iter() {
+        registry.register_udwf(Arc::clone(function))?;
     }
     Ok(())
 }
+
+// Made once: a program may have a session for each of its clients.
+static SCALAR: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| all_scalar().into_iter().map(Arc::new).collect());
+static AGGREGATE: LazyLock<Vec<Arc<AggregateUDF>>> =
+    LazyLock::new(|| all_aggregate().into_iter().map(Arc::new).collect());
+static WINDOW: LazyLock<Vec<Arc<WindowUDF>>> = LazyLock::new(|| all_window().into_iter().map(Arc::new).collect());

@@ -425,6 +425,17 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
             })?;
             Some(call("unnest", vec![unnested(&name, argument)]))
         }
+        ("unnest", FunctionArguments::List(list)) => {
+            // An oidvector is a text to the engine.
+            for argument in &mut list.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(vector)) = argument
+                    && column_name(vector).is_some_and(|name| name == "proargtypes")
+                {
+                    *vector = call("string_to_array", vec![vector.clone(), string(" ")]);
+                }
+            }
+            None
+        }
         ("array_agg", FunctionArguments::List(list)) => {
             // OIDs are integers to the engine, which keeps what a column says of itself, but not through an aggregate.
             let [FunctionArg::Unnamed(FunctionArgExpr::Expr(item))] = list.args.as_slice() else { return None };
