@@ -14,7 +14,7 @@ use super::client::{PROTOBUF, Sender, encoded};
 use super::rows;
 
 /// Kills of a normal run; `ASCRIBE_TEST_KILLS` asks for more.
-pub const KILLS: u64 = 20;
+pub const KILLS: u64 = 100;
 const SENDERS: u64 = 8;
 const SPANS: u64 = 25;
 

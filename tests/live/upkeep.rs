@@ -37,7 +37,7 @@ fn maintain(lake: &Path) -> Child {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_they_look_after_the_lake_they_lose_and_double_nothing() {
-    let kills = std::env::var("ASCRIBE_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS / 2);
+    let kills = std::env::var("ASCRIBE_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
     let folder = tempfile::tempdir().unwrap();
     let lake = folder.path();
     std::fs::write(lake.join("retention.yaml"), RULES).unwrap();
