@@ -160,6 +160,14 @@ async fn files_of_others_are_tables() {
     put_parquet(&database, &files, "spans/day=2026-01-03/y.parquet", &spans(3)).await;
     assert_eq!(rows(&other, "SELECT count(*), max(day) FROM theirs").await, ["6|2026-01-03"]);
 
+    // A pattern is of what is not said by the folders' names.
+    let pattern = |name: &str, at: &str| format!("CREATE EXTERNAL TABLE {name} STORED AS PARQUET LOCATION '{at}'");
+    database.sql(&pattern("by_path", &at("spans/*.parquet"))).await.unwrap();
+    assert_eq!(rows(&database, "SELECT count(*), min(day) FROM by_path").await, ["6|2026-01-01"]);
+    let error = database.sql(&pattern("no", &at("spans/*/*.parquet"))).await.err().unwrap().describe();
+    assert_eq!(error.code, "58P01");
+    assert!(error.hint.unwrap().contains("leaves out folders called name=value"));
+
     put(&files, "csv/a.csv", "id;cost\n1;2.50\n2;\n");
     let csv = format!(
         "CREATE EXTERNAL TABLE bills (id text, cost numeric(10, 4)) STORED AS CSV OPTIONS ('format.delimiter' ';') LOCATION '{}'",

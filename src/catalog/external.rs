@@ -88,9 +88,14 @@ pub async fn complete(state: &SessionState, lake: &Lake, mut external: External)
     if external.columns.is_empty() {
         if found.is_none() {
             let message = format!("no {} files are at {}", external.format.name(), external.locations.join(", "));
-            return Err(UserError::new(sqlstate::UNDEFINED_FILE, message)
-                .hint("a table whose columns are declared may be without files")
-                .into());
+            let of_folders =
+                urls.iter().any(|url| url.get_glob().as_ref().is_some_and(|glob| glob.as_str().contains('/')));
+            let hint = if of_folders {
+                "a pattern leaves out folders called name=value: …/*.csv has those of …/day=2026-01-31/, too"
+            } else {
+                "a table whose columns are declared may be without files"
+            };
+            return Err(UserError::new(sqlstate::UNDEFINED_FILE, message).hint(hint).into());
         }
         let mut schemas = Vec::new();
         for url in &urls {

@@ -48,7 +48,7 @@ def the_same(sim, bucket, variables):
     # The files of the lake itself stand for those of somebody else.
     theirs = f"{lake}/tables/iam_events"
     ascribe("sql", "--lake", lake, "-c", f"CREATE EXTERNAL TABLE by_log STORED AS DELTATABLE LOCATION '{theirs}'", **variables)
-    pattern = f"{theirs}/*/*.parquet"
+    pattern = f"{theirs}/*.parquet"
     ascribe("sql", "--lake", lake, "-c", f"CREATE EXTERNAL TABLE by_file STORED AS PARQUET LOCATION '{pattern}'", **variables)
     ask = "SELECT count(*), count(DISTINCT event_id), min(date), max(event_time) FROM "
     expected = rows(lake, ask + "iam_events", **variables)
