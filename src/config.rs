@@ -72,6 +72,9 @@ pub const LOGIN_WAITING: usize = 100;
 /// How long a statement waits for others to end, where nobody says otherwise.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a client asks nothing before what the engine has for its session is given back.
+pub const SESSION_REST: Duration = Duration::from_secs(10);
+
 /// How long records of statements wait for others before they are written.
 pub const AUDIT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -234,6 +237,9 @@ impl Default for Maintenance {
 
 /// Memory that all queries of one process share, bytes, when nobody says otherwise.
 pub const DEFAULT_MEMORY_LIMIT: usize = 4 << 30;
+
+/// MiB without which sorts cannot begin to go on with files.
+pub const LEAST_MEMORY_MIB: usize = 64;
 
 /// Missed runs of one report that are made up for after downtime.
 pub const REPORT_CATCH_UP_RUNS: usize = 12;

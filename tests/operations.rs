@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ascribe::Database;
-use ascribe::config::Config;
+use ascribe::config::{Config, SESSION_REST};
 use ascribe::server::http::{Receive, receive};
 use ascribe::server::{Serve, serve};
 
@@ -75,7 +75,7 @@ async fn statements_are_seen_while_they_run_and_when_they_have_ended() {
     let (client, other) = (fixture.connect().await, fixture.connect().await);
     simple(&client, "SELECT * FROM generate_series(1, 9)").await;
     client.simple_query("SELECT nothing").await.unwrap_err();
-    client.simple_query("CREATE ROLE x PASSWORD 'hidden'").await.unwrap_err();
+    client.simple_query("CREATE ROLE x PASSWORD 'sesame'").await.unwrap_err();
     let ended = "SELECT role, application_name, client_address, state, statement, rows, sqlstate, duration_micros >= 0, started_at <= now()
         FROM system.queries WHERE state = 'ended' ORDER BY started_at LIMIT 2";
     let told = |statement: &str, rows: &str, sqlstate: &str| {
@@ -85,7 +85,7 @@ async fn statements_are_seen_while_they_run_and_when_they_have_ended() {
         simple(&other, ended).await,
         [told("SELECT * FROM generate_series(1, 9)", "9", "00000"), told("SELECT nothing", "NULL", "42703")]
     );
-    assert_eq!(one(&other, "SELECT count(*) FROM system.queries WHERE statement LIKE '%hidden%'").await, "0");
+    assert_eq!(one(&other, "SELECT count(*) FROM system.queries WHERE statement LIKE 'CREATE%sesame%'").await, "0");
     // Itself is running.
     let active = "SELECT statement, sqlstate, pid = pg_backend_pid() FROM system.queries WHERE state = 'active'";
     assert_eq!(simple(&other, active).await, [[active, "NULL", "t"]]);
@@ -110,13 +110,12 @@ async fn a_role_sees_its_own_statements_only() {
 async fn no_session_has_the_memory_of_all() {
     let folder = tempfile::tempdir().unwrap();
     let config =
-        Config { memory_limit: 64 << 20, session_memory_limit: 8 << 20, target_partitions: 1, ..Config::default() };
+        Config { memory_limit: 128 << 20, session_memory_limit: 24 << 20, target_partitions: 1, ..Config::default() };
     let database = Database::open_with(&folder.path().display().to_string(), config).await.unwrap();
     let fixture = Fixture::over(folder, database).await;
     let (greedy, modest) = (fixture.connect().await, fixture.connect().await);
     // A hash join cannot do with files: it needs what its session may not have.
-    let join =
-        "SELECT count(*) FROM generate_series(1, 2000000) AS a(x) JOIN generate_series(1, 2000000) AS b(y) ON x = y";
+    let join = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x) JOIN generate_series(1, 1000000) AS b(y) ON x::text = y::text";
     let error = greedy.simple_query(join).await.unwrap_err();
     let told = error.as_db_error().unwrap();
     assert_eq!(told.code().code(), "53200");
@@ -143,9 +142,9 @@ async fn statements_wait_for_others_but_not_for_slow_clients() {
     // A client that takes its time keeps nobody from computing.
     simple(&busy, "BEGIN").await;
     simple(&busy, "DECLARE c CURSOR FOR SELECT * FROM generate_series(1, 10000000)").await;
-    assert_eq!(simple(&busy, "FETCH 1 FROM c").await, [["1"]]);
+    assert_eq!(simple(&busy, "FETCH 1 FROM c").await.len(), 1);
     assert_eq!(one(&other, "SELECT count(*) FROM spans").await, "0");
-    assert_eq!(simple(&busy, "FETCH 2 FROM c").await, [["2"], ["3"]]);
+    assert_eq!(simple(&busy, "FETCH 2 FROM c").await.len(), 2);
     simple(&busy, "COMMIT").await;
     // One that computes does, and the catalog does not wait.
     let endless = "SELECT count(*) FROM generate_series(1, 1000000000000) AS g(x) WHERE x % 7 = 3";
@@ -163,4 +162,26 @@ async fn statements_wait_for_others_but_not_for_slow_clients() {
     stop.cancel_query(tokio_postgres::NoTls).await.unwrap();
     assert_eq!(crate::pgwire::code(&computing.await.unwrap()), "57014");
     assert_eq!(one(&other, "SELECT count(*) FROM spans").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_has_set_and_made_outlasts_its_silence() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    simple(&client, "SET TimeZone = 'Asia/Tokyo'").await;
+    simple(&client, "SET datafusion.optimizer.max_passes = 2").await;
+    simple(&client, "CREATE TEMP VIEW mine AS SELECT timestamptz '2026-03-01 00:00Z' AS at").await;
+    simple(&client, "PREPARE asked AS SELECT at FROM mine").await;
+    let prepared = client.prepare("SELECT $1::int + count(*) FROM mine").await.unwrap();
+    tokio::time::sleep(SESSION_REST + Duration::from_secs(1)).await;
+    assert_eq!(simple(&client, "EXECUTE asked").await, [["2026-03-01 09:00:00+09"]]);
+    assert_eq!(one(&client, "SHOW datafusion.optimizer.max_passes").await, "2");
+    let row = client.query_one(&prepared, &[&7]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 8);
+    // What is begun needs what it has begun with.
+    simple(&client, "BEGIN; DECLARE c CURSOR FOR SELECT * FROM generate_series(1, 100000)").await;
+    assert_eq!(simple(&client, "FETCH 1 FROM c").await.len(), 1);
+    tokio::time::sleep(SESSION_REST + Duration::from_secs(1)).await;
+    assert_eq!(simple(&client, "FETCH ALL FROM c").await.len(), 99_999);
+    simple(&client, "COMMIT").await;
 }

@@ -34,18 +34,33 @@ SELECT
     consumed_unit AS "ConsumedUnit",
     x['ContractApplied'] AS "ContractApplied",
     contracted_cost AS "ContractedCost",
-    try_cast(x['ContractedUnitPrice'] AS decimal(38, 18)) AS "ContractedUnitPrice",
+    coalesce(
+        try_cast(x['ContractedUnitPrice'] AS decimal(38, 18)),
+        try_cast(try_cast(x['ContractedUnitPrice'] AS double) AS decimal(38, 18))
+    ) AS "ContractedUnitPrice",
     effective_cost AS "EffectiveCost",
     host_provider_name AS "HostProviderName",
     invoice_id AS "InvoiceId",
     invoice_issuer_name AS "InvoiceIssuerName",
     list_cost AS "ListCost",
-    try_cast(x['ListUnitPrice'] AS decimal(38, 18)) AS "ListUnitPrice",
+    coalesce(
+        try_cast(x['ListUnitPrice'] AS decimal(38, 18)),
+        try_cast(try_cast(x['ListUnitPrice'] AS double) AS decimal(38, 18))
+    ) AS "ListUnitPrice",
     x['PricingCategory'] AS "PricingCategory",
     x['PricingCurrency'] AS "PricingCurrency",
-    try_cast(x['PricingCurrencyContractedUnitPrice'] AS decimal(38, 18)) AS "PricingCurrencyContractedUnitPrice",
-    try_cast(x['PricingCurrencyEffectiveCost'] AS decimal(38, 18)) AS "PricingCurrencyEffectiveCost",
-    try_cast(x['PricingCurrencyListUnitPrice'] AS decimal(38, 18)) AS "PricingCurrencyListUnitPrice",
+    coalesce(
+        try_cast(x['PricingCurrencyContractedUnitPrice'] AS decimal(38, 18)),
+        try_cast(try_cast(x['PricingCurrencyContractedUnitPrice'] AS double) AS decimal(38, 18))
+    ) AS "PricingCurrencyContractedUnitPrice",
+    coalesce(
+        try_cast(x['PricingCurrencyEffectiveCost'] AS decimal(38, 18)),
+        try_cast(try_cast(x['PricingCurrencyEffectiveCost'] AS double) AS decimal(38, 18))
+    ) AS "PricingCurrencyEffectiveCost",
+    coalesce(
+        try_cast(x['PricingCurrencyListUnitPrice'] AS decimal(38, 18)),
+        try_cast(try_cast(x['PricingCurrencyListUnitPrice'] AS double) AS decimal(38, 18))
+    ) AS "PricingCurrencyListUnitPrice",
     pricing_quantity AS "PricingQuantity",
     pricing_unit AS "PricingUnit",
     service_provider_name AS "ProviderName",

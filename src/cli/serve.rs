@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ascribe::Database;
 use ascribe::config::{
-    Config, DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP, Maintenance, QUEUE_TIMEOUT, WATCH_INTERVAL,
+    Config, DEFAULT_LISTEN, DEFAULT_OTLP_GRPC, DEFAULT_OTLP_HTTP, LEAST_MEMORY_MIB, Maintenance, QUEUE_TIMEOUT,
+    WATCH_INTERVAL,
 };
 use ascribe::error::{Result, UserError};
 use ascribe::ingest::watch::Watch;
@@ -74,8 +75,9 @@ impl Share {
     fn config(&self) -> Result<Config> {
         let defaults = Config::default();
         let bytes = |mib: usize, option: &str| {
-            let bytes = mib.checked_mul(1 << 20).filter(|bytes| *bytes > 0);
-            bytes.ok_or_else(|| UserError::invalid(format!("{option} {mib}: no such amount of memory")))
+            let bytes = mib.checked_mul(1 << 20).filter(|_| mib >= LEAST_MEMORY_MIB);
+            let least = || UserError::invalid(format!("{option} {mib}: it has to be {LEAST_MEMORY_MIB} MiB at least"));
+            bytes.ok_or_else(least)
         };
         let all = self.memory.map_or(Ok(defaults.memory_limit), |mib| bytes(mib, "--memory"))?;
         let one = self.session_memory.map_or(Ok(all / 2), |mib| bytes(mib, "--session-memory"))?;

@@ -182,17 +182,9 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
             ..Activity::default()
         },
     );
-    let context = match shared.database.new_session_for(&client) {
-        Ok(context) => context,
-        Err(error) => {
-            fatal(&mut replies, &error.describe()).await;
-            return Ok(());
-        }
-    };
     replies.push(&PgWireBackendMessage::Authentication(Authentication::Ok))?;
     let key = BackendKeyData::new(place.pid, SecretKey::I32(place.secret));
-    let session = Session::new(context, client, shared.cpu.clone());
-    session.control.apply_settings(&session.context);
+    let session = Session::new(shared.database.clone(), client, shared.cpu.clone());
     let mut connection = Connection::new(session, replies, Arc::clone(&place.stops), clock, &shared);
     connection.report_all().map_err(std::io::Error::other)?;
     connection.replies.push(&PgWireBackendMessage::BackendKeyData(key))?;

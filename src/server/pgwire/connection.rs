@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use datafusion::execution::memory_pool::MemoryPool;
 use pgwire::messages::response::TransactionStatus;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -22,7 +21,6 @@ use crate::security;
 use crate::security::audit::Record;
 use crate::server::audit::Audit;
 use crate::server::meters::Meters;
-use crate::session::memory::SessionPool;
 
 /// Messages that are read ahead of the one that is answered.
 const READ_AHEAD: usize = 64;
@@ -39,8 +37,6 @@ pub(super) struct Connection {
     audit: Option<Arc<Audit>>,
     meters: Arc<Meters>,
     pub(super) admission: Arc<Admission>,
-    /// The memory of its session.
-    memory: Option<Arc<dyn MemoryPool>>,
     /// The text that is worked on, for the place of errors.
     pub(super) text: String,
     /// Characters of it before the statement.
@@ -61,7 +57,6 @@ impl Connection {
         clock: Arc<dyn Clock>,
         shared: &Shared,
     ) -> Self {
-        let memory = SessionPool::of(&session.context);
         Self {
             session,
             replies,
@@ -70,7 +65,6 @@ impl Connection {
             audit: shared.audit.clone(),
             meters: Arc::clone(&shared.meters),
             admission: Arc::clone(&shared.admission),
-            memory,
             text: String::new(),
             offset: 0,
             position: None,
@@ -88,10 +82,14 @@ impl Connection {
         self.replies.ready(TransactionStatus::Idle)?;
         self.replies.flush().await?;
         loop {
-            let stops = Arc::clone(&self.stops);
+            let (stops, may_rest) = (Arc::clone(&self.stops), self.session.may_rest());
             let message = tokio::select! {
                 message = self.receive() => message,
                 () = stops.ended() => None,
+                () = tokio::time::sleep(config::SESSION_REST), if may_rest => {
+                    self.session.rest();
+                    continue;
+                }
             };
             let Some(message) = message else { break };
             match message {
@@ -311,12 +309,7 @@ impl Connection {
             duration_micros: took,
             rows,
             sqlstate: record.sqlstate.clone(),
-            peak_memory: self
-                .memory
-                .as_ref()
-                .map_or(0, |pool| SessionPool::take_peak(pool.as_ref()))
-                .try_into()
-                .unwrap_or(i64::MAX),
+            peak_memory: self.session.take_peak_memory().try_into().unwrap_or(i64::MAX),
         });
         if let Some(audit) = &self.audit {
             audit.record(record);

@@ -38,14 +38,14 @@ fn text_columns(names: &[&str]) -> SchemaRef {
 impl Connection {
     /// Plan a statement with the types that its parameters have.
     pub(super) async fn plan(&self, ast: &Ast, types: &[Option<DataType>], watched: &Watched) -> Result<Planned> {
-        let (state, ast, types) = (self.session.context.state(), ast.clone(), types.to_vec());
+        let (state, ast, types) = (self.session.context()?.state(), ast.clone(), types.to_vec());
         let work = compute(&self.session.cpu, async move { plan::plan(&state, &ast, &types).await });
         watched.run(work).await?
     }
 
     /// Start a plan; nothing is computed here.
     fn start(&self, plan: LogicalPlan, shape: Shape) -> Result<Running> {
-        let (context, queue) = (self.session.context.clone(), self.admission.queue(self.session.client.user(), &plan)?);
+        let (context, queue) = (self.session.context()?, self.admission.queue(self.session.client.user(), &plan)?);
         Ok(Running::start(&self.session.cpu, shape, queue, async move { start(&context, plan).await }))
     }
 
@@ -245,7 +245,7 @@ impl Connection {
     }
 
     async fn define(&mut self, definition: Definition, watched: &Watched) -> Result<()> {
-        let (context, client) = (self.session.context.clone(), Arc::clone(&self.session.client));
+        let (context, client) = (self.session.context()?, Arc::clone(&self.session.client));
         if definition.lasts(&client) {
             self.session.control.check_may_write(definition.tag())?;
         }
@@ -262,7 +262,8 @@ impl Connection {
     async fn administer(&mut self, request: Request) -> Result<()> {
         let tag = request.tag();
         self.session.control.check_may_write(tag)?;
-        for notice in administer::administer(&self.session.context, &self.session.client, request).await? {
+        let context = self.session.context()?;
+        for notice in administer::administer(&context, &self.session.client, request).await? {
             self.replies.notice("NOTICE", &UserError::new("00000", notice))?;
         }
         self.replies.complete(tag)?;
@@ -333,7 +334,7 @@ impl Connection {
         }
         let text = String::from_utf8(bytes)
             .map_err(|_| UserError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
-        let (context, zone) = (self.session.context.clone(), self.session.client.settings.zone());
+        let (context, zone) = (self.session.context()?, self.session.client.settings.zone());
         let (rows, options) = (copy.options.rows(&text)?, copy_in::Into { table, columns });
         let plan =
             compute(&self.session.cpu, async move { copy_in::plan(&context, &rows, &schema, zone, &options).await });

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
+use parking_lot::Mutex;
 use pgwire::messages::response::TransactionStatus;
 use tokio::runtime::Handle;
 
 use super::encode::{Format, RowEncoder, Style};
 use super::running::Running;
 use crate::catalog::Client;
+use crate::database::Database;
 use crate::error::{Result, UserError};
 use crate::session::control::{Control, Done, Kept, room};
+use crate::session::memory::SessionPool;
 use crate::session::statement::Statement;
 use crate::session::utility::Utility;
 
@@ -62,9 +65,11 @@ pub(super) struct Cursor {
     pub(super) binary: bool,
 }
 
-/// The state of one connection.
+/// The state of one connection. Of what the engine has for a session everything that lasts is the client's: the rest is made
+/// when a statement needs it, and given back while the client asks nothing, for it takes a hundred kilobytes.
 pub(super) struct Session {
-    pub(super) context: SessionContext,
+    database: Database,
+    engine: Mutex<Option<SessionContext>>,
     pub(super) client: Arc<Client>,
     pub(super) cpu: Handle,
     pub(super) kept: Kept<Prepared, Cursor>,
@@ -73,9 +78,41 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(context: SessionContext, client: Arc<Client>, cpu: Handle) -> Self {
+    pub(super) fn new(database: Database, client: Arc<Client>, cpu: Handle) -> Self {
         let control = Control::new(&client);
-        Self { context, client, cpu, kept: Kept::default(), portals: HashMap::new(), control }
+        let (kept, portals) = (Kept::default(), HashMap::new());
+        Self { database, engine: Mutex::default(), client, cpu, kept, portals, control }
+    }
+
+    /// The engine's session.
+    ///
+    /// # Errors
+    /// When a built-in definition is broken, which is a defect of ours.
+    pub(super) fn context(&self) -> Result<SessionContext> {
+        let mut engine = self.engine.lock();
+        if let Some(context) = &*engine {
+            return Ok(context.clone());
+        }
+        let context = self.database.new_session_for(&self.client)?;
+        self.control.apply_settings(&context);
+        Ok(engine.insert(context).clone())
+    }
+
+    /// Whether there is something to give back, and nothing begun that needs it.
+    pub(super) fn may_rest(&self) -> bool {
+        let begun = !self.portals.is_empty() || !self.kept.cursors.is_empty() || self.control.open().is_some();
+        !begun && self.engine.lock().is_some()
+    }
+
+    /// Give back what the next statement can make anew.
+    pub(super) fn rest(&self) {
+        *self.engine.lock() = None;
+    }
+
+    /// The most memory of the session since this was last asked, bytes.
+    pub(super) fn take_peak_memory(&self) -> usize {
+        let pool = self.engine.lock().as_ref().and_then(SessionPool::of);
+        pool.map_or(0, |pool| SessionPool::take_peak(pool.as_ref()))
     }
 
     pub(super) fn status(&self) -> TransactionStatus {
@@ -122,7 +159,8 @@ impl Session {
             return Ok(done);
         }
         let all = matches!(statement, Utility::DiscardAll);
-        let done = self.control.run(&self.context, statement)?;
+        let context = self.context()?;
+        let done = self.control.run(&context, statement)?;
         if all {
             self.kept = Kept::default();
             self.portals.clear();
