@@ -67,6 +67,7 @@ async fn what_the_wire_refuses_the_library_refuses() {
         ("SELECT (SELECT count(*) FROM costs k WHERE k.sku_id = x.sku_id) FROM costs x", "42P01"),
         ("SELECT * FROM span_tree('2026-03-17', now() + 5)", "42883"),
         ("SELECT * FROM span_tree('2026-03-17', max(now()))", "42883"),
+        ("SELECT owner_of('service', 'b')", "42883"),
         ("SHOW nothing", "42704"),
         ("SET TIME ZONE 'Mars/Base'", "22023"),
         ("DECLARE c CURSOR FOR SELECT 1", "25P01"),
@@ -83,6 +84,26 @@ async fn what_the_wire_refuses_the_library_refuses() {
     // Nothing of it has happened.
     assert_eq!(asked(&session, "SELECT count(*) FROM spans").await.unwrap(), [["0"]]);
     assert_eq!(simple(&client, "SELECT count(*) FROM deploys").await, [["0"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_are_found_by_the_names_of_their_schemas() {
+    let (_folder, session) = library().await;
+    for (sql, expected) in [
+        ("SELECT public.wilson_low(5, 10) = wilson_low(5, 10), pg_catalog.lower('A')", vec!["t", "a"]),
+        (
+            "SELECT PUBLIC.Error_Rate(s, 1.0), pg_catalog.count(*) FROM (VALUES ('OK'), ('ERROR')) AS v(s)",
+            vec!["0.5", "2"],
+        ),
+        (
+            "SELECT count(*) FROM public.span_tree('2026-03-01', '2026-03-02') WHERE public.owner_of('service', 'b', now()) IS NULL",
+            vec!["0"],
+        ),
+        ("SELECT public.wilson_low(5, 10) = 0 FROM pg_class WHERE relname = 'spans'", vec!["f"]),
+    ] {
+        assert_eq!(asked(&session, sql).await.unwrap(), [expected], "{sql}");
+    }
+    assert_eq!(asked(&session, "SELECT other.lower('A')").await.unwrap_err(), "42883");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,7 +55,9 @@ pub use names::{Names, column_names, folded, shown};
 pub use operators::Operators;
 pub(crate) use operators::as_type;
 pub use relations::relation;
-pub use rewrite::{literal_as, oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters};
+pub use rewrite::{
+    literal_as, name_without_schema, oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters,
+};
 pub use table_query::table_queries;
 pub use unknown::analyzer_rules;
 

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, Ident, LimitClause, ObjectNamePart, Query, SelectItem, SetExpr, Statement, TableFactor,
-    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions_mut,
+    FunctionArgExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, Statement,
+    TableFactor, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
 use super::encode::{Style, oid};
@@ -23,6 +23,7 @@ use crate::error::{UserError, sqlstate};
 /// When it asks for what cannot be given PostgreSQL's meaning.
 pub fn rewrite(statement: &mut Statement, is_aggregate: &dyn Fn(&str) -> bool) -> Result<(), UserError> {
     distinct_from::regroup(statement);
+    without_schemas(statement);
     let calls_value = names_value(statement) && !super::set_returning::brings_value(statement);
     let is_aggregate = &|name: &str| is_aggregate(name) || super::aggregates::is_aggregate(name);
     let named = rows::named(statement);
@@ -36,6 +37,30 @@ pub fn rewrite(statement: &mut Statement, is_aggregate: &dyn Fn(&str) -> bool) -
     // Only now, since two names of one function are one name to the engine.
     names::distinct_names(statement);
     rewrite.wrong.map_or(Ok(()), Err)
+}
+
+/// To the engine a function has no schema.
+fn without_schemas(statement: &mut Statement) {
+    let _ = visit_expressions_mut(statement, |expr| {
+        if let Expr::Function(function) = expr
+            && let Some(name) = name_without_schema(&function.name)
+        {
+            function.name = name;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// The name of a function without the schema that it says, if that is one of those that functions are in.
+#[must_use]
+pub fn name_without_schema(name: &ObjectName) -> Option<ObjectName> {
+    let parts: Option<Vec<&Ident>> = name.0.iter().map(ObjectNamePart::as_ident).collect();
+    match parts?.as_slice() {
+        [schema, name] if ["pg_catalog", "public"].contains(&super::folded(schema).as_str()) => {
+            Some(ObjectName::from(vec![(*name).clone()]))
+        }
+        _ => None,
+    }
 }
 
 /// What a statement about the catalog needs.
@@ -151,7 +176,6 @@ pub(super) fn function_name(function: &Function) -> Option<String> {
     let parts: Vec<&Ident> = function.name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
     match parts.as_slice() {
         [name] => Some(name.value.to_lowercase()),
-        [schema, name] if schema.value.eq_ignore_ascii_case("pg_catalog") => Some(name.value.to_lowercase()),
         _ => None,
     }
 }

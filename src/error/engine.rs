@@ -262,6 +262,10 @@ fn not_implemented(message: String) -> UserError {
 }
 
 fn execution(message: String) -> UserError {
+    // A function that looks at the types of its arguments itself.
+    if let Some((_, why)) = message.split_once("' user-defined coercion failed with: ") {
+        return UserError::new(sqlstate::UNDEFINED_FUNCTION, first_line(why));
+    }
     let lower = message.to_lowercase();
     let known = [
         ("square root of a negative", "2201F"),

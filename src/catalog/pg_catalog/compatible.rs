@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::tables;
+use crate::dialect;
 use crate::dialect::tree::{call, cast, string};
 
 /// Rewrite a statement that only reads the catalog; leave every other alone.
@@ -308,10 +309,8 @@ fn null_text() -> Expr {
 }
 
 fn strip_schema(name: &mut ObjectName) {
-    if let [schema, function] = parts(name).as_slice()
-        && schema == "pg_catalog"
-    {
-        *name = ObjectName::from(vec![Ident::new(function.clone())]);
+    if let Some(own) = dialect::name_without_schema(name) {
+        *name = own;
     }
 }
 

@@ -229,7 +229,12 @@ pub(super) const TYPES: &[Type] = &[
     kind(2205, "regclass", "regclass", 2210, 4, "N"),
     kind(2206, "regtype", "regtype", 2211, 4, "N"),
     kind(2249, "record", "record", 2287, -1, "P"),
+    kind(2275, "cstring", "cstring", 1263, -2, "P"),
+    kind(2276, "any", "\"any\"", 0, 4, "P"),
+    kind(2277, "anyarray", "anyarray", 0, -1, "P"),
     kind(2278, "void", "void", 0, 4, "P"),
+    kind(2281, "internal", "internal", 0, 8, "P"),
+    kind(2283, "anyelement", "anyelement", 0, 4, "P"),
     kind(2950, "uuid", "uuid", 2951, 16, "U"),
     kind(3802, "jsonb", "jsonb", 3807, -1, "U"),
 ];
