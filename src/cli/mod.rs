@@ -73,7 +73,7 @@ enum Command {
     /// Ask in SQL: one statement, a file, or at a prompt
     Sql(sql::Sql),
     /// Serve SQL over the PostgreSQL protocol, and run the reports when they are due
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Land an incident and real traces, answer four questions, and serve
     Demo(demo::Demo),
     /// Simulate a company with an incident whose causes are known, and land it
