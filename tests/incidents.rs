@@ -380,6 +380,7 @@ async fn without_traces_blame_flows_by_metrics_to_the_change_behind_it() {
     std::fs::write(&points, metrics_of_a_shop() + "2026-03-17T10:00:00Z,other,gauge,1,,1,,,shop,,,\n").unwrap();
     land(&database, "csv", &points.display().to_string(), Some("metric_points")).await;
     let count = "SELECT count(*) FROM metric_points";
+    check_counts(&database, &evidence).await;
     let (twice, again) = (rows(&database, count).await, rows(&database, &ask).await);
     assert_eq!((twice[0][0].as_deref(), again[0][1].as_deref()), (Some("641"), Some("c-1")));
     let maintainer = Maintainer::new(database.lake(), Maintenance::default()).unwrap();
