@@ -191,6 +191,14 @@ async fn a_portal_is_read_in_parts() {
         })
         .collect();
     assert_eq!(values, ["1", "2", "4", "5"]);
+    // At its end a cursor stays there.
+    for (sql, tag) in [("FETCH c", 0), ("MOVE ALL c", 0), ("FETCH ALL c", 0)] {
+        let done = transaction.simple_query(sql).await.unwrap();
+        assert!(
+            matches!(done.as_slice(), [.., SimpleQueryMessage::CommandComplete(rows)] if *rows == tag),
+            "{sql}: {done:?}"
+        );
+    }
     transaction.commit().await.unwrap();
     let error = client.simple_query("FETCH c").await.unwrap_err();
     assert_eq!(code(&error), "34000");
@@ -206,6 +214,16 @@ async fn errors_have_the_codes_and_words_of_postgresql() {
         ("SELECT nope(1)", "42883", "function nope does not exist"),
         ("SELEC 1", "42601", "syntax error at or near \"SELEC\""),
         ("SELECT 1 / 0", "22012", "division by zero"),
+        (
+            "SELECT mann_whitney_u(1, t, 'x') FROM (VALUES ('a'), ('b')) v (t)",
+            "22023",
+            "mann_whitney_u: there is no part \"x\"",
+        ),
+        (
+            "SELECT mann_whitney_u(1, t, t) OVER (ORDER BY t) FROM (VALUES ('a'), ('b')) v (t)",
+            "22023",
+            "mann_whitney_u: the part must be the same in every row",
+        ),
         ("SELECT 'x'::int", "22P02", "invalid input syntax for type integer: \"x\""),
         ("SHOW nothing", "42704", "unrecognized configuration parameter \"nothing\""),
         ("FETCH c", "34000", "cursor \"c\" does not exist"),

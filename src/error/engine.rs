@@ -1,5 +1,6 @@
 //! What the engine's errors mean to a user: SQLSTATE and the wording of PostgreSQL, which clients match on.
 
+use ascribe_udfs::Failure;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -14,6 +15,7 @@ pub fn describe(error: &DataFusionError) -> UserError {
         Root::User(user) => user.clone(),
         Root::Ours(ours) => ours.describe(),
         Root::Arrow(error) => arrow(error),
+        Root::Function(failure) => UserError::invalid(failure.to_string()),
         Root::Engine(error) => engine(error),
     }
 }
@@ -22,6 +24,7 @@ enum Root<'a> {
     User(&'a UserError),
     Ours(&'a Error),
     Arrow(&'a ArrowError),
+    Function(&'a Failure),
     Engine(&'a DataFusionError),
 }
 
@@ -39,19 +42,13 @@ fn root(error: &DataFusionError) -> Root<'_> {
             DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
                 ArrowError::ExternalError(boxed) => match boxed.downcast_ref::<DataFusionError>() {
                     Some(nested) => nested,
-                    None => match boxed.downcast_ref::<UserError>() {
-                        Some(user) => return Root::User(user),
-                        None => return Root::Arrow(inner),
-                    },
+                    None => return given(boxed.as_ref()).unwrap_or(Root::Arrow(inner)),
                 },
                 other => return Root::Arrow(other),
             },
             DataFusionError::External(boxed) => {
-                if let Some(user) = boxed.downcast_ref::<UserError>() {
-                    return Root::User(user);
-                }
-                if let Some(ours) = boxed.downcast_ref::<Error>() {
-                    return Root::Ours(ours);
+                if let Some(given) = given(boxed.as_ref()) {
+                    return given;
                 }
                 if let Some(arrow) = boxed.downcast_ref::<ArrowError>() {
                     return Root::Arrow(arrow);
@@ -64,6 +61,12 @@ fn root(error: &DataFusionError) -> Root<'_> {
             other => return Root::Engine(other),
         };
     }
+}
+
+/// An error of ours that was given to the engine.
+fn given<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<Root<'a>> {
+    let failure = || error.downcast_ref().map(Root::Function);
+    error.downcast_ref().map(Root::User).or_else(|| error.downcast_ref().map(Root::Ours)).or_else(failure)
 }
 
 fn engine(error: &DataFusionError) -> UserError {

@@ -208,9 +208,27 @@ impl About {
     }
 }
 
+/// What a function says of values that it cannot work with; it is inside of [`DataFusionError::External`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The function's name.
+    pub function: String,
+    /// What is wrong with the values.
+    pub message: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.function, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
 /// A function's failure at run time.
 pub(crate) fn failure(function: &str, message: impl std::fmt::Display) -> DataFusionError {
-    DataFusionError::Execution(format!("{function}: {message}"))
+    let (function, message) = (function.to_owned(), message.to_string());
+    DataFusionError::External(Box::new(Failure { function, message }))
 }
 
 /// Two registrations are the same function when they have the same name: what `DataFusion` asks of plans that it

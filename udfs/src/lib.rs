@@ -32,6 +32,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::prelude::SessionContext;
 
+pub use about::Failure;
 pub use aggregate::all_aggregate;
 pub use config::PseudonymOptions;
 pub use docs::functions_markdown;

@@ -72,7 +72,8 @@ fn broken() -> UserError {
 #[derive(Debug)]
 pub(super) struct Running {
     queue: mpsc::Receiver<Result<Item>>,
-    task: Owned<()>,
+    /// None once its end was seen.
+    task: Option<Owned<()>>,
     left: Option<Chunk>,
     lead: Option<&'static [u8]>,
 }
@@ -104,7 +105,7 @@ impl Running {
                 let _ = sender.send(Err(error)).await.is_ok();
             }
         });
-        Self { queue: chunks, task: Owned(task), left: None, lead: None }
+        Self { queue: chunks, task: Some(Owned(task)), left: None, lead: None }
     }
 
     /// The next rows; none at the end.
@@ -118,10 +119,12 @@ impl Running {
                 None => chunk,
             }))),
             Some(item) => item.map(Some),
-            None => match Pin::new(&mut self.task.0).await {
-                Ok(()) => Ok(None),
-                Err(_) => Err(broken().into()),
-            },
+            None => {
+                let Some(task) = &mut self.task else { return Ok(None) };
+                let ended = Pin::new(&mut task.0).await;
+                self.task = None;
+                ended.map(|()| None).map_err(|_| broken().into())
+            }
         }
     }
 
