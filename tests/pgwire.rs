@@ -208,12 +208,19 @@ async fn a_portal_is_read_in_parts() {
 async fn errors_have_the_codes_and_words_of_postgresql() {
     let fixture = Fixture::start().await;
     let client = fixture.connect().await;
+    client.simple_query("INSERT INTO changes (change_id) VALUES ('a'), ('b')").await.unwrap();
     for (sql, state, message) in [
         ("SELECT * FROM nope", "42P01", "relation \"nope\" does not exist"),
         ("SELECT nope FROM spans", "42703", "column \"nope\" does not exist"),
         ("SELECT nope(1)", "42883", "function nope does not exist"),
         ("SELEC 1", "42601", "syntax error at or near \"SELEC\""),
         ("SELECT 1 / 0", "22012", "division by zero"),
+        (
+            "SELECT count(*) OVER (ORDER BY attributes) FROM changes",
+            "0A000",
+            "a window cannot be ordered by a map or a list",
+        ),
+        ("SELECT max(attributes) FROM changes", "42883", "the function has no such form"),
         (
             "SELECT mann_whitney_u(1, t, 'x') FROM (VALUES ('a'), ('b')) v (t)",
             "22023",

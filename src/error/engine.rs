@@ -83,6 +83,14 @@ fn engine(error: &DataFusionError) -> UserError {
         DataFusionError::ObjectStore(error) => UserError::new(sqlstate::IO, first_line(&error.to_string())),
         DataFusionError::IoError(error) => UserError::new(sqlstate::IO, first_line(&error.to_string())),
         DataFusionError::Execution(message) => execution(first_line(message)),
+        DataFusionError::Internal(message) if message.contains("Cannot run range queries on datatype") => {
+            UserError::new(sqlstate::NOT_SUPPORTED, "a window cannot be ordered by a map or a list")
+                .hint("order by a member: attributes->>'key'; or say ROWS BETWEEN …")
+        }
+        DataFusionError::Internal(message) if message.contains("accumulator not implemented for type") => {
+            let message = sql_types(&first_line(message));
+            UserError::new(sqlstate::UNDEFINED_FUNCTION, "the function has no such form").detail(message)
+        }
         DataFusionError::External(inner) => UserError::new(sqlstate::INTERNAL, first_line(&inner.to_string())),
         other => UserError::new(sqlstate::INTERNAL, first_line(&other.strip_backtrace())),
     }
