@@ -222,6 +222,11 @@ async fn errors_have_the_codes_and_words_of_postgresql() {
         ),
         ("SELECT max(attributes) FROM changes", "42883", "the function has no such form"),
         (
+            "INSERT INTO changes (change_id) VALUES ((SELECT change_id FROM changes LIMIT 1))",
+            "0A000",
+            "a subquery among VALUES is not supported",
+        ),
+        (
             "SELECT mann_whitney_u(1, t, 'x') FROM (VALUES ('a'), ('b')) v (t)",
             "22023",
             "mann_whitney_u: there is no part \"x\"",

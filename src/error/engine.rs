@@ -87,6 +87,11 @@ fn engine(error: &DataFusionError) -> UserError {
             UserError::new(sqlstate::NOT_SUPPORTED, "a window cannot be ordered by a map or a list")
                 .hint("order by a member: attributes->>'key'; or say ROWS BETWEEN …")
         }
+        // The engine computes VALUES before it runs anything.
+        DataFusionError::Internal(message) if message.contains("evaluated before the subquery was executed") => {
+            UserError::new(sqlstate::NOT_SUPPORTED, "a subquery among VALUES is not supported")
+                .hint("write it as INSERT INTO … SELECT …")
+        }
         DataFusionError::Internal(message) if message.contains("accumulator not implemented for type") => {
             let message = sql_types(&first_line(message));
             UserError::new(sqlstate::UNDEFINED_FUNCTION, "the function has no such form").detail(message)
