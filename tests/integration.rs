@@ -13,6 +13,7 @@ use datafusion::arrow::util::display::array_value_to_string;
 mod command_line;
 mod company;
 mod functions;
+mod fuzz;
 mod incidents;
 mod lake;
 mod live;

@@ -4,6 +4,7 @@
 //! becomes `debugcontext`), so members are found in any case; the exact name comes first.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -90,12 +91,8 @@ pub fn trace_id(id: &str) -> Option<String> {
 /// Names, each once, in the order of their arrival.
 #[must_use]
 pub fn each_once<'v>(names: impl IntoIterator<Item = Cow<'v, str>>) -> Option<Vec<Cow<'v, str>>> {
-    let mut found: Vec<Cow<'v, str>> = Vec::new();
-    for name in names {
-        if !name.is_empty() && !found.contains(&name) {
-            found.push(name);
-        }
-    }
+    let mut seen = HashSet::new();
+    let found: Vec<_> = names.into_iter().filter(|name| !name.is_empty() && seen.insert(name.clone())).collect();
     (!found.is_empty()).then_some(found)
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 
+use super::MAX_COLUMNS;
 use crate::error::{Result, UserError};
 
 /// Longest header line, in bytes.
@@ -67,6 +68,10 @@ impl<'r> Rows<'r> {
             }
             Err(error) => return Err(unreadable(error)),
         };
+        if header.len() > MAX_COLUMNS {
+            let message = format!("the header has {} columns, which is more than {MAX_COLUMNS}", header.len());
+            return Err(UserError::invalid(message).into());
+        }
         if header.iter().all(String::is_empty) {
             return Err(UserError::invalid("the file is empty: it has no header line").into());
         }
@@ -189,6 +194,15 @@ mod tests {
         assert!(rows.next_row().unwrap_err().to_string().contains("longer than 64 MiB"));
         let mut endless = std::io::BufReader::new(std::io::repeat(b'x'));
         assert!(Rows::open(&mut endless).unwrap_err().to_string().contains("longer than 1 MiB"));
+    }
+
+    #[test]
+    fn columns_have_a_bound() {
+        let header = |columns: usize| vec!["c"; columns].join(",") + "\n";
+        assert_eq!(read(header(MAX_COLUMNS).as_bytes()).0.len(), MAX_COLUMNS);
+        let more = header(MAX_COLUMNS + 1);
+        let error = Rows::open(&mut more.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("10001 columns, which is more than 10000"), "{error}");
     }
 
     #[test]

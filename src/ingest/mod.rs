@@ -35,6 +35,7 @@ pub mod openslo;
 mod ownership;
 pub mod pagerduty;
 pub mod parquet_file;
+mod parquet_footer;
 mod recent;
 mod rewrite;
 #[cfg(test)]
@@ -64,6 +65,13 @@ pub use import::{Progress, REJECTED_OF, Summary, import};
 
 /// Rows that one builder collects before they are handed on.
 pub const ROWS_PER_BATCH: usize = 16_384;
+
+/// Bytes of text that one builder collects before they are handed on. What many rows share, such as the attributes of
+/// a resource, is in each of them.
+pub const BYTES_PER_BATCH: usize = 64 << 20;
+
+/// Columns that a file may have.
+pub const MAX_COLUMNS: usize = 10_000;
 
 /// What the reason says of a record that was understood but tells nothing that Ascribe keeps. It does not count as
 /// rejected.
@@ -177,9 +185,10 @@ macro_rules! output {
             /// # Errors
             /// When the batches cannot be taken.
             pub fn checkpoint(&mut self) -> Result<()> {
-                $( if self.$field.0.len() >= ROWS_PER_BATCH {
-                    let batch = self.$field.0.finish(self.source, self.ingested_at);
-                    self.batch(<$builder>::table(), batch)?;
+                $( if self.$field.is_full() {
+                    for batch in self.$field.finish(self.source, self.ingested_at) {
+                        self.batch(<$builder>::table(), batch)?;
+                    }
                 } )+
                 Ok(())
             }
@@ -187,7 +196,7 @@ macro_rules! output {
             /// Rows so far, over all tables.
             #[must_use]
             pub fn rows(&self) -> u64 {
-                self.handed $( + self.$field.0.len() as u64 )+
+                self.handed $( + self.$field.len() )+
             }
 
             /// Hand on what is left and tell what was rejected, by reason.
@@ -195,8 +204,7 @@ macro_rules! output {
             /// # Errors
             /// When the batches cannot be taken.
             pub fn finish(mut self) -> Result<BTreeMap<String, Rejections>> {
-                $( if !self.$field.0.is_empty() {
-                    let batch = self.$field.0.finish(self.source, self.ingested_at);
+                $( for batch in self.$field.finish(self.source, self.ingested_at) {
                     (self.flush)(<$builder>::table(), batch)?;
                 } )+
                 Ok(self.rejected)
@@ -276,14 +284,34 @@ impl Output<'_> {
     }
 }
 
-/// Rows of one table being collected.
+/// Rows of one table being collected: builders that are full, and the one that takes the next row.
 #[derive(Default)]
-pub struct Rows<B>(B);
+pub struct Rows<B> {
+    full: Vec<B>,
+    open: B,
+}
 
 impl<B: RowBuilder> Rows<B> {
     /// Append one row.
     pub fn push(&mut self, row: &B::Row<'_>) {
-        self.0.append(row);
+        self.open.append(row);
+        if self.open.len() >= ROWS_PER_BATCH || self.open.text_bytes() >= BYTES_PER_BATCH {
+            self.full.push(std::mem::take(&mut self.open));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        !self.full.is_empty()
+    }
+
+    fn len(&self) -> u64 {
+        self.full.iter().chain([&self.open]).map(|builder| builder.len() as u64).sum()
+    }
+
+    /// The rows as batches; nothing is left.
+    fn finish(&mut self, source: &str, ingested_at: i64) -> Vec<RecordBatch> {
+        let builders = self.full.drain(..).chain([std::mem::take(&mut self.open)]);
+        builders.filter(|rows| !rows.is_empty()).map(|mut rows| rows.finish(source, ingested_at)).collect()
     }
 }
 

@@ -7,15 +7,17 @@ use bytes::Bytes;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, RecordBatch, RecordBatchReader, StringArray, StringBuilder,
 };
+use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
-use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::arrow::util::display::FormatOptions;
-use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use datafusion::parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use serde_json::Value;
 
-use super::decimal;
+use super::{MAX_COLUMNS, decimal, parquet_footer};
 use crate::error::{Error, Result, UserError};
 
 /// Rows that are read at a time.
@@ -44,9 +46,22 @@ impl File {
     pub fn open(reader: &mut dyn BufRead) -> Result<Self> {
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes)?;
+        if !parquet_footer::is_sound(&bytes) {
+            return Err(unreadable(&"its footer is damaged, or its types are nested too deeply"));
+        }
         guarded(|| {
-            let builder =
-                ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| unreadable(&error))?;
+            // The types that the writer had in memory (views, dictionaries, lists of a fixed size) do not matter here.
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from(bytes), options)
+                .map_err(|error| unreadable(&error))?;
+            let columns = builder.schema().fields().len();
+            if columns == 0 {
+                return Err(UserError::invalid("the Parquet file has no columns").into());
+            }
+            if columns > MAX_COLUMNS {
+                let message = format!("the Parquet file has {columns} columns, which is more than {MAX_COLUMNS}");
+                return Err(UserError::invalid(message).into());
+            }
             builder.with_batch_size(ROWS).build().map(Self).map_err(|error| unreadable(&error))
         })
     }
@@ -84,19 +99,19 @@ fn unreadable(error: &impl std::fmt::Display) -> Error {
 /// When a column has no JSON.
 pub fn as_json_lines(batch: &RecordBatch) -> Result<Vec<u8>> {
     let mut writer = LineDelimitedWriter::new(Vec::new());
-    writer.write(batch)?;
-    writer.finish()?;
+    writer.write(batch).and_then(|()| writer.finish()).map_err(|error| unreadable(&error))?;
     Ok(writer.into_inner())
 }
 
-/// A column as text: decimals and doubles exactly, instants in RFC 3339, nested values as JSON.
+/// A column as text: decimals and doubles exactly, instants in RFC 3339, nested values as JSON. What is no text, such
+/// as bytes that are not UTF-8, is null: see [`lost`].
 ///
 /// # Errors
 /// When its type has no text.
 pub fn as_text(column: &ArrayRef) -> Result<StringArray> {
     match column.data_type() {
         DataType::Utf8 => Ok(column.as_string::<i32>().clone()),
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => Ok(doubles_as_text(column)?),
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => doubles_as_text(column),
         data_type if data_type.is_nested() => {
             let mut text = StringBuilder::new();
             for row in 0..column.len() {
@@ -106,26 +121,35 @@ pub fn as_text(column: &ArrayRef) -> Result<StringArray> {
             }
             Ok(text.finish())
         }
-        _ => Ok(cast_exactly(column, &DataType::Utf8)?.as_string::<i32>().clone()),
+        _ => Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone()),
     }
 }
 
-fn doubles_as_text(column: &ArrayRef) -> Result<StringArray, ArrowError> {
+fn doubles_as_text(column: &ArrayRef) -> Result<StringArray> {
     // A float widens to a double with digits that nobody wrote, so its own shortest form is taken.
     if column.data_type() != &DataType::Float64 {
-        let text = cast_exactly(column, &DataType::Utf8)?;
+        let text = cast(column, &DataType::Utf8)?;
         return Ok(text.as_string::<i32>().clone());
     }
     let doubles: &Float64Array = column.as_primitive::<Float64Type>();
     Ok(doubles.iter().map(|value| value.map(decimal::text_of_double)).collect())
 }
 
-/// Cast, with an error where a value does not fit.
+/// Cast, null where a value does not fit: see [`lost`].
 ///
 /// # Errors
-/// When there is no such cast or a value does not fit.
-pub fn cast_exactly(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
-    cast_with_options(column, to, &CastOptions { safe: false, format_options: FormatOptions::default() })
+/// When there is no such cast.
+pub fn cast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let options = CastOptions { safe: true, format_options: FormatOptions::default() };
+    cast_with_options(column, to, &options).map_err(|error| unreadable(&error))
+}
+
+/// The rows of a column that have a value and lost it when they were cast.
+pub fn lost<'a>(column: &'a dyn Array, cast: &'a dyn Array) -> impl Iterator<Item = usize> + 'a {
+    let nulls = column.logical_nulls();
+    let had = nulls.as_ref().map_or(0, NullBuffer::null_count);
+    let rows = if cast.null_count() > had { column.len() } else { 0 };
+    (0..rows).filter(move |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row)) && cast.is_null(*row))
 }
 
 /// One value as JSON; the type of a column may be nested only so deep.
@@ -155,6 +179,12 @@ fn json_of(column: &ArrayRef, row: usize, depth: usize) -> Result<Option<Value>>
         }
         DataType::List(_) => Value::Array(items(&column.as_list::<i32>().value(row))?),
         DataType::LargeList(_) => Value::Array(items(&column.as_list::<i64>().value(row))?),
+        DataType::FixedSizeList(..) => Value::Array(items(&column.as_fixed_size_list().value(row))?),
+        kind if kind.is_nested() => {
+            return Err(
+                UserError::invalid(format!("a column of the Parquet file is a {kind}, which has no text")).into()
+            );
+        }
         _ => scalar(&column.slice(row, 1))?,
     }))
 }

@@ -1,6 +1,7 @@
 //! The column types of the canonical tables: what a decoder hands over, and the Arrow array that it becomes.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -33,6 +34,10 @@ pub trait CellType {
     fn builder() -> Self::Builder;
     /// Append one cell.
     fn append(builder: &mut Self::Builder, cell: &Self::Cell<'_>);
+    /// Bytes of text in a cell. An array of text has room for 2 GiB of it.
+    fn text_bytes(_cell: &Self::Cell<'_>) -> usize {
+        0
+    }
     /// The collected array; the builder is empty afterwards.
     fn finish(builder: &mut Self::Builder) -> ArrayRef;
 }
@@ -111,6 +116,9 @@ impl CellType for Text {
     fn append(builder: &mut StringBuilder, cell: &Self::Cell<'_>) {
         builder.append_option(cell.as_deref());
     }
+    fn text_bytes(cell: &Self::Cell<'_>) -> usize {
+        cell.as_deref().map_or(0, str::len)
+    }
     fn finish(builder: &mut StringBuilder) -> ArrayRef {
         Arc::new(builder.finish())
     }
@@ -131,9 +139,21 @@ fn map_builder() -> TextMapBuilder {
         .with_values_field(Field::new("value", DataType::Utf8, true))
 }
 
+fn bytes_of_map(cell: &Attributes<'_>) -> usize {
+    cell.iter().map(|(key, value)| key.len() + value.len()).sum()
+}
+
 fn append_map(builder: &mut TextMapBuilder, cell: &Attributes<'_>) {
+    // Looking through the rest for each member is the fastest as long as there are few.
+    let many = cell.len() > 64;
+    let last: HashMap<&str, usize> =
+        if many { cell.iter().enumerate().map(|(at, (key, _))| (key.as_ref(), at)).collect() } else { HashMap::new() };
     for (at, (key, value)) in cell.iter().enumerate() {
-        let overwritten = cell.get(at + 1..).is_some_and(|rest| rest.iter().any(|(later, _)| later == key));
+        let overwritten = if many {
+            last.get(key.as_ref()) != Some(&at)
+        } else {
+            cell.get(at + 1..).is_some_and(|rest| rest.iter().any(|(later, _)| later == key))
+        };
         if !overwritten {
             builder.keys().append_value(key);
             builder.values().append_value(value);
@@ -158,6 +178,9 @@ impl CellType for TextMap {
     fn append(builder: &mut TextMapBuilder, cell: &Self::Cell<'_>) {
         append_map(builder, cell);
     }
+    fn text_bytes(cell: &Self::Cell<'_>) -> usize {
+        bytes_of_map(cell)
+    }
     fn finish(builder: &mut TextMapBuilder) -> ArrayRef {
         Arc::new(builder.finish())
     }
@@ -168,7 +191,10 @@ fn element(data_type: DataType) -> FieldRef {
 }
 
 macro_rules! list_cell {
-    ($(#[$doc:meta])* $name:ident, $native:ty, $values:ty, $data_type:expr, |$builder:ident, $item:ident| $append:expr) => {
+    (
+        $(#[$doc:meta])* $name:ident, $native:ty, $values:ty, $data_type:expr,
+        |$builder:ident, $item:ident| $append:expr, $bytes:expr
+    ) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name;
@@ -189,6 +215,10 @@ macro_rules! list_cell {
                 }
                 builder.append(cell.is_some());
             }
+            fn text_bytes(cell: &Self::Cell<'_>) -> usize {
+                let bytes: fn(&$native) -> usize = $bytes;
+                cell.iter().flatten().map(bytes).sum()
+            }
             fn finish(builder: &mut Self::Builder) -> ArrayRef {
                 Arc::new(builder.finish())
             }
@@ -198,15 +228,15 @@ macro_rules! list_cell {
 
 list_cell!(
     /// `text[]`.
-    TextList, Cow<'a, str>, StringBuilder, DataType::Utf8, |builder, item| builder.append_value(item)
+    TextList, Cow<'a, str>, StringBuilder, DataType::Utf8, |builder, item| builder.append_value(item), |text| text.len()
 );
 list_cell!(
     /// `double precision[]`.
-    DoubleList, f64, Float64Builder, DataType::Float64, |builder, item| builder.append_value(*item)
+    DoubleList, f64, Float64Builder, DataType::Float64, |builder, item| builder.append_value(*item), |_| 0
 );
 list_cell!(
     /// `bigint[]`.
-    IntList, i64, Int64Builder, DataType::Int64, |builder, item| builder.append_value(*item)
+    IntList, i64, Int64Builder, DataType::Int64, |builder, item| builder.append_value(*item), |_| 0
 );
 
 /// One event of a span.
@@ -287,6 +317,9 @@ impl CellType for EventList {
         }
         builder.append(true);
     }
+    fn text_bytes(cell: &Self::Cell<'_>) -> usize {
+        cell.iter().map(|event| event.name.len() + bytes_of_map(&event.attributes)).sum()
+    }
     fn finish(builder: &mut Self::Builder) -> ArrayRef {
         Arc::new(builder.finish())
     }
@@ -318,6 +351,9 @@ impl CellType for LinkList {
             row.append(true);
         }
         builder.append(true);
+    }
+    fn text_bytes(cell: &Self::Cell<'_>) -> usize {
+        cell.iter().map(|link| link.trace_id.len() + link.span_id.len() + bytes_of_map(&link.attributes)).sum()
     }
     fn finish(builder: &mut Self::Builder) -> ArrayRef {
         Arc::new(builder.finish())

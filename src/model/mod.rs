@@ -168,6 +168,8 @@ pub trait RowBuilder: Default {
     fn append(&mut self, row: &Self::Row<'_>);
     /// Rows since the last [`RowBuilder::finish`].
     fn len(&self) -> usize;
+    /// Bytes of text since the last [`RowBuilder::finish`].
+    fn text_bytes(&self) -> usize;
     /// Whether no row was appended since the last [`RowBuilder::finish`].
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -239,6 +241,7 @@ macro_rules! canonical_table {
         pub struct $builder {
             $( $column: <$cell as $crate::model::CellType>::Builder, )+
             partition: Vec<Option<i32>>,
+            text_bytes: usize,
         }
 
         impl Default for $builder {
@@ -246,6 +249,7 @@ macro_rules! canonical_table {
                 Self {
                     $( $column: <$cell as $crate::model::CellType>::builder(), )+
                     partition: Vec::new(),
+                    text_bytes: 0,
                 }
             }
         }
@@ -257,14 +261,19 @@ macro_rules! canonical_table {
             }
             fn append(&mut self, row: &$row<'_>) {
                 $( <$cell as $crate::model::CellType>::append(&mut self.$column, &row.$column); )+
+                $( self.text_bytes += <$cell as $crate::model::CellType>::text_bytes(&row.$column); )+
                 let partition_of: fn(&$row<'_>) -> Option<i32> = $partition_of;
                 self.partition.push(partition_of(row));
             }
             fn len(&self) -> usize {
                 self.partition.len()
             }
+            fn text_bytes(&self) -> usize {
+                self.text_bytes
+            }
             fn finish(&mut self, source: &str, ingested_at: i64) -> datafusion::arrow::array::RecordBatch {
                 let arrays = vec![$( <$cell as $crate::model::CellType>::finish(&mut self.$column) ),+];
+                self.text_bytes = 0;
                 $crate::model::assemble(&$static_name, arrays, std::mem::take(&mut self.partition), source, ingested_at)
             }
         }

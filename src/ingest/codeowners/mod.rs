@@ -16,7 +16,7 @@
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, Read};
 
 use super::{Input, Options, Output, Source};
@@ -141,19 +141,16 @@ impl Rules {
     /// Patterns and their owners over all sections, in the order of the file.
     fn owners(self) -> Vec<(String, Vec<String>)> {
         let mut all: Vec<(String, Vec<String>)> = Vec::new();
+        let (mut places, mut known) = (HashMap::new(), HashSet::new());
         for mut section in self.sections {
             for pattern in section.order {
                 let owners = section.rules.remove(&pattern).unwrap_or_default();
-                let at = all.iter().position(|(known, _)| *known == pattern).unwrap_or_else(|| {
+                let at = *places.entry(pattern.clone()).or_insert_with(|| {
                     all.push((pattern, Vec::new()));
                     all.len() - 1
                 });
-                let Some((_, known)) = all.get_mut(at) else { continue };
-                for owner in owners {
-                    if !known.contains(&owner) {
-                        known.push(owner);
-                    }
-                }
+                let Some((_, listed)) = all.get_mut(at) else { continue };
+                listed.extend(owners.into_iter().filter(|owner| known.insert((at, owner.clone()))));
             }
         }
         all

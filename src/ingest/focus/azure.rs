@@ -59,7 +59,8 @@ pub fn meaning(name: &str) -> Option<(&'static str, usize)> {
 pub fn time(text: &str) -> Option<i64> {
     times::parse(text).or_else(|| {
         let date = text.split([' ', 'T']).next()?;
-        let date = NaiveDate::parse_from_str(date, "%m/%d/%Y").ok().filter(|date| date.year() >= 1000)?;
+        let date =
+            NaiveDate::parse_from_str(date, "%m/%d/%Y").ok().filter(|date| (1000..=9999).contains(&date.year()))?;
         Some(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros())
     })
 }

@@ -16,11 +16,16 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use datafusion::arrow::array::Array;
 
 use self::decode::Layout;
 use super::{Input, Options, Output, Source, delimited, parquet_file};
 use crate::error::Result;
+
+/// A row of a Parquet file has bytes that are not UTF-8, or an instant that no calendar has.
+const NO_TEXT: &str = "a value is not a text";
 
 /// The source `focus`.
 #[derive(Debug)]
@@ -69,10 +74,13 @@ fn from_parquet(input: Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let layout = Layout::of(&file.header(), input.options)?;
     while let Some(batch) = file.next_batch()? {
         let cells = batch.columns().iter().map(parquet_file::as_text).collect::<Result<Vec<_>>>()?;
+        let lost: BTreeSet<usize> =
+            batch.columns().iter().zip(&cells).flat_map(|(column, text)| parquet_file::lost(column, text)).collect();
         for at in 0..batch.num_rows() {
             let cell =
                 |column: usize| cells.get(column).filter(|cells| cells.is_valid(at)).map(|cells| cells.value(at));
-            match layout.row(cell) {
+            let row = if lost.contains(&at) { Err(NO_TEXT.into()) } else { layout.row(cell) };
+            match row {
                 Ok(row) => output.costs.push(&row),
                 Err(reason) => {
                     let row = (0..cells.len()).map(|column| cell(column).unwrap_or_default());

@@ -41,11 +41,12 @@ pub fn convert(column: &ArrayRef, to: &DataType) -> Result<(ArrayRef, Failed)> {
         return Ok((ArrayRef::clone(column), Failed::new()));
     }
     if widens(column.data_type(), to) {
-        let wide = parquet_file::cast_exactly(column, to);
-        return wide.map(|array| (array, Failed::new())).map_err(Into::into);
+        let wide = parquet_file::cast(column, to)?;
+        let failed = parquet_file::lost(column, &wide).collect();
+        return Ok((wide, failed));
     }
     let text = parquet_file::as_text(column)?;
-    Ok(match to {
+    let (array, mut failed) = match to {
         to if *to == Text::data_type() => build::<Text>(&text, |text| Some(Some(Cow::Owned(text.to_owned())))),
         to if *to == Time::data_type() => build::<Time>(&text, |text| times::parse(text).map(Some)),
         to if *to == Int::data_type() => build::<Int>(&text, |text| whole(text).map(Some)),
@@ -67,7 +68,9 @@ pub fn convert(column: &ArrayRef, to: &DataType) -> Result<(ArrayRef, Failed)> {
         to if *to == EventList::data_type() => build::<EventList>(&text, |text| items(&json_of(text)?, event)),
         to if *to == LinkList::data_type() => build::<LinkList>(&text, |text| items(&json_of(text)?, link)),
         _ => return Err(UserError::invalid("the table has a column of a type that files cannot give").into()),
-    })
+    };
+    failed.extend(parquet_file::lost(column, &text));
+    Ok((array, failed))
 }
 
 /// Whether every value of one type is a value of the other.

@@ -20,7 +20,7 @@ use datafusion::arrow::array::{ArrayRef, StringBuilder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use self::plan::Plan;
-use super::{Input, Options, Output, Source, delimited, parquet_file};
+use super::{BYTES_PER_BATCH, Input, Options, Output, Source, delimited, parquet_file};
 use crate::error::Result;
 use crate::model::cost::COSTS;
 
@@ -61,7 +61,7 @@ impl Source for Csv {
         let mut rows = delimited::Rows::open(input.reader)?;
         let plan = Plan::of(&rows.header, input.options, input.now)?;
         let mut builders: Vec<StringBuilder> = rows.header.iter().map(|_| StringBuilder::new()).collect();
-        let mut pending = 0;
+        let (mut pending, mut bytes) = (0, 0);
         while let Some(row) = rows.next_row()? {
             match row {
                 Ok(record) => {
@@ -69,12 +69,13 @@ impl Source for Csv {
                         builder.append_option((!field.is_empty()).then_some(field));
                     }
                     pending += 1;
+                    bytes += record.as_slice().len();
                 }
                 Err((reason, sample)) => output.reject(reason, &sample),
             }
-            if pending == ROWS {
+            if pending == ROWS || bytes >= BYTES_PER_BATCH {
                 land(&plan, &mut builders, output)?;
-                pending = 0;
+                (pending, bytes) = (0, 0);
             }
         }
         land(&plan, &mut builders, output)

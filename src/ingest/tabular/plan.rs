@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{Decimal128Type, Int64Type, TimestampMicroseco
 
 use super::cells;
 use crate::error::{Result, UserError, sqlstate};
-use crate::ingest::{Options, Output, parquet_file};
+use crate::ingest::{BYTES_PER_BATCH, Options, Output, parquet_file};
 use crate::model::cell::{CellType, MONEY_PRECISION, MONEY_SCALE, TextMap};
 use crate::model::{self, Attributes, Partition, Table, assemble};
 
@@ -119,8 +119,26 @@ impl Plan {
     /// # Errors
     /// When a column cannot be read or the output cannot take the rows.
     pub fn land(&self, columns: &[ArrayRef], output: &mut Output<'_>, sample: impl Fn(usize) -> String) -> Result<()> {
+        self.land_from(0, columns, output, &sample)
+    }
+
+    /// Land the rows from one on, as many at a time as there is room for in a batch.
+    fn land_from(
+        &self,
+        first: usize,
+        columns: &[ArrayRef],
+        output: &mut Output<'_>,
+        sample: &dyn Fn(usize) -> String,
+    ) -> Result<()> {
         let rows = columns.first().map_or(0, Array::len);
         if rows == 0 {
+            return Ok(());
+        }
+        if rows > 1 && bytes_of(columns) > BYTES_PER_BATCH {
+            for (from, rows) in [(0, rows / 2), (rows / 2, rows - rows / 2)] {
+                let half: Vec<ArrayRef> = columns.iter().map(|column| column.slice(from, rows)).collect();
+                self.land_from(first + from, &half, output, sample)?;
+            }
             return Ok(());
         }
         let mut rejected: BTreeMap<usize, String> = BTreeMap::new();
@@ -136,7 +154,7 @@ impl Plan {
             }
         }
         for (row, reason) in &rejected {
-            output.reject(reason, &sample(*row));
+            output.reject(reason, &sample(first + *row));
         }
         let keep: BooleanArray = (0..rows).map(|row| Some(!rejected.contains_key(&row))).collect();
         let arrays = arrays.iter().map(|array| filter(array, &keep)).collect::<Result<Vec<_>, _>>()?;
@@ -167,7 +185,7 @@ impl Plan {
                 None => new_null_array(&to, rows),
             };
             arrays.push(match members {
-                Some((_, members)) => with_members(&array, members, columns)?,
+                Some((_, members)) => with_members(&array, members, columns, rejected)?,
                 None => array,
             });
         }
@@ -349,12 +367,26 @@ fn empty_maps(rows: usize) -> ArrayRef {
     TextMap::finish(&mut builder)
 }
 
+/// Bytes that the rows take.
+fn bytes_of(columns: &[ArrayRef]) -> usize {
+    columns.iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum()
+}
+
 /// The maps with more members, whose values are columns of the file.
-fn with_members(maps: &ArrayRef, members: &[(String, usize)], columns: &[ArrayRef]) -> Result<ArrayRef> {
+fn with_members(
+    maps: &ArrayRef,
+    members: &[(String, usize)],
+    columns: &[ArrayRef],
+    rejected: &mut BTreeMap<usize, String>,
+) -> Result<ArrayRef> {
     let texts = members.iter().map(|(key, at)| {
         let column =
             columns.get(*at).ok_or_else(|| UserError::new(sqlstate::INTERNAL, "a column of the file is gone"))?;
-        Ok((key.as_str(), parquet_file::as_text(column)?))
+        let text = parquet_file::as_text(column)?;
+        for row in parquet_file::lost(column, &text) {
+            rejected.entry(row).or_insert_with(|| format!("{key}: not a text"));
+        }
+        Ok((key.as_str(), text))
     });
     let texts = texts.collect::<Result<Vec<_>>>()?;
     let mut builder = TextMap::builder();

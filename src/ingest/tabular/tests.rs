@@ -1,13 +1,18 @@
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Float64Array, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use datafusion::arrow::array::{
+    ArrayRef, BinaryArray, Date64Array, FixedSizeListArray, Float64Array, Int32Array, NullArray, RecordBatch,
+    RecordBatchOptions, StringArray, StringDictionaryBuilder, StringViewArray, TimestampNanosecondArray,
+    TimestampSecondArray,
+};
+use datafusion::arrow::datatypes::{Float64Type, Int8Type, Schema};
 use datafusion::parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 
 use super::{Csv, Parquet};
 use crate::error::Result;
 use crate::ingest::testing::{Decoded, try_decode};
-use crate::ingest::{Options, all};
+use crate::ingest::{BYTES_PER_BATCH, Options, all};
 
 fn options(table: &str, map: &[(&str, &str)]) -> Options {
     let map = map.iter().map(|(target, source)| ((*target).to_owned(), (*source).to_owned())).collect();
@@ -109,6 +114,65 @@ fn wrong_options_are_explained() {
     assert!(error.contains("--table is missing"), "{error}");
 }
 
+/// A Parquet file of one batch.
+fn file(batch: &RecordBatch) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn parquet_columns_of_any_type_land_or_reject_their_row() {
+    let mut dictionary = StringDictionaryBuilder::<Int8Type>::new();
+    dictionary.extend(["x", "x", "y"].map(Some));
+    let pairs = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]].map(|pair| Some(pair.map(Some)));
+    let columns: [(&str, ArrayRef); 8] = [
+        ("metric_name", Arc::new(BinaryArray::from_vec(vec![b"a", b"\xff", b"c"]))),
+        ("time", Arc::new(TimestampSecondArray::from(vec![1_722_502_800, 1_722_502_800, i64::MAX]))),
+        ("unit", Arc::new(StringViewArray::from(vec!["ms", "ms", "ms"]))),
+        ("bounds", Arc::new(FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>(pairs, 2))),
+        ("service_name", Arc::new(dictionary.finish())),
+        ("tenant_id", Arc::new(NullArray::new(3))),
+        ("raw", Arc::new(BinaryArray::from_vec(vec![b"1", b"2", b"3"]))),
+        ("day", Arc::new(Date64Array::from(vec![0, 0, i64::MAX]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let decoded = try_decode(&Parquet, &file(&batch), &options("metric_points", &[])).unwrap();
+    assert_eq!(decoded.column("metric_points", "metric_name"), ["a"]);
+    assert_eq!(decoded.column("metric_points", "unit"), ["ms"]);
+    assert_eq!(decoded.column("metric_points", "bounds"), ["[1.0, 2.0]"]);
+    assert_eq!(decoded.column("metric_points", "service_name"), ["x"]);
+    assert_eq!(decoded.column("metric_points", "tenant_id"), [""]);
+    assert_eq!(decoded.column("metric_points", "attributes"), ["{raw: 1, day: 0}"]);
+    assert_eq!(decoded.reasons(), [("metric_name: not a text", 1), ("time: not a timestamptz", 1)]);
+}
+
+#[test]
+fn a_parquet_file_without_columns_is_refused() {
+    let rows = RecordBatchOptions::new().with_row_count(Some(3));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &rows).unwrap();
+    let error = try_decode(&Parquet, &file(&batch), &options("slos", &[])).unwrap_err().to_string();
+    assert!(error.contains("the Parquet file has no columns"), "{error}");
+}
+
+#[test]
+fn rows_land_in_batches_that_have_room_for_them() {
+    let note = "x".repeat(BYTES_PER_BATCH / 2);
+    let text = format!("slo,service_name,indicator\na,s,{note}\nb,s,{note}\nc,s,{note}\n");
+    let decoded = csv("slos", &[], &text).unwrap();
+    let rows: Vec<usize> = decoded.batches["slos"].iter().map(RecordBatch::num_rows).collect();
+    assert_eq!((rows, decoded.column("slos", "slo")), (vec![1, 1, 1], ["a", "b", "c"].map(str::to_owned).to_vec()));
+    let again = RecordBatch::try_from_iter(
+        [("slo", vec!["a", "b", "c"]), ("service_name", vec!["s"; 3]), ("indicator", vec![note.as_str(); 3])]
+            .map(|(name, cells)| (name, Arc::new(StringArray::from(cells)) as ArrayRef)),
+    );
+    let decoded = try_decode(&Parquet, &file(&again.unwrap()), &options("slos", &[])).unwrap();
+    let rows: Vec<usize> = decoded.batches["slos"].iter().map(RecordBatch::num_rows).collect();
+    assert_eq!((rows, decoded.column("slos", "slo")), (vec![1, 1, 1], ["a", "b", "c"].map(str::to_owned).to_vec()));
+}
+
 #[test]
 fn parquet_columns_are_converted_by_their_type() {
     let batch = RecordBatch::try_from_iter([
@@ -118,11 +182,7 @@ fn parquet_columns_are_converted_by_their_type() {
         ("to_replicas", Arc::new(Float64Array::from(vec![4.0, 4.5])) as _),
     ])
     .unwrap();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-    let decoded = try_decode(&Parquet, &bytes, &options("scaling_events", &[])).unwrap();
+    let decoded = try_decode(&Parquet, &file(&batch), &options("scaling_events", &[])).unwrap();
     assert_eq!(decoded.column("scaling_events", "time"), ["2024-08-01T09:00:00.123456Z"]);
     assert_eq!(decoded.column("scaling_events", "from_replicas"), ["2"]);
     assert_eq!(decoded.column("scaling_events", "to_replicas"), ["4"]);

@@ -366,3 +366,28 @@ fn zeros_are_no_requests() {
     let error = decode(&Otlp, &mut &[0; 1000][..]).err().unwrap();
     assert_eq!((error.sqlstate(), error.to_string().lines().next().unwrap()), ("22023", "the file is not OTLP"));
 }
+
+#[test]
+fn what_many_points_share_is_handed_on_before_it_is_too_much_for_an_array() {
+    use crate::ingest::{BYTES_PER_BATCH, Input, Options, Output};
+    let shared = "x".repeat(BYTES_PER_BATCH / 2);
+    let points: Vec<String> =
+        (0..5).map(|at| format!(r#"{{"timeUnixNano":"154471266030000000{at}","asInt":"{at}"}}"#)).collect();
+    let request = format!(
+        r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"k","value":{{"stringValue":"{shared}"}}}}]}},
+        "scopeMetrics":[{{"metrics":[{{"name":"m","gauge":{{"dataPoints":[{}]}}}}]}}]}}]}}"#,
+        points.join(",")
+    );
+    let mut batches = Vec::new();
+    let mut flush = |_, batch: datafusion::arrow::array::RecordBatch| {
+        batches.push(batch.num_rows());
+        Ok(())
+    };
+    let mut output = Output::new("otlp", 0, &mut flush);
+    let options = Options::default();
+    let mut bytes = request.as_bytes();
+    let input = Input { origin: "", content_hash: "", reader: &mut bytes, options: &options, now: 0 };
+    Otlp.decode(input, &mut output).unwrap();
+    assert_eq!(output.finish().unwrap(), BTreeMap::new());
+    assert_eq!(batches, [2, 2, 1]);
+}
