@@ -12,9 +12,7 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::arrow::util::display::FormatOptions;
-use datafusion::parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::Value;
 
 use super::{MAX_COLUMNS, decimal, parquet_footer};
@@ -50,10 +48,8 @@ impl File {
             return Err(unreadable(&"its footer is damaged, or its types are nested too deeply"));
         }
         guarded(|| {
-            // The types that the writer had in memory (views, dictionaries, lists of a fixed size) do not matter here.
-            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-            let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from(bytes), options)
-                .map_err(|error| unreadable(&error))?;
+            let builder =
+                ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| unreadable(&error))?;
             let columns = builder.schema().fields().len();
             if columns == 0 {
                 return Err(UserError::invalid("the Parquet file has no columns").into());
@@ -77,7 +73,25 @@ impl File {
     /// # Errors
     /// When the file is damaged.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        guarded(|| self.0.next().transpose().map_err(|error| unreadable(&error)))
+        guarded(|| {
+            let Some(batch) = self.0.next().transpose().map_err(|error| unreadable(&error))? else { return Ok(None) };
+            let named = batch.schema();
+            let columns = named.fields().iter().zip(batch.columns());
+            let columns =
+                columns.map(|(field, column)| Ok((field.name(), plain(column)?))).collect::<Result<Vec<_>>>()?;
+            RecordBatch::try_from_iter(columns).map(Some).map_err(|error| unreadable(&error))
+        })
+    }
+}
+
+/// A column whose values stand beside each other, so that a part of it takes a part of the memory.
+fn plain(column: &ArrayRef) -> Result<ArrayRef> {
+    match column.data_type() {
+        DataType::Dictionary(_, values) => cast(column, values),
+        DataType::RunEndEncoded(_, values) => cast(column, values.data_type()),
+        DataType::Utf8View => cast(column, &DataType::Utf8),
+        DataType::BinaryView => cast(column, &DataType::Binary),
+        _ => Ok(Arc::clone(column)),
     }
 }
 

@@ -215,7 +215,7 @@ macro_rules! list_cell {
                 }
                 builder.append(cell.is_some());
             }
-            fn text_bytes(cell: &Self::Cell<'_>) -> usize {
+            fn text_bytes<'a>(cell: &Self::Cell<'a>) -> usize {
                 let bytes: fn(&$native) -> usize = $bytes;
                 cell.iter().flatten().map(bytes).sum()
             }

@@ -362,4 +362,22 @@ mod tests {
         assert_eq!(month_of(leap_day), 19_754);
         assert_eq!(day_of(-1), -1);
     }
+
+    #[test]
+    fn the_last_member_of_a_key_counts_however_many_there_are() {
+        use datafusion::arrow::array::{Array, AsArray};
+        for members in [3, 1000] {
+            let key = |at: usize| format!("k{}", at % (members - 1));
+            let cell: Attributes<'_> = (0..members).map(|at| (key(at).into(), at.to_string().into())).collect();
+            let mut builder = cell::TextMap::builder();
+            cell::TextMap::append(&mut builder, &cell);
+            let map = cell::TextMap::finish(&mut builder);
+            let entries = map.as_map().value(0);
+            let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_string::<i32>());
+            assert_eq!(keys.len(), members - 1);
+            let first = keys.iter().position(|key| key == Some("k0")).unwrap();
+            assert_eq!(values.value(first), (members - 1).to_string());
+            assert_eq!(cell::TextMap::text_bytes(&cell), cell.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>());
+        }
+    }
 }

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ascribe::model;
-use datafusion::arrow::array::{ArrayRef, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder};
+use datafusion::arrow::array::{
+    ArrayRef, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
+};
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::parquet::arrow::ArrowWriter;
 use prost::Message;
 use serde_json::json;
@@ -24,9 +27,7 @@ pub fn of(source: &str) -> Vec<Seed> {
         "k8s-audit" => fixtures("audit", &["k8s-audit.ndjson"]),
         "okta" => fixtures("audit", &["okta.ndjson"]),
         "github-audit" => fixtures("audit", &["github-audit.ndjson"]),
-        "ocsf" => {
-            vec![OCSF.into(), parquet([("class_uid", numbers(&[6003])), ("time", numbers(&[1_722_502_800_123]))])]
-        }
+        "ocsf" => vec![OCSF.into(), ocsf_parquet()],
         "focus" => {
             [fixtures("focus", &["azure/Enterprise.csv", "azure/YA.csv"]), vec![focus_csv(), focus_parquet()]].concat()
         }
@@ -103,6 +104,12 @@ fn otlp_protobuf() -> Vec<u8> {
 fn focus_csv() -> Vec<u8> {
     let [sample] = &fixtures("focus", &["focus-1.0-sample-500.csv"])[..] else { return vec![] };
     sample.split_inclusive(|byte| *byte == b'\n').take(4).collect::<Vec<_>>().concat()
+}
+
+fn ocsf_parquet() -> Vec<u8> {
+    let name: ArrayRef = texts(&["GetObject"]);
+    let api = StructArray::from(vec![(Arc::new(Field::new("operation", DataType::Utf8, true)), name)]);
+    parquet([("class_uid", numbers(&[6003])), ("time", numbers(&[1_722_502_800_123])), ("api", Arc::new(api))])
 }
 
 fn focus_parquet() -> Vec<u8> {

@@ -145,7 +145,7 @@ fn parquet_columns_of_any_type_land_or_reject_their_row() {
     assert_eq!(decoded.column("metric_points", "bounds"), ["[1.0, 2.0]"]);
     assert_eq!(decoded.column("metric_points", "service_name"), ["x"]);
     assert_eq!(decoded.column("metric_points", "tenant_id"), [""]);
-    assert_eq!(decoded.column("metric_points", "attributes"), ["{raw: 1, day: 0}"]);
+    assert_eq!(decoded.column("metric_points", "attributes"), ["{raw: 1, day: 1970-01-01T00:00:00}"]);
     assert_eq!(decoded.reasons(), [("metric_name: not a text", 1), ("time: not a timestamptz", 1)]);
 }
 

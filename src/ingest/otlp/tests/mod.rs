@@ -369,13 +369,18 @@ fn zeros_are_no_requests() {
 
 #[test]
 fn what_many_points_share_is_handed_on_before_it_is_too_much_for_an_array() {
+    use crate::ingest::telemetry::MAX_VALUE_BYTES;
     use crate::ingest::{BYTES_PER_BATCH, Input, Options, Output};
-    let shared = "x".repeat(BYTES_PER_BATCH / 2);
+    let value = "x".repeat(MAX_VALUE_BYTES);
+    let shared: Vec<String> = (0..=BYTES_PER_BATCH / 2 / MAX_VALUE_BYTES)
+        .map(|key| format!(r#"{{"key":"k{key}","value":{{"stringValue":"{value}"}}}}"#))
+        .collect();
     let points: Vec<String> =
         (0..5).map(|at| format!(r#"{{"timeUnixNano":"154471266030000000{at}","asInt":"{at}"}}"#)).collect();
     let request = format!(
-        r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"k","value":{{"stringValue":"{shared}"}}}}]}},
+        r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{}]}},
         "scopeMetrics":[{{"metrics":[{{"name":"m","gauge":{{"dataPoints":[{}]}}}}]}}]}}]}}"#,
+        shared.join(","),
         points.join(",")
     );
     let mut batches = Vec::new();
