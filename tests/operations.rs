@@ -7,6 +7,7 @@ use ascribe::Database;
 use ascribe::config::{Config, SESSION_REST};
 use ascribe::server::http::{Receive, receive};
 use ascribe::server::{Serve, serve};
+use tokio_postgres::Client;
 
 use crate::live::client::{Sender, encoded};
 use crate::pgwire::{Fixture, one, simple};
@@ -150,10 +151,7 @@ async fn statements_wait_for_others_but_not_for_slow_clients() {
     let endless = "SELECT count(*) FROM generate_series(1, 1000000000000) AS g(x) WHERE x % 7 = 3";
     let stop = busy.cancel_token();
     let computing = tokio::spawn(async move { busy.simple_query(endless).await.unwrap_err() });
-    let running = "SELECT count(*) FROM system.queries WHERE state = 'active' AND statement LIKE '%1000000000000%' AND pid <> pg_backend_pid()";
-    while one(&other, running).await == "0" {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_active(&other, "%1000000000000%").await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let (code, message) = refused(&other, "SELECT count(*) FROM spans").await;
     assert_eq!(code, "53400", "{message}");
@@ -162,6 +160,51 @@ async fn statements_wait_for_others_but_not_for_slow_clients() {
     stop.cancel_query(tokio_postgres::NoTls).await.unwrap();
     assert_eq!(crate::pgwire::code(&computing.await.unwrap()), "57014");
     assert_eq!(one(&other, "SELECT count(*) FROM spans").await, "0");
+}
+
+/// A million millions of pairs, hardly any of which is a row.
+const PAIRS: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x), generate_series(1, 1000000) AS b(y)
+    WHERE (a.x * 7 + b.y) % 1000 = 3";
+
+/// Wait until a statement runs that looks so.
+async fn until_active(client: &Client, like: &str) {
+    let running = format!(
+        "SELECT count(*) FROM system.queries WHERE state = 'active' AND statement LIKE '{like}' AND pid <> pg_backend_pid()"
+    );
+    while one(client, &running).await == "0" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_looks_for_pairs_lets_others_ask_and_is_stopped() {
+    let fixture = Fixture::start().await;
+    let (busy, other) = (fixture.connect().await, fixture.connect().await);
+    let stop = busy.cancel_token();
+    let computing = tokio::spawn(async move { (busy.simple_query(PAIRS).await.unwrap_err(), busy) });
+    until_active(&other, "%a.x * 7%").await;
+    for at in 1..=20 {
+        assert_eq!(one(&other, &format!("SELECT {at} + count(*) FROM spans")).await, at.to_string());
+    }
+    assert!(!computing.is_finished());
+    stop.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    let (error, busy) = computing.await.unwrap();
+    assert_eq!(crate::pgwire::code(&error), "57014");
+    assert_eq!(one(&busy, "SELECT 1 + 1").await, "2");
+    simple(&busy, "SET statement_timeout = 300").await;
+    assert_eq!(crate::pgwire::code(&busy.simple_query(PAIRS).await.unwrap_err()), "57014");
+    assert_eq!(one(&busy, "SELECT 1 + 1").await, "2");
+}
+
+/// The one thread of this test computes and looks at the clock.
+#[tokio::test]
+async fn a_join_in_the_same_process_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { target_partitions: 1, ..Config::default() };
+    let database = Database::open_with(&folder.path().display().to_string(), config).await.unwrap();
+    database.sql("SET statement_timeout = 300").await.unwrap();
+    assert_eq!(database.sql(PAIRS).await.unwrap_err().sqlstate(), "57014");
+    assert_eq!(database.sql("SELECT 1").await.unwrap()[0].num_rows(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
