@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 
 use crate::live::client::{Sender, encoded};
 use crate::pgwire::{Fixture, one, simple};
-use crate::security::{Guarded, refused};
+use crate::security::{Guarded, PASSWORD, refused};
 
 /// The value of a line of metrics.
 fn metric(text: &str, name: &str) -> f64 {
@@ -205,6 +205,100 @@ async fn a_join_in_the_same_process_is_stopped() {
     database.sql("SET statement_timeout = 300").await.unwrap();
     assert_eq!(database.sql(PAIRS).await.unwrap_err().sqlstate(), "57014");
     assert_eq!(database.sql("SELECT 1").await.unwrap()[0].num_rows(), 1);
+}
+
+/// The severity and the code of an error.
+fn told(error: &tokio_postgres::Error) -> (&str, &str) {
+    let told = error.as_db_error().unwrap_or_else(|| panic!("{error}"));
+    (told.severity(), told.code().code())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_and_connections_are_ended_by_others() {
+    let fixture = Fixture::start().await;
+    let (busy, other) = (fixture.connect().await, fixture.connect().await);
+    let pid = one(&busy, "SELECT pg_backend_pid()").await;
+    // Nothing is done by planning.
+    simple(&other, &format!("EXPLAIN SELECT pg_terminate_backend({pid})")).await;
+    let prepared = other.prepare(&format!("SELECT pg_cancel_backend(0), pg_terminate_backend({pid})")).await.unwrap();
+    assert_eq!(one(&busy, "SELECT 1").await, "1");
+    let nobody = "SELECT pg_cancel_backend(0), pg_terminate_backend(2147483647), pg_cancel_backend(NULL::int)
+        FROM generate_series(1, 2)";
+    assert_eq!(simple(&other, nobody).await, [["f", "f", "NULL"], ["f", "f", "NULL"]]);
+    for (sql, code) in [("SELECT pg_terminate_backend(0, -1)", "22003"), ("SELECT pg_terminate_backend(0, 5)", "0A000")]
+    {
+        assert_eq!(refused(&other, sql).await.0, code, "{sql}");
+    }
+
+    // Who does nothing is not cancelled later.
+    assert_eq!(one(&other, &format!("SELECT pg_cancel_backend({pid})")).await, "t");
+    assert_eq!(one(&busy, "SELECT 1").await, "1");
+    let computing = tokio::spawn(async move { (busy.simple_query(PAIRS).await.unwrap_err(), busy) });
+    until_active(&other, "%a.x * 7%").await;
+    let stop = "SELECT pid::text, pg_cancel_backend(pid) FROM pg_stat_activity
+        WHERE query LIKE '%a.x * 7%' AND pid <> pg_backend_pid()";
+    assert_eq!(simple(&other, stop).await, [[pid.as_str(), "t"]]);
+    let (error, busy) = computing.await.unwrap();
+    assert_eq!(told(&error), ("ERROR", "57014"));
+    assert_eq!(one(&busy, "SELECT pg_backend_pid()").await, pid);
+
+    let computing = tokio::spawn(async move { busy.simple_query(PAIRS).await.unwrap_err() });
+    until_active(&other, "%a.x * 7%").await;
+    let ended = other.query_one(&prepared, &[]).await.unwrap();
+    assert_eq!((ended.get::<_, bool>(0), ended.get::<_, bool>(1)), (false, true));
+    assert_eq!(told(&computing.await.unwrap()), ("FATAL", "57P01"));
+
+    // Who waits for its client is told as well.
+    let (client, connection) = fixture.config().connect(tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let pid = one(&client, "SELECT pg_backend_pid()").await;
+    assert_eq!(one(&other, &format!("SELECT pg_terminate_backend({pid}, 0)")).await, "t");
+    assert_eq!(told(&connection.await.unwrap().unwrap_err()), ("FATAL", "57P01"));
+    while one(&other, &format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}")).await != "0" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(one(&other, &format!("SELECT pg_terminate_backend({pid})")).await, "f");
+
+    // Oneself.
+    let error = other.simple_query("SELECT pg_cancel_backend(pg_backend_pid())").await.unwrap_err();
+    assert_eq!(told(&error), ("ERROR", "57014"));
+    let error = other.simple_query("SELECT pg_terminate_backend(pg_backend_pid())").await.unwrap_err();
+    assert_eq!(told(&error), ("FATAL", "57P01"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_ends_what_its_own_roles_do_only() {
+    let (guarded, admin, ada) = Guarded::with_rows().await;
+    simple(&admin, &format!("CREATE USER bob PASSWORD '{PASSWORD}'")).await;
+    let (bob, again) = (guarded.connect("bob").await, guarded.connect("ada").await);
+    let root = one(&admin, "SELECT pg_backend_pid()").await;
+    let others = one(&bob, "SELECT pg_backend_pid()").await;
+    let own = one(&again, "SELECT pg_backend_pid()").await;
+    let last = one(&ada, "SELECT pg_backend_pid()").await;
+    for (sql, message) in [
+        (format!("SELECT pg_cancel_backend({root})"), "must be a superuser to cancel superuser query"),
+        (format!("SELECT pg_terminate_backend({root})"), "must be a superuser to terminate superuser process"),
+        (
+            format!("SELECT pg_cancel_backend({others})"),
+            "must be a member of the role whose query is being canceled or member of pg_signal_backend",
+        ),
+        (
+            format!("SELECT pg_terminate_backend({others})"),
+            "must be a member of the role whose process is being terminated or member of pg_signal_backend",
+        ),
+    ] {
+        assert_eq!(refused(&ada, &sql).await, ("42501".to_owned(), message.to_owned()), "{sql}");
+    }
+    assert_eq!(one(&bob, "SELECT 1").await, "1");
+    assert_eq!(one(&ada, &format!("SELECT pg_terminate_backend({own})")).await, "t");
+    simple(&admin, "GRANT bob TO ada").await;
+    assert_eq!(one(&ada, &format!("SELECT pg_terminate_backend({others})")).await, "t");
+    assert_eq!(one(&admin, &format!("SELECT pg_terminate_backend({last})")).await, "t");
+    for client in [again, bob, ada] {
+        while !client.is_closed() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
