@@ -7,10 +7,11 @@ use ascribe::Database;
 use ascribe::config::{Config, SESSION_REST};
 use ascribe::server::http::{Receive, receive};
 use ascribe::server::{Serve, serve};
+use tokio_postgres::Client;
 
 use crate::live::client::{Sender, encoded};
 use crate::pgwire::{Fixture, one, simple};
-use crate::security::{Guarded, refused};
+use crate::security::{Guarded, PASSWORD, refused};
 
 /// The value of a line of metrics.
 fn metric(text: &str, name: &str) -> f64 {
@@ -150,10 +151,7 @@ async fn statements_wait_for_others_but_not_for_slow_clients() {
     let endless = "SELECT count(*) FROM generate_series(1, 1000000000000) AS g(x) WHERE x % 7 = 3";
     let stop = busy.cancel_token();
     let computing = tokio::spawn(async move { busy.simple_query(endless).await.unwrap_err() });
-    let running = "SELECT count(*) FROM system.queries WHERE state = 'active' AND statement LIKE '%1000000000000%' AND pid <> pg_backend_pid()";
-    while one(&other, running).await == "0" {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_active(&other, "%1000000000000%").await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let (code, message) = refused(&other, "SELECT count(*) FROM spans").await;
     assert_eq!(code, "53400", "{message}");
@@ -162,6 +160,145 @@ async fn statements_wait_for_others_but_not_for_slow_clients() {
     stop.cancel_query(tokio_postgres::NoTls).await.unwrap();
     assert_eq!(crate::pgwire::code(&computing.await.unwrap()), "57014");
     assert_eq!(one(&other, "SELECT count(*) FROM spans").await, "0");
+}
+
+/// A million millions of pairs, hardly any of which is a row.
+const PAIRS: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x), generate_series(1, 1000000) AS b(y)
+    WHERE (a.x * 7 + b.y) % 1000 = 3";
+
+/// Wait until a statement runs that looks so.
+async fn until_active(client: &Client, like: &str) {
+    let running = format!(
+        "SELECT count(*) FROM system.queries WHERE state = 'active' AND statement LIKE '{like}' AND pid <> pg_backend_pid()"
+    );
+    while one(client, &running).await == "0" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_looks_for_pairs_lets_others_ask_and_is_stopped() {
+    let fixture = Fixture::start().await;
+    let (busy, other) = (fixture.connect().await, fixture.connect().await);
+    let stop = busy.cancel_token();
+    let computing = tokio::spawn(async move { (busy.simple_query(PAIRS).await.unwrap_err(), busy) });
+    until_active(&other, "%a.x * 7%").await;
+    for at in 1..=20 {
+        assert_eq!(one(&other, &format!("SELECT {at} + count(*) FROM spans")).await, at.to_string());
+    }
+    assert!(!computing.is_finished());
+    stop.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    let (error, busy) = computing.await.unwrap();
+    assert_eq!(crate::pgwire::code(&error), "57014");
+    assert_eq!(one(&busy, "SELECT 1 + 1").await, "2");
+    simple(&busy, "SET statement_timeout = 300").await;
+    assert_eq!(crate::pgwire::code(&busy.simple_query(PAIRS).await.unwrap_err()), "57014");
+    assert_eq!(one(&busy, "SELECT 1 + 1").await, "2");
+}
+
+/// The one thread of this test computes and looks at the clock.
+#[tokio::test]
+async fn a_join_in_the_same_process_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { target_partitions: 1, ..Config::default() };
+    let database = Database::open_with(&folder.path().display().to_string(), config).await.unwrap();
+    database.sql("SET statement_timeout = 300").await.unwrap();
+    assert_eq!(database.sql(PAIRS).await.unwrap_err().sqlstate(), "57014");
+    assert_eq!(database.sql("SELECT 1").await.unwrap()[0].num_rows(), 1);
+}
+
+/// The severity and the code of an error.
+fn told(error: &tokio_postgres::Error) -> (&str, &str) {
+    let told = error.as_db_error().unwrap_or_else(|| panic!("{error}"));
+    (told.severity(), told.code().code())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_and_connections_are_ended_by_others() {
+    let fixture = Fixture::start().await;
+    let (busy, other) = (fixture.connect().await, fixture.connect().await);
+    let pid = one(&busy, "SELECT pg_backend_pid()").await;
+    // Nothing is done by planning.
+    simple(&other, &format!("EXPLAIN SELECT pg_terminate_backend({pid})")).await;
+    let prepared = other.prepare(&format!("SELECT pg_cancel_backend(0), pg_terminate_backend({pid})")).await.unwrap();
+    assert_eq!(one(&busy, "SELECT 1").await, "1");
+    let nobody = "SELECT pg_cancel_backend(0), pg_terminate_backend(2147483647), pg_cancel_backend(NULL::int)
+        FROM generate_series(1, 2)";
+    assert_eq!(simple(&other, nobody).await, [["f", "f", "NULL"], ["f", "f", "NULL"]]);
+    for (sql, code) in [("SELECT pg_terminate_backend(0, -1)", "22003"), ("SELECT pg_terminate_backend(0, 5)", "0A000")]
+    {
+        assert_eq!(refused(&other, sql).await.0, code, "{sql}");
+    }
+
+    // Who does nothing is not cancelled later.
+    assert_eq!(one(&other, &format!("SELECT pg_cancel_backend({pid})")).await, "t");
+    assert_eq!(one(&busy, "SELECT 1").await, "1");
+    let computing = tokio::spawn(async move { (busy.simple_query(PAIRS).await.unwrap_err(), busy) });
+    until_active(&other, "%a.x * 7%").await;
+    let stop = "SELECT pid::text, pg_cancel_backend(pid) FROM pg_stat_activity
+        WHERE query LIKE '%a.x * 7%' AND pid <> pg_backend_pid()";
+    assert_eq!(simple(&other, stop).await, [[pid.as_str(), "t"]]);
+    let (error, busy) = computing.await.unwrap();
+    assert_eq!(told(&error), ("ERROR", "57014"));
+    assert_eq!(one(&busy, "SELECT pg_backend_pid()").await, pid);
+
+    let computing = tokio::spawn(async move { busy.simple_query(PAIRS).await.unwrap_err() });
+    until_active(&other, "%a.x * 7%").await;
+    let ended = other.query_one(&prepared, &[]).await.unwrap();
+    assert_eq!((ended.get::<_, bool>(0), ended.get::<_, bool>(1)), (false, true));
+    assert_eq!(told(&computing.await.unwrap()), ("FATAL", "57P01"));
+
+    // Who waits for its client is told as well.
+    let (client, connection) = fixture.config().connect(tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let pid = one(&client, "SELECT pg_backend_pid()").await;
+    assert_eq!(one(&other, &format!("SELECT pg_terminate_backend({pid}, 0)")).await, "t");
+    assert_eq!(told(&connection.await.unwrap().unwrap_err()), ("FATAL", "57P01"));
+    while one(&other, &format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}")).await != "0" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(one(&other, &format!("SELECT pg_terminate_backend({pid})")).await, "f");
+
+    // Oneself.
+    let error = other.simple_query("SELECT pg_cancel_backend(pg_backend_pid())").await.unwrap_err();
+    assert_eq!(told(&error), ("ERROR", "57014"));
+    let error = other.simple_query("SELECT pg_terminate_backend(pg_backend_pid())").await.unwrap_err();
+    assert_eq!(told(&error), ("FATAL", "57P01"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_ends_what_its_own_roles_do_only() {
+    let (guarded, admin, ada) = Guarded::with_rows().await;
+    simple(&admin, &format!("CREATE USER bob PASSWORD '{PASSWORD}'")).await;
+    let (bob, again) = (guarded.connect("bob").await, guarded.connect("ada").await);
+    let root = one(&admin, "SELECT pg_backend_pid()").await;
+    let others = one(&bob, "SELECT pg_backend_pid()").await;
+    let own = one(&again, "SELECT pg_backend_pid()").await;
+    let last = one(&ada, "SELECT pg_backend_pid()").await;
+    for (sql, message) in [
+        (format!("SELECT pg_cancel_backend({root})"), "must be a superuser to cancel superuser query"),
+        (format!("SELECT pg_terminate_backend({root})"), "must be a superuser to terminate superuser process"),
+        (
+            format!("SELECT pg_cancel_backend({others})"),
+            "must be a member of the role whose query is being canceled or member of pg_signal_backend",
+        ),
+        (
+            format!("SELECT pg_terminate_backend({others})"),
+            "must be a member of the role whose process is being terminated or member of pg_signal_backend",
+        ),
+    ] {
+        assert_eq!(refused(&ada, &sql).await, ("42501".to_owned(), message.to_owned()), "{sql}");
+    }
+    assert_eq!(one(&bob, "SELECT 1").await, "1");
+    assert_eq!(one(&ada, &format!("SELECT pg_terminate_backend({own})")).await, "t");
+    simple(&admin, "GRANT bob TO ada").await;
+    assert_eq!(one(&ada, &format!("SELECT pg_terminate_backend({others})")).await, "t");
+    assert_eq!(one(&admin, &format!("SELECT pg_terminate_backend({last})")).await, "t");
+    for client in [again, bob, ada] {
+        while !client.is_closed() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,11 +31,15 @@ impl Fixture {
         Self { _folder: folder, server }
     }
 
-    pub(crate) async fn connect(&self) -> Client {
-        let address = self.server.local_addr();
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config::new();
-        config.host("127.0.0.1").port(address.port()).user("ada").dbname("ascribe").application_name("tests");
-        let (client, connection) = config.connect(NoTls).await.unwrap();
+        let port = self.server.local_addr().port();
+        config.host("127.0.0.1").port(port).user("ada").dbname("ascribe").application_name("tests");
+        config
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        let (client, connection) = self.config().connect(NoTls).await.unwrap();
         tokio::spawn(connection);
         client
     }

@@ -11,7 +11,16 @@ use crate::config;
 use crate::security::Guard;
 use crate::storage::{Lake, Relation, RelationKind, UserView};
 
-/// What `pg_stat_activity` shows of one connection.
+/// How a connection is stopped by others.
+pub trait Stop: std::fmt::Debug + Send + Sync {
+    /// End the statement that it runs, if it runs one.
+    fn cancel(&self);
+
+    /// End the connection.
+    fn terminate(&self);
+}
+
+/// What `pg_stat_activity` shows of one connection, and what ends it.
 #[derive(Debug, Clone, Default)]
 pub struct Activity {
     /// User name.
@@ -28,6 +37,8 @@ pub struct Activity {
     pub query: String,
     /// active, idle, idle in transaction, idle in transaction (aborted).
     pub state: &'static str,
+    /// What stops it; none if nobody can.
+    pub stop: Option<Arc<dyn Stop>>,
 }
 
 /// A statement that has ended.

@@ -67,7 +67,19 @@ impl RowFunction {
         ScalarUDF::new_from_impl(Self::new(name, returns, strict, None, body))
     }
 
-    /// The same with a way to compute whole columns, which has to give what the rows would.
+    /// A function that does something: it is called when the statement runs and not before, once for each row.
+    pub fn action(
+        name: &'static str,
+        returns: Returns,
+        strict: bool,
+        body: impl Fn(Call, &[ScalarValue]) -> Result<ScalarValue> + Send + Sync + 'static,
+    ) -> ScalarUDF {
+        let mut function = Self::new(name, returns, strict, None, body);
+        function.signature.volatility = Volatility::Volatile;
+        ScalarUDF::new_from_impl(function)
+    }
+
+    /// A function with a way to compute whole columns, which has to give what the rows would.
     pub fn with_columns(
         name: &'static str,
         returns: Returns,
@@ -143,7 +155,8 @@ impl ScalarUDFImpl for RowFunction {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let call = Call { zone: session_zone(&args.config_options) };
         let target = args.return_field.data_type().clone();
-        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let constant = self.signature.volatility != Volatility::Volatile
+            && args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         if let (Some(columns), false) = (self.columns, constant)
             && let Some(column) = columns(call, &args.args, &target)?
         {
@@ -213,7 +226,9 @@ pub fn float(arguments: &[ScalarValue], at: usize) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray};
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use datafusion::arrow::array::{Array, Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray};
 
     use super::*;
 
@@ -250,6 +265,31 @@ mod tests {
         };
         let at = |row: usize| ScalarValue::try_from_array(&whole, row).unwrap();
         [(0..rows).map(at).collect(), (0..rows).map(alone).collect()]
+    }
+
+    #[test]
+    fn what_does_something_does_it_for_each_row() {
+        let calls = Arc::new(AtomicI64::new(0));
+        let counted = Arc::clone(&calls);
+        let function = RowFunction::action("act", Returns::Always(DataType::Int64, None), true, move |_, _| {
+            Ok(ScalarValue::from(counted.fetch_add(1, Ordering::Relaxed)))
+        });
+        let call = |argument: ScalarValue, number_rows| {
+            let args = ScalarFunctionArgs {
+                arg_fields: vec![Arc::new(Field::new("a", argument.data_type(), true))],
+                args: vec![ColumnarValue::Scalar(argument)],
+                number_rows,
+                return_field: Arc::new(Field::new("act", DataType::Int64, true)),
+                config_options: Arc::new(ConfigOptions::new()),
+            };
+            let ColumnarValue::Array(values) = function.invoke_with_args(args).unwrap() else { panic!("one value") };
+            values.to_data()
+        };
+        assert_eq!(call(ScalarValue::from(7_i64), 3), Int64Array::from(vec![0_i64, 1, 2]).to_data());
+        assert_eq!(call(ScalarValue::Int64(None), 2), Int64Array::from(vec![None::<i64>; 2]).to_data());
+        assert_eq!(call(ScalarValue::from(7_i64), 0).len(), 0);
+        assert_eq!(calls.load(Ordering::Relaxed), 3);
+        assert_eq!(function.signature().volatility, Volatility::Volatile);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Operators that make many batches out of one let others go on in between.
 //!
 //! The engine makes sure that sources do so. A join may turn one batch of a source into thousands, and whatever reads them in
-//! a loop would keep a thread until all are made, though nobody waits for them any more.
+//! a loop would keep a thread until all are made, though nobody waits for them any more. Or it may look at thousands of
+//! batches for one of its own, which [`pausing`] takes care of.
 
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 
-/// Puts a node that takes from the budget of its task above joins and what unfolds lists.
+use crate::operators::pausing::pausing;
+
+/// Makes joins pause, and puts a node that takes from the budget of its task above the others and what unfolds lists.
 #[derive(Debug, Default)]
 pub struct YieldBetweenBatches;
 
@@ -27,7 +30,9 @@ impl PhysicalOptimizerRule for YieldBetweenBatches {
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let yielding = plan.transform_up(|node| {
-            Ok(if multiplies(node.name()) {
+            Ok(if let Some(join) = pausing(&node)? {
+                Transformed::yes(join)
+            } else if multiplies(node.name()) {
                 Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
             } else {
                 Transformed::no(node)

@@ -10,6 +10,7 @@ use datafusion::execution::FunctionRegistry;
 use super::objects::{self, FUNCTIONS, OWNER, OWNER_NAME, SCHEMAS};
 use super::privileges::{About, has_role, may, role_name};
 use super::rows as catalog_rows;
+use super::signals;
 use crate::catalog::client::Added;
 use crate::catalog::{Client, settings};
 use crate::config::SCHEMA;
@@ -445,11 +446,22 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     }),
 ];
 
+/// Functions that do something, each time that they are called; they are null where an argument is null.
+const ACTIONS: &[(&str, Returns, Body)] = &[
+    ("pg_cancel_backend", Returns::Bool, signals::cancel),
+    ("pg_terminate_backend", Returns::Bool, signals::terminate),
+];
+
 /// Make the functions known to a session.
 pub(super) fn register(registry: &mut dyn FunctionRegistry, client: &Arc<Client>) -> Result<()> {
     for (name, returns, body) in FUNCTIONS_OF_CATALOG {
         let client = Arc::clone(client);
         let udf = RowFunction::udf(name, returns.kind(), false, move |_, arguments| body(&client, arguments));
+        registry.register_udf(Arc::new(udf))?;
+    }
+    for (name, returns, body) in ACTIONS {
+        let client = Arc::clone(client);
+        let udf = RowFunction::action(name, returns.kind(), true, move |_, arguments| body(&client, arguments));
         registry.register_udf(Arc::new(udf))?;
     }
     Ok(())

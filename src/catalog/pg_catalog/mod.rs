@@ -7,6 +7,7 @@ mod objects;
 mod privileges;
 mod provider;
 mod rows;
+mod signals;
 mod table;
 mod tables;
 

@@ -16,7 +16,7 @@ use super::login::{Gate, Login};
 use super::registry::Registry;
 use super::reply::Replies;
 use super::session::Session;
-use super::stop::Reason;
+use super::stop::{Reason, Stops};
 use super::tls::Channel;
 use crate::catalog::settings::{self, Settings};
 use crate::catalog::{Client, client::Activity};
@@ -179,6 +179,7 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
             address: login.address,
             connected_at: clock.now_micros(),
             state: "idle",
+            stop: Some(Arc::<Stops>::clone(&place.stops)),
             ..Activity::default()
         },
     );

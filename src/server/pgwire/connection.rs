@@ -12,7 +12,7 @@ use super::admission::Admission;
 use super::frame::{self, MAX_MESSAGE_BYTES, Message, Violation};
 use super::reply::Replies;
 use super::session::Session;
-use super::stop::{Reason, Stops, Watched};
+use super::stop::{self, Reason, Stops, Watched};
 use crate::catalog::client::{Activity, Ended};
 use crate::clock::Clock;
 use crate::config;
@@ -84,8 +84,9 @@ impl Connection {
         loop {
             let (stops, may_rest) = (Arc::clone(&self.stops), self.session.may_rest());
             let message = tokio::select! {
-                message = self.receive() => message,
+                biased;
                 () = stops.ended() => None,
+                message = self.receive() => message,
                 () = tokio::time::sleep(config::SESSION_REST), if may_rest => {
                     self.session.rest();
                     continue;
@@ -108,9 +109,8 @@ impl Connection {
                 }
             }
         }
-        if self.stops.reason() == Some(Reason::Terminated) {
-            let error = UserError::new("57P01", "terminating connection due to administrator command");
-            self.replies.error("FATAL", &error, None)?;
+        if self.stops.terminated() {
+            self.replies.error("FATAL", &stop::terminated(), None)?;
             self.replies.flush().await?;
         }
         Ok(())
@@ -178,7 +178,10 @@ impl Connection {
                 TransactionStatus::Error => "idle in transaction (aborted)",
             };
         });
-        self.replies.ready(status)?;
+        // Who is about to be told that the connection ends is not told that it goes on.
+        if !self.stops.terminated() {
+            self.replies.ready(status)?;
+        }
         self.replies.flush().await
     }
 
@@ -318,6 +321,9 @@ impl Connection {
 
     fn report(&mut self, error: &Error) -> std::io::Result<()> {
         self.session.control.fail();
+        if self.stops.terminated() {
+            return Ok(());
+        }
         let described = security::without_secrets(error.describe(), &self.text);
         let position = self.position.take().or_else(|| place(&self.text, self.offset, &described));
         self.replies.error("ERROR", &described, position)

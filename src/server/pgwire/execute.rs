@@ -324,9 +324,9 @@ impl Connection {
         self.replies.push(&PgWireBackendMessage::CopyInResponse(response))?;
         self.replies.flush().await?;
         let mut bytes: Vec<u8> = Vec::new();
-        while let Some(part) = self.copied().await? {
+        while let Some(part) = watched.run(self.copied()).await?? {
             if bytes.len() + part.len() > MOST_COPIED {
-                while self.copied().await?.is_some() {}
+                while watched.run(self.copied()).await??.is_some() {}
                 let message = format!("COPY from stdin of more than {} MB is not supported", MOST_COPIED >> 20);
                 return Err(UserError::new("54000", message).hint("copy in parts, or import files").into());
             }

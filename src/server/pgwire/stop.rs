@@ -1,8 +1,12 @@
 //! One signal a statement: whoever wants it to end says so here.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::catalog::client::Stop;
 use crate::error::{UserError, sqlstate};
 
 /// Why a statement ends early.
@@ -21,9 +25,14 @@ impl Reason {
         match self {
             Self::Cancelled => UserError::new(sqlstate::CANCELED, "canceling statement due to user request"),
             Self::Gone => UserError::new("08006", "the client is gone"),
-            Self::Terminated => UserError::new("57P01", "terminating connection due to administrator command"),
+            Self::Terminated => terminated(),
         }
     }
+}
+
+/// What a client is told whose connection the server ends.
+pub(super) fn terminated() -> UserError {
+    UserError::new("57P01", "terminating connection due to administrator command")
 }
 
 /// The signals of one connection.
@@ -33,6 +42,16 @@ pub(crate) struct Stops(watch::Sender<Option<Reason>>);
 impl Default for Stops {
     fn default() -> Self {
         Self(watch::Sender::new(None))
+    }
+}
+
+impl Stop for Stops {
+    fn cancel(&self) {
+        self.stop(Reason::Cancelled);
+    }
+
+    fn terminate(&self) {
+        self.stop(Reason::Terminated);
     }
 }
 
@@ -56,8 +75,9 @@ impl Stops {
         });
     }
 
-    pub(super) fn reason(&self) -> Option<Reason> {
-        *self.0.borrow()
+    /// Whether the server ends the connection.
+    pub(super) fn terminated(&self) -> bool {
+        *self.0.borrow() == Some(Reason::Terminated)
     }
 
     /// Until the connection itself has to end.
@@ -78,12 +98,12 @@ impl Stops {
 /// A statement under way: its signal and its deadline.
 #[derive(Debug, Clone)]
 pub(super) struct Watched {
-    stops: std::sync::Arc<Stops>,
+    stops: Arc<Stops>,
     deadline: Option<Instant>,
 }
 
 impl Watched {
-    pub(super) fn new(stops: std::sync::Arc<Stops>, timeout: Option<std::time::Duration>) -> Self {
+    pub(super) fn new(stops: Arc<Stops>, timeout: Option<Duration>) -> Self {
         Self { stops, deadline: timeout.map(|timeout| Instant::now() + timeout) }
     }
 
