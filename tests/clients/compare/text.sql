@@ -176,6 +176,8 @@ length('\x00ff'::bytea)
 sha256('abc'::bytea)
 get_byte('\x1234'::bytea, 1)
 substring('\x123456'::bytea from 2 for 1)
+substring('\x123456'::bytea from 2)
+octet_length('\x00ff'::bytea)
 -- uuid, json
 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid
 'x'::uuid
