@@ -85,6 +85,24 @@ fn has_aggregate(item: &SelectItem) -> bool {
     }
 }
 
+/// Whether a function is an aggregate, of those that statements about the catalog use.
+pub(super) fn is_aggregate_name(name: &str) -> bool {
+    const AGGREGATES: [&str; 11] = [
+        "pg_at_most_two",
+        "count",
+        "max",
+        "min",
+        "sum",
+        "avg",
+        "array_agg",
+        "string_agg",
+        "first_value",
+        "bool_or",
+        "bool_and",
+    ];
+    AGGREGATES.contains(&name)
+}
+
 /// Whether an expression aggregates the rows of its own query, not of one inside it.
 pub(super) fn is_aggregate(expr: &Expr) -> bool {
     let mut look = Aggregates { depth: 0, found: false };
@@ -111,23 +129,10 @@ impl Visitor for Aggregates {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        const AGGREGATES: [&str; 11] = [
-            "pg_at_most_two",
-            "count",
-            "max",
-            "min",
-            "sum",
-            "avg",
-            "array_agg",
-            "string_agg",
-            "first_value",
-            "bool_or",
-            "bool_and",
-        ];
         if self.depth == 0
             && let Expr::Function(function) = expr
         {
-            self.found |= parts(&function.name).last().is_some_and(|name| AGGREGATES.contains(&name.as_str()));
+            self.found |= parts(&function.name).last().is_some_and(|name| is_aggregate_name(name));
         }
         ControlFlow::Continue(())
     }

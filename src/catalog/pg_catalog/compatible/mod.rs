@@ -20,14 +20,29 @@ use crate::dialect::tree::{call, cast, string};
 use empty::{drop_if_empty, drop_subqueries, is_empty, null_text, reads_nothing};
 use look::{catalog_only, folded, parts};
 use subqueries::{collected, inner_columns, one_row};
-use types::{array_literal, is_function_column, rewritten_cast};
+use types::{array_literal, compared, named_call, named_cast, rewritten_cast, shown};
 
 pub use look::reads_catalog;
 
 /// Rewrite a statement that only reads the catalog; leave every other alone.
 pub fn compatible(statement: &mut Statement) {
-    if catalog_only(statement) {
-        let _ = VisitMut::visit(statement, &mut Rewrite);
+    let _ = if catalog_only(statement) {
+        VisitMut::visit(statement, &mut Rewrite)
+    } else {
+        // Casts to and from the types of the catalog mean the same anywhere.
+        ast::visit_expressions_mut(statement, |expr| {
+            let named = match &*expr {
+                Expr::Cast { expr: inner, data_type, .. } => named_cast(inner, data_type),
+                other => named_call(other),
+            };
+            if let Some(named) = named {
+                *expr = named;
+            }
+            ControlFlow::Continue(())
+        })
+    };
+    if let Statement::Query(query) = statement {
+        shown(query);
     }
 }
 
@@ -92,6 +107,11 @@ impl VisitorMut for Rewrite {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
+        dialect::subqueries_as_values(select, &empty::is_aggregate_name);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Case { conditions, .. } = expr {
             conditions.iter_mut().for_each(without_domains);
@@ -147,15 +167,10 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             }
             None
         }
-        Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right }
-            if is_function_column(left)
-                && matches!(right.as_ref(), Expr::Value(value) if matches!(&value.value, Value::Number(number, _) if number == "0")) =>
-        {
-            // A function is shown by its name here, and none as a dash.
-            **right = Expr::Value(Value::SingleQuotedString("-".to_owned()).into());
-            None
-        }
-        Expr::BinaryOp { op, .. } => {
+        Expr::BinaryOp { left, op, right } => {
+            if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {
+                compared(left, right);
+            }
             if let BinaryOperator::PGCustomBinaryOperator(path) = op
                 && let Some(known) = path.last().and_then(|name| operator(name))
             {
@@ -257,6 +272,7 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
             let gathered = Expr::Function(function.clone());
             of_oids.then(|| call("pg_cast", vec![gathered, string("_oid")]))
         }
+        ("pg_cast", _) => named_call(&Expr::Function(function.clone())),
         (
             "current_user" | "session_user" | "user" | "current_catalog" | "current_schema" | "current_role",
             FunctionArguments::None,
