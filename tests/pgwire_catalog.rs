@@ -120,6 +120,9 @@ async fn columns_of_functions_are_numbers_with_names() {
         ("SELECT count(*) > 0 FROM pg_stat_activity a JOIN pg_database d ON d.oid = a.datid", "t"),
         ("SELECT numbackends >= 1 FROM pg_stat_database WHERE datname = current_database()", "t"),
         ("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class WHERE relname = 'spans')", "t"),
+        ("SELECT character_set_name FROM INFORMATION_SCHEMA.character_sets", "UTF8"),
+        ("SELECT count(*) FROM pg_available_extensions() AS e", "0"),
+        ("SELECT count(*) > 0 FROM PG_SHOW_ALL_SETTINGS() WHERE name = 'TimeZone'", "t"),
         ("SELECT relname AS table FROM pg_class WHERE relname = ANY('{costs,none}')", "costs"),
     ] {
         assert_eq!(super::pgwire::one(&client, sql).await, expected, "{sql}");

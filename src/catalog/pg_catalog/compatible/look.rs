@@ -7,8 +7,22 @@ use datafusion::sql::sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart, Q
 use super::super::tables;
 
 /// Functions that may stand in FROM and read no table.
-const SET_FUNCTIONS: [&str; 5] =
-    ["generate_series", "unnest", "pg_partition_ancestors", "pg_show_all_settings", "pg_get_keywords"];
+const SET_FUNCTIONS: [&str; 3] = ["generate_series", "unnest", "pg_partition_ancestors"];
+
+/// Functions that return the rows of a table of the catalog.
+const TABLE_FUNCTIONS: [(&str, &str); 6] = [
+    ("pg_available_extensions", "pg_available_extensions"),
+    ("pg_cursor", "pg_cursors"),
+    ("pg_get_keywords", "pg_get_keywords"),
+    ("pg_lock_status", "pg_locks"),
+    ("pg_prepared_statement", "pg_prepared_statements"),
+    ("pg_show_all_settings", "pg_settings"),
+];
+
+/// The table whose rows a function returns.
+pub(super) fn table_of(function: &str) -> Option<&'static str> {
+    TABLE_FUNCTIONS.iter().find(|(known, _)| *known == function).map(|(_, table)| *table)
+}
 
 pub(super) fn catalog_only(statement: &Statement) -> bool {
     !look(statement).foreign
@@ -45,7 +59,7 @@ impl Visitor for Look {
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
         let names = parts(relation);
-        let known = |name: &str| tables::find(name).is_some();
+        let known = |name: &str| tables::find(name).is_some() || table_of(name).is_some();
         self.catalog |= match names.as_slice() {
             [.., schema, _] => schema == "pg_catalog" || schema == "information_schema",
             [name] => known(name),
@@ -53,11 +67,7 @@ impl Visitor for Look {
         };
         self.foreign |= match names.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["pg_catalog" | "information_schema", _] | ["ascribe", "pg_catalog" | "information_schema", _] => false,
-            [name] => {
-                !(self.ctes.iter().any(|cte| cte == name)
-                    || tables::find(name).is_some()
-                    || SET_FUNCTIONS.contains(name))
-            }
+            [name] => !(self.ctes.iter().any(|cte| cte == name) || known(name) || SET_FUNCTIONS.contains(name)),
             _ => true,
         };
         ControlFlow::Continue(())

@@ -18,7 +18,7 @@ use super::tables;
 use crate::dialect;
 use crate::dialect::tree::{call, cast, string};
 use empty::{drop_if_empty, drop_subqueries, is_empty, null_text, reads_nothing};
-use look::{catalog_only, folded, parts};
+use look::{catalog_only, folded, parts, table_of};
 use subqueries::{collected, inner_columns, one_row};
 use types::{array_literal, compared, named_call, named_cast, rewritten_cast, shown};
 
@@ -77,13 +77,8 @@ impl VisitorMut for Rewrite {
             TableFactor::Table { name, args, .. } => {
                 let names = parts(name);
                 if args.is_some()
-                    && matches!(names.last().map(String::as_str), Some("pg_show_all_settings" | "pg_get_keywords"))
+                    && let Some(table) = names.last().and_then(|function| table_of(function))
                 {
-                    let table = if names.last().is_some_and(|name| name == "pg_get_keywords") {
-                        "pg_get_keywords"
-                    } else {
-                        "pg_settings"
-                    };
                     *name = ObjectName::from(vec![Ident::new("pg_catalog"), Ident::new(table)]);
                     *args = None;
                 } else if args.is_some() {
