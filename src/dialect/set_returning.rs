@@ -29,7 +29,7 @@ const fn set(
     Set { name, array, element, column }
 }
 
-const SETS: [Set; 7] = [
+const SETS: [Set; 8] = [
     set("json_array_elements", "pg_json_elements", Some("json"), Some("value")),
     set("jsonb_array_elements", "pg_jsonb_elements", Some("jsonb"), Some("value")),
     set("json_array_elements_text", "pg_json_elements_text", None, Some("value")),
@@ -37,6 +37,7 @@ const SETS: [Set; 7] = [
     set("json_object_keys", "pg_json_keys", None, None),
     set("jsonb_object_keys", "pg_jsonb_keys", None, None),
     set("regexp_matches", "pg_regexp_matches", None, None),
+    set("regexp_split_to_table", "regexp_split_to_array", None, None),
 ];
 
 /// Functions of a key and a value a row, which are in FROM only.
