@@ -94,6 +94,43 @@ async fn psql_shows_everything_else() {
     }
 }
 
+/// Drivers learn the types by joining them with the functions that read them.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_functions_are_numbers_with_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&folder).await;
+    let url = format!("postgresql://ada@127.0.0.1:{}/ascribe", server.local_addr().port());
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let npgsql = "SELECT typ.typname, elem.typname FROM pg_type AS typ JOIN pg_proc AS proc ON proc.oid = typ.typreceive \
+                  JOIN pg_type AS elem ON elem.oid = typ.typelem WHERE proc.proname = 'array_recv' ORDER BY 1";
+    let arrays = super::pgwire::simple(&client, npgsql).await;
+    assert!(arrays.contains(&vec!["_int4".to_owned(), "int4".to_owned()]), "{arrays:?}");
+    assert!(arrays.iter().all(|row| row[0] == format!("_{}", row[1])), "{arrays:?}");
+    for (sql, expected) in [
+        ("SELECT typinput FROM pg_type WHERE oid = 23", "int4in"),
+        ("SELECT typmodin FROM pg_type WHERE oid = 23", "-"),
+        ("SELECT typreceive::text FROM pg_type WHERE oid = 1114", "timestamp_recv"),
+        ("SELECT typreceive::text <> 'array_recv' FROM pg_type WHERE oid = 1007", "f"),
+        ("SELECT typinput = 'pg_catalog.array_in'::regproc FROM pg_type WHERE oid = 1007", "t"),
+        ("SELECT count(*) FROM pg_type WHERE typinput = 0", "0"),
+        ("SELECT count(*) FROM pg_type t LEFT JOIN pg_proc p ON p.oid = t.typinput WHERE p.oid IS NULL", "0"),
+        ("SELECT pg_get_function_arguments(750)", "cstring, oid, integer"),
+        ("SELECT oid >= 16384 FROM pg_database", "t"),
+        ("SELECT count(*) > 0 FROM pg_stat_activity a JOIN pg_database d ON d.oid = a.datid", "t"),
+        ("SELECT numbackends >= 1 FROM pg_stat_database WHERE datname = current_database()", "t"),
+        ("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class WHERE relname = 'spans')", "t"),
+        ("SELECT character_set_name FROM INFORMATION_SCHEMA.character_sets", "UTF8"),
+        ("SELECT count(*) FROM pg_available_extensions() AS e", "0"),
+        ("SELECT count(*) > 0 FROM PG_SHOW_ALL_SETTINGS() WHERE name = 'TimeZone'", "t"),
+        ("SELECT relname AS table FROM pg_class WHERE relname = ANY('{costs,none}')", "costs"),
+    ] {
+        assert_eq!(super::pgwire::one(&client, sql).await, expected, "{sql}");
+    }
+    let row = client.query_one("SELECT typinput::text, typlen FROM pg_type WHERE oid = 23", &[]).await;
+    assert_eq!(row.unwrap().get::<_, &str>(0), "int4in");
+}
+
 /// The real clients of `tests/clients`, those that are installed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "installs Python packages; tests/clients/run does the same with a server process"]

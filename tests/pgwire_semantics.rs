@@ -44,6 +44,14 @@ async fn answers_are_those_of_postgresql() {
         ),
         ("SELECT 1 IS NOT DISTINCT FROM 1 AND false", "f"),
         ("SELECT round(2.5), round(2.5::float8)", "3"),
+        ("SELECT 'int4'::regtype", "integer"),
+        ("SELECT 'int4'::regtype::text || ' ' || 'pg_class'::regclass::oid::text", "integer 1259"),
+        ("SELECT c FROM pg_catalog.upper('x') AS u (c)", "X"),
+        ("SELECT * FROM CURRENT_DATABASE()", "ascribe"),
+        ("SELECT pg_catalog.now() IS NOT NULL AND EXISTS (SELECT 1 FROM changes) IS FALSE", "t"),
+        ("SELECT length('\\x00ff'::bytea)::text || ' ' || length('aé')::text", "2 2"),
+        ("SELECT substring('\\x123456'::bytea from 2 for 1)", "\\x34"),
+        ("SELECT octet_length('\\x00ff'::bytea)::text || ' ' || octet_length('aé')::text", "2 3"),
         ("SELECT sum(a) FROM (VALUES (9223372036854775807), (1)) t(a)", "9223372036854775808"),
         ("SELECT 2 > ALL (SELECT a FROM (VALUES (1), (3)) t(a))", "f"),
         ("SELECT 3 = ANY (ARRAY[1, NULL]) IS NULL", "t"),
@@ -64,6 +72,27 @@ async fn answers_are_those_of_postgresql() {
     assert_eq!(names, ["int4", "numeric", "int8", "interval", "date", "int8"]);
     let plan = simple(&client, "EXPLAIN SELECT 1").await;
     assert!(plan.len() > 2 && plan.iter().all(|row| row.len() == 1), "{plan:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_count_rows_and_bound_series() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    let statement =
+        client.prepare("SELECT g FROM generate_series($1, $2) AS g ORDER BY g LIMIT $3 OFFSET $4").await.unwrap();
+    assert!(statement.params().iter().all(|kind| kind.name() == "int8"), "{:?}", statement.params());
+    let rows = client.query(&statement, &[&1_i64, &9_i64, &2_i64, &3_i64]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(), [4, 5]);
+    let rows = client.query("SELECT generate_series(1, $1)", &[&3_i32]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [1, 2, 3]);
+    let catalog = "SELECT typname FROM pg_catalog.pg_type WHERE typname LIKE 'int_' ORDER BY 1 LIMIT $1 OFFSET $2";
+    let rows = client.query(catalog, &[&1_i64, &1_i64]).await.unwrap();
+    assert_eq!(rows[0].get::<_, String>(0), "int4");
+
+    let texts = client.prepare("SELECT $1::bool::text, $2::timestamptz::text").await.unwrap();
+    let when = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let row = client.query_one(&texts, &[&true, &when]).await.unwrap();
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("true", "2023-11-14 22:13:20+00"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

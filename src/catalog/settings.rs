@@ -70,6 +70,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("client_min_messages", "notice", Kind::Text, false, "The least severe message that is sent."),
     setting("DateStyle", "ISO, MDY", Kind::DateStyle, true, "How dates are printed."),
     setting("default_table_access_method", "delta", Kind::Fixed, false, "How tables are stored."),
+    setting("default_tablespace", "", Kind::Text, false, "Nothing here has a place of its own."),
     setting("default_transaction_deferrable", "off", Kind::Bool, false, "Whether new transactions are deferrable."),
     setting("default_transaction_isolation", "read committed", Kind::Text, false, "The isolation of new transactions."),
     setting("default_transaction_read_only", "off", Kind::Bool, true, "Whether new transactions only read."),

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::rewrite::{digits, function_name};
 use super::tree::{call, cast, string};
-use super::{aggregates, domains, set_returning};
+use super::{aggregates, domains, limits, set_returning};
 
 /// Names that the engine has under another.
 const RENAMED: &[(&str, &str)] = &[
@@ -26,7 +26,10 @@ const RENAMED: &[(&str, &str)] = &[
     ("array_remove", "array_remove_all"),
     ("array_replace", "array_replace_all"),
     ("array_dims", "pg_array_dims"),
-    ("char_length", "character_length"),
+    ("length", "pg_length"),
+    ("char_length", "pg_length"),
+    ("character_length", "pg_length"),
+    ("octet_length", "pg_octet_length"),
     ("quote_literal", "pg_quote_literal"),
     ("log", "pg_log"),
     ("chr", "pg_chr"),
@@ -43,10 +46,7 @@ const INTEGERS: &[&str] = &[
     "array_position",
     "regexp_count",
     "ntile",
-    "length",
     "strpos",
-    "character_length",
-    "octet_length",
     "bit_length",
     "ascii",
 ];
@@ -95,8 +95,15 @@ fn read_number(argument: &mut Expr, fraction: bool) {
 
 /// A function that returns a set, as the elements of the array that it is to the engine.
 fn unnested(function: &Function, name: &str) -> Option<Expr> {
-    let given: Vec<Expr> = arguments(function)?.into_iter().cloned().collect();
     let integer = |expr: &Expr| matches!(expr, Expr::Cast { data_type: DataType::Integer(None), .. });
+    let given = arguments(function)?;
+    // A parameter is what stands beside it.
+    let beside = if given.iter().any(|expr| integer(expr)) { DataType::Integer(None) } else { DataType::BigInt(None) };
+    let typed = |expr: &Expr| {
+        let parameter = limits::is_parameter(expr) && name == "generate_series";
+        if parameter { cast(expr.clone(), beside.clone()) } else { expr.clone() }
+    };
+    let given: Vec<Expr> = given.into_iter().map(typed).collect();
     let integers = given.iter().all(integer);
     let big = |expr: Expr| cast(expr, DataType::BigInt(None));
     let series = if name == "generate_subscripts" {
@@ -118,6 +125,11 @@ fn wrap_argument(function: &mut Function, name: &str) {
         let inner = argument.clone();
         *argument = call(name, vec![inner]);
     }
+}
+
+/// Whether a function is known under another name.
+pub(crate) fn is_renamed(name: &str) -> bool {
+    RENAMED.iter().any(|(known, _)| *known == name)
 }
 
 /// The call in the engine's terms; none where it is the same.

@@ -7,6 +7,7 @@ mod aggregates;
 mod append;
 mod arithmetic;
 mod bounded;
+mod bytes;
 mod calls;
 mod cast;
 mod chain;
@@ -19,6 +20,7 @@ mod json;
 mod json_build;
 mod json_parts;
 mod lateral;
+mod limits;
 mod moment;
 mod names;
 mod numbers;
@@ -27,6 +29,7 @@ mod regexp;
 mod relations;
 mod rewrite;
 mod rows;
+mod scalar_relations;
 mod series;
 mod set_returning;
 mod sets;
@@ -48,6 +51,7 @@ use datafusion::sql::sqlparser::ast::DataType as SqlType;
 
 use crate::error::Result;
 
+pub(crate) use calls::is_renamed;
 pub use cast::{Target, assigned};
 pub(crate) use function::session_zone;
 pub use json::map_of;
@@ -58,6 +62,8 @@ pub use relations::relation;
 pub use rewrite::{
     literal_as, name_without_schema, oid_of, rewrite, rewrite_names, said_of_parameters, say_parameters,
 };
+pub use scalar_relations::scalar_relations;
+pub use subqueries::subqueries_as_values;
 pub use table_query::table_queries;
 pub use unknown::analyzer_rules;
 
@@ -127,6 +133,7 @@ fn functions() -> Vec<ScalarUDF> {
     functions.push(ScalarUDF::new_from_impl(unknown::Unknown::new()));
     functions.push(ScalarUDF::new_from_impl(chain::Chain::new()));
     functions.extend(aggregates::functions());
+    functions.extend(bytes::functions());
     functions.extend(json::functions());
     functions.extend(json_build::functions());
     functions.extend(json_parts::functions());

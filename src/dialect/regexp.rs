@@ -1,5 +1,6 @@
 //! Functions of regular expressions that the engine does not have.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::DataType;
@@ -10,8 +11,13 @@ use datafusion::logical_expr::ScalarUDF;
 use super::function::{Returns, RowFunction, int, text};
 use crate::error::{UserError, sqlstate};
 
-/// What a pattern found: its groups, or all of it where it has none.
-type Found = Vec<Option<String>>;
+/// What a pattern found.
+struct Found {
+    /// Its groups, or all of it where it has none.
+    groups: Vec<Option<String>>,
+    /// Where it is, in bytes.
+    at: Range<usize>,
+}
 
 /// An expression that a pattern is, and whether all that it finds is wanted. To PostgreSQL a point is any character, and `^`
 /// and `$` are the ends of the text.
@@ -63,7 +69,8 @@ fn finder() -> impl Fn(&str, &str, &str) -> Result<Vec<Found>> + Send + Sync {
             .take(limit)
             .map(|found| {
                 let first = usize::from(found.len() > 1);
-                found.iter().skip(first).map(|group| group.map(|group| group.as_str().to_owned())).collect()
+                let groups = found.iter().skip(first).map(|group| group.map(|group| group.as_str().to_owned()));
+                Found { groups: groups.collect(), at: found.get(0).map_or(0..0, |all| all.range()) }
             })
             .collect();
         *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((pattern, expression));
@@ -74,7 +81,7 @@ fn finder() -> impl Fn(&str, &str, &str) -> Result<Vec<Found>> + Send + Sync {
 /// The functions that statements are rewritten to.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let texts = || DataType::new_list(DataType::Utf8, true);
-    let all = finder();
+    let (all, separators) = (finder(), finder());
     vec![
         RowFunction::udf(
             "pg_regexp_matches",
@@ -85,16 +92,43 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                     return Err(unknown("regexp_matches"));
                 };
                 let found = all(value, pattern, text(arguments, 2).unwrap_or_default())?;
-                let groups = found.into_iter().map(|groups| {
-                    let groups: Vec<ScalarValue> = groups.into_iter().map(ScalarValue::Utf8).collect();
+                let groups = found.into_iter().map(|found| {
+                    let groups: Vec<ScalarValue> = found.groups.into_iter().map(ScalarValue::Utf8).collect();
                     ScalarValue::List(ScalarValue::new_list_nullable(&groups, &DataType::Utf8))
                 });
                 let groups: Vec<ScalarValue> = groups.collect();
                 Ok(ScalarValue::List(ScalarValue::new_list_nullable(&groups, &texts())))
             },
         ),
+        RowFunction::udf("regexp_split_to_array", Returns::Always(texts(), None), true, move |_, arguments| {
+            let (Some(value), Some(pattern)) = (text(arguments, 0), text(arguments, 1)) else {
+                return Err(unknown("regexp_split_to_array"));
+            };
+            let options = text(arguments, 2).unwrap_or_default();
+            if options.contains('g') {
+                let message = "regexp_split_to_array() does not support the \"global\" option";
+                return Err(UserError::invalid(message).into());
+            }
+            let found = separators(value, pattern, &format!("{options}g"))?;
+            let pieces: Vec<ScalarValue> = between(value, &found).into_iter().map(ScalarValue::from).collect();
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(&pieces, &DataType::Utf8)))
+        }),
         substring(),
     ]
+}
+
+/// What is between the places where a pattern was found. Where nothing is found at either end, or right behind what was
+/// found before, nothing is separated.
+fn between<'a>(text: &'a str, found: &[Found]) -> Vec<&'a str> {
+    let (mut pieces, mut from) = (Vec::new(), 0);
+    for Found { at, .. } in found {
+        if !at.is_empty() || (at.start != from && at.start != text.len()) {
+            pieces.push(text.get(from..at.start).unwrap_or_default());
+            from = at.end;
+        }
+    }
+    pieces.push(text.get(from..).unwrap_or_default());
+    pieces
 }
 
 /// `substring(text FROM pattern)`, or the letters from a place on.
@@ -104,7 +138,9 @@ pub(super) fn substring() -> ScalarUDF {
         match (text(arguments, 0), text(arguments, 1), int(arguments, 1)) {
             (Some(value), Some(pattern), _) => {
                 let found = find(value, pattern, "")?;
-                Ok(ScalarValue::Utf8(found.into_iter().next().and_then(|groups| groups.into_iter().next().flatten())))
+                Ok(ScalarValue::Utf8(
+                    found.into_iter().next().and_then(|found| found.groups.into_iter().next().flatten()),
+                ))
             }
             (Some(value), None, Some(place)) => {
                 let before = usize::try_from(place.saturating_sub(1)).unwrap_or(0);
@@ -125,7 +161,11 @@ mod tests {
 
     #[test]
     fn patterns_find_groups_or_all_of_it() {
-        let find = finder();
+        let finds = finder();
+        let find = |text: &str, pattern: &str, options: &str| {
+            let found = finds(text, pattern, options);
+            found.map(|found| found.into_iter().map(|found| found.groups).collect::<Vec<_>>())
+        };
         let some = |found: &str| Some(found.to_owned());
         assert_eq!(find("foobarbaz", "ba.", "").unwrap(), [vec![some("bar")]]);
         assert_eq!(find("foobarbaz", "(b)(x)?a.", "g").unwrap(), [vec![some("b"), None], vec![some("b"), None]]);
@@ -133,6 +173,12 @@ mod tests {
         assert_eq!(find("a\nb", "a.b", "n").unwrap().len(), 0);
         assert_eq!(find("A\nb", "^B$", "ig").unwrap().len(), 0);
         assert_eq!(find("A\nb", "^B$", "ign").unwrap().len(), 1);
+        let split = |text: &'static str, pattern: &str| between(text, &finds(text, pattern, "g").unwrap());
+        assert_eq!(split("a,b,,c", ","), ["a", "b", "", "c"]);
+        assert_eq!(split(",a", ","), ["", "a"]);
+        assert_eq!(split("ab c", r"\s*"), ["a", "b", "c"]);
+        assert_eq!(split("abc", ""), ["a", "b", "c"]);
+        assert_eq!(split("", ","), [""]);
         assert!(find("a", "(", "").is_err() && find("a", "a", "y").is_err());
     }
 }

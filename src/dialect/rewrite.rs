@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::encode::{Style, oid};
 use super::names;
 use super::tree::{call, cast, string, taken};
-use super::{distinct_from, lateral, rows, subqueries};
+use super::{bytes, distinct_from, lateral, limits, rows, subqueries};
 use crate::error::{UserError, sqlstate};
 
 /// Rewrite a statement of a user's. `is_aggregate` knows the aggregate functions.
@@ -67,8 +67,12 @@ pub fn name_without_schema(name: &ObjectName) -> Option<ObjectName> {
 pub fn rewrite_names(statement: &mut Statement) {
     distinct_from::regroup(statement);
     names::distinct_names(statement);
+    let _ = VisitMut::visit(statement, &mut limits::Limits);
     let _ = visit_expressions_mut(statement, |expr| {
         own_escape(expr);
+        if let Some(better) = subqueries::of_literal(expr) {
+            *expr = better;
+        }
         ControlFlow::<()>::Continue(())
     });
 }
@@ -222,19 +226,9 @@ pub(super) fn digits(expr: &Expr) -> Option<&str> {
 }
 
 /// Numbers that are no values but places and counts are the engine's own again.
-fn raw(expr: &mut Expr) {
+pub(super) fn raw(expr: &mut Expr) {
     if let Some(text) = digits(expr) {
         *expr = Expr::Value(Value::Number(text.to_owned(), false).into());
-    }
-}
-
-/// How many rows a query gives or passes over.
-fn count_of_rows(expr: &mut Expr) {
-    raw(expr);
-    if let Expr::Value(value) = expr
-        && matches!(value.value, Value::SingleQuotedString(_))
-    {
-        *expr = call("pg_cast", vec![expr.clone(), string("int8")]);
     }
 }
 
@@ -354,16 +348,8 @@ fn raw_inside(expr: &mut Expr) {
     let _ = VisitMut::visit(expr, &mut Raw(0));
 }
 
-fn is_string(expr: &Expr) -> bool {
+pub(super) fn is_string(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_)))
-}
-
-fn is_parameter(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_parameter(inner),
-        _ => false,
-    }
 }
 
 /// The spelling of a type that [`super::cast::Target`] reads; none for one that the engine knows better.
@@ -432,7 +418,7 @@ impl Rewrite<'_> {
 
     fn cast(inner: &mut Expr, data_type: &DataType) -> Option<Expr> {
         // The type of a parameter is read off its cast.
-        if is_parameter(inner) && super::native(data_type) {
+        if limits::is_parameter(inner) && super::native(data_type) {
             return None;
         }
         let target = target(data_type)?;
@@ -512,6 +498,9 @@ impl Rewrite<'_> {
             Expr::Array(array) => {
                 unknown(array.elem.iter_mut().collect());
                 None
+            }
+            Expr::Substring { expr: of, substring_from, substring_for, .. } => {
+                bytes::substring(of, substring_from.as_deref_mut(), substring_for.as_deref_mut())
             }
             Expr::Ceil { expr: inner, .. } => Some(call("pg_ceil", vec![taken(inner)])),
             Expr::Floor { expr: inner, .. } => Some(call("pg_floor", vec![taken(inner)])),
@@ -600,16 +589,7 @@ impl VisitorMut for Rewrite<'_> {
         {
             items.iter_mut().for_each(|item| raw(&mut item.expr));
         }
-        match &mut query.limit_clause {
-            Some(LimitClause::LimitOffset { limit, offset, .. }) => {
-                limit.iter_mut().for_each(count_of_rows);
-                offset.iter_mut().for_each(|offset| count_of_rows(&mut offset.value));
-            }
-            Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
-                [offset, limit].into_iter().for_each(count_of_rows);
-            }
-            None => {}
-        }
+        limits::read(query);
         ControlFlow::Continue(())
     }
 
@@ -650,6 +630,11 @@ impl VisitorMut for Rewrite<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } = factor
+            && let Some(own) = name_without_schema(name)
+        {
+            *name = own;
+        }
         super::relations::hide(factor);
         ControlFlow::Continue(())
     }

@@ -29,7 +29,7 @@ const fn set(
     Set { name, array, element, column }
 }
 
-const SETS: [Set; 7] = [
+const SETS: [Set; 8] = [
     set("json_array_elements", "pg_json_elements", Some("json"), Some("value")),
     set("jsonb_array_elements", "pg_jsonb_elements", Some("jsonb"), Some("value")),
     set("json_array_elements_text", "pg_json_elements_text", None, Some("value")),
@@ -37,6 +37,7 @@ const SETS: [Set; 7] = [
     set("json_object_keys", "pg_json_keys", None, None),
     set("jsonb_object_keys", "pg_jsonb_keys", None, None),
     set("regexp_matches", "pg_regexp_matches", None, None),
+    set("regexp_split_to_table", "regexp_split_to_array", None, None),
 ];
 
 /// Functions of a key and a value a row, which are in FROM only.
@@ -93,13 +94,19 @@ pub(super) fn takes_columns(name: &str) -> bool {
 }
 
 /// Whether expressions name columns.
-fn of_columns<'a>(mut expressions: impl Iterator<Item = &'a Expr>) -> bool {
+pub(super) fn of_columns<'a>(expressions: impl Iterator<Item = &'a Expr>) -> bool {
+    any_part(expressions, |part| matches!(part, Expr::Identifier(_) | Expr::CompoundIdentifier(_)))
+}
+
+/// Whether expressions have parameters.
+fn of_parameters<'a>(expressions: impl Iterator<Item = &'a Expr>) -> bool {
+    any_part(expressions, |part| matches!(part, Expr::Value(value) if matches!(value.value, Value::Placeholder(_))))
+}
+
+fn any_part<'a>(mut expressions: impl Iterator<Item = &'a Expr>, is: impl Fn(&Expr) -> bool) -> bool {
     expressions.any(|expr| {
-        ast::visit_expressions(expr, |part| match part {
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        })
-        .is_break()
+        ast::visit_expressions(expr, |part| if is(part) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            .is_break()
     })
 }
 
@@ -133,7 +140,9 @@ pub(super) fn in_from(factor: &mut TableFactor, keep: bool) -> bool {
         let called = SETS.iter().find(|set| set.name == name).and_then(|set| set.column);
         let called = called.or_else(|| (keep && name == "generate_series").then_some("value"));
         vec![item(rows, called.map_or_else(|| outer.clone(), Ident::new))]
-    } else if takes_columns(&name) && of_columns(given.iter()) {
+    } else if takes_columns(&name)
+        && (of_columns(given.iter()) || (name.starts_with("generate_") && of_parameters(given.iter())))
+    {
         // The engine has them in FROM for constants only.
         let Expr::Function(mut function) = call(&name, given) else { return false };
         let rows = super::calls::rewritten(&mut function).unwrap_or(Expr::Function(function));

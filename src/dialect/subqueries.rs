@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     Value,
 };
 
-use super::rewrite::function_name;
+use super::rewrite::{function_name, is_string};
 use super::tree::{call, cast, string};
 
 /// A subquery whose only column is gathered by an aggregate: where it is one SELECT the aggregate goes into it, so that
@@ -262,19 +262,41 @@ pub(super) fn quantified(name: &str, left: &mut Expr, op: &BinaryOperator, right
     }
 }
 
-/// EXISTS and IN in a list of results: the engine knows them in conditions only.
-pub(super) fn in_projection(select: &mut Select, is_aggregate: &dyn Fn(&str) -> bool) {
+/// The same where the array is a literal: of what the other side is of.
+pub(super) fn of_literal(expr: &mut Expr) -> Option<Expr> {
+    match expr {
+        Expr::AnyOp { left, compare_op, right, .. } if is_string(right) => {
+            quantified("pg_any", left, compare_op, right)
+        }
+        Expr::AllOp { left, compare_op, right } if is_string(right) => quantified("pg_all", left, compare_op, right),
+        _ => None,
+    }
+}
+
+/// EXISTS and IN in a list of results, as values: the engine knows them in conditions only. `is_aggregate` knows the
+/// aggregate functions.
+pub fn subqueries_as_values(select: &mut Select, is_aggregate: &dyn Fn(&str) -> bool) {
+    if in_projection(select, is_aggregate) {
+        super::names::distinct_items(&mut select.projection);
+    }
+}
+
+/// The same, leaving columns that are called the same; gives back whether there was any.
+pub(super) fn in_projection(select: &mut Select, is_aggregate: &dyn Fn(&str) -> bool) -> bool {
+    let mut any = false;
     for item in &mut select.projection {
         let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
         let before = super::names::name_of(expr);
         let mut change = Values { is_aggregate, depth: 0, changed: false };
         let _ = ast::VisitMut::visit(expr, &mut change);
+        any |= change.changed;
         if change.changed
             && let SelectItem::UnnamedExpr(expr) = item
         {
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', before) };
         }
     }
+    any
 }
 
 struct Values<'a> {

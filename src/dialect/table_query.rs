@@ -32,11 +32,15 @@ fn keyword(token: &Token) -> Option<Keyword> {
 /// Whether what follows is a query: nothing is before it, or what a query follows.
 fn begins_query(before: &[TokenWithSpan]) -> bool {
     let mut words = before.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_)));
-    let explained = words.clone().next().is_some_and(|first| keyword(first) == Some(Keyword::EXPLAIN));
+    let first = words.clone().next().and_then(keyword);
+    let explained = first == Some(Keyword::EXPLAIN);
+    let named = matches!(first, Some(Keyword::CREATE | Keyword::PREPARE));
     match words.next_back() {
         None | Some(Token::LParen | Token::RParen) => true,
         Some(word) => match keyword(word) {
-            Some(Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::ALL | Keyword::AS) => true,
+            Some(Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::ALL) => true,
+            // Behind the first AS stands the query that is given a name, behind any other a name.
+            Some(Keyword::AS) => named && !words.any(|before| keyword(before) == Some(Keyword::AS)),
             Some(Keyword::EXPLAIN | Keyword::ANALYZE | Keyword::VERBOSE) => explained,
             _ => false,
         },
@@ -59,6 +63,9 @@ mod tests {
         assert_eq!(plain("TABLE a"), "SELECT*FROM a");
         assert_eq!(plain("(table a) UNION ALL table b"), "(SELECT*FROM a) UNION ALL SELECT*FROM b");
         assert_eq!(plain("EXPLAIN VERBOSE TABLE a"), "EXPLAIN VERBOSE SELECT*FROM a");
+        assert_eq!(plain("CREATE VIEW v AS TABLE a"), "CREATE VIEW v AS SELECT*FROM a");
+        assert_eq!(plain("CREATE VIEW v AS SELECT 1 AS table"), "CREATE VIEW v AS SELECT 1 AS table");
+        assert_eq!(plain("SELECT relname AS table FROM a"), "SELECT relname AS table FROM a");
         for other in ["CREATE TABLE t (a int)", "DROP TABLE t", "SELECT \"table\" FROM t", "ANALYZE TABLE t"] {
             assert_eq!(plain(other), other);
         }

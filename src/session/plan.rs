@@ -124,6 +124,10 @@ fn sql_type(data_type: &DataType) -> SqlType {
 
 /// A statement in PostgreSQL's meaning as one that means the same to the engine.
 pub(super) fn to_engine(state: &SessionState, statement: &mut Ast) -> Result<()> {
+    let scalars = state.scalar_functions();
+    dialect::scalar_relations(statement, &|name| {
+        (scalars.contains_key(name) || dialect::is_renamed(name)) && !state.table_functions().contains_key(name)
+    });
     if pg_catalog::reads_catalog(statement) {
         dialect::rewrite_names(statement);
     } else {

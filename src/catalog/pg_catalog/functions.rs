@@ -14,6 +14,7 @@ use super::signals;
 use crate::catalog::client::Added;
 use crate::catalog::{Client, settings};
 use crate::config::SCHEMA;
+use crate::dialect::encode::Procedure;
 use crate::dialect::function::{self, RowFunction};
 use crate::error::{UserError, sqlstate};
 use crate::security::Object;
@@ -31,6 +32,7 @@ enum Returns {
     Int8,
     Time,
     Texts,
+    Ints,
     /// Rows of an element and its place.
     Numbered,
     /// Rows of `aclexplode`.
@@ -51,6 +53,7 @@ impl Returns {
             Self::Int4 => DataType::Int32,
             Self::Time => <crate::model::cell::Time as crate::model::CellType>::data_type(),
             Self::Texts => DataType::new_list(DataType::Utf8, true),
+            Self::Ints => DataType::new_list(DataType::Int32, true),
             Self::Numbered => rows(&[("x", DataType::Int64), ("n", DataType::Int64)]),
             Self::Privileges => rows(&[
                 ("grantor", DataType::Int64),
@@ -122,6 +125,14 @@ fn undefined(name: &str) -> UserError {
     UserError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
 }
 
+/// The names of types whose OIDs stand in a text, as an oidvector does.
+fn oidvectortypes(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
+    let Some(vector) = text(arguments, 0) else { return string(None) };
+    let names =
+        vector.split_whitespace().filter_map(|oid| oid.parse::<i64>().ok()).map(|oid| objects::format_type(oid, -1));
+    string(names.collect::<Vec<_>>().join(", "))
+}
+
 /// A name or a number that stands for a relation.
 pub(super) fn relation_oid(client: &Client, name: &str) -> Option<i64> {
     let added = || {
@@ -168,6 +179,19 @@ fn relation_name(client: &Client, oid: i64) -> String {
 pub(super) fn function(oid: Option<i64>) -> Option<&'static objects::Function> {
     let oid = oid?;
     FUNCTIONS.iter().find(|function| function.oid == oid)
+}
+
+/// What a function returns.
+fn result_of(oid: i64) -> Option<String> {
+    let procedure = || Procedure::of(oid).map(|known| objects::format_type(i64::from(known.result), -1));
+    function(Some(oid)).map(|known| known.result.clone()).or_else(procedure)
+}
+
+/// What a function is called with.
+fn arguments_of(oid: i64) -> Option<String> {
+    let named = |kind: &u32| objects::format_type(i64::from(*kind), -1);
+    let procedure = || Procedure::of(oid).map(|known| known.arguments.iter().map(named).collect::<Vec<_>>().join(", "));
+    function(Some(oid)).map(|known| known.arguments.clone()).or_else(procedure)
 }
 
 fn obj_description(client: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
@@ -288,8 +312,9 @@ fn regtype_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
 fn regproc_in(_: &Client, arguments: Arguments<'_>) -> Result<ScalarValue> {
     let Some(name) = text(arguments, 0) else { return number(None) };
     let short = name.rsplit('.').next().unwrap_or(&name).split('(').next().unwrap_or_default();
-    let oid =
-        name.trim().parse().ok().or_else(|| FUNCTIONS.iter().find(|known| known.name == short).map(|known| known.oid));
+    let ours = || FUNCTIONS.iter().find(|known| known.name == short).map(|known| known.oid);
+    let procedure = || Procedure::named(short).map(|known| i64::from(known.oid));
+    let oid = name.trim().parse().ok().or_else(ours).or_else(procedure);
     number(
         oid.ok_or_else(|| UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("function \"{name}\" does not exist")))?,
     )
@@ -328,6 +353,14 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("pg_privileges", Returns::Privileges, privileges),
     ("parse_ident", Returns::Texts, parse_ident),
     ("pg_backend_pid", Returns::Int4, |client, _| number(i64::from(client.pid))),
+    // Nobody waits for another's lock.
+    ("pg_blocking_pids", Returns::Ints, |_, a| {
+        Ok(match int(a, 0) {
+            Some(_) => ScalarValue::List(ScalarValue::new_list_nullable(&[], &DataType::Int32)),
+            None => ScalarValue::Null,
+        })
+    }),
+    ("oidvectortypes", Returns::Text, oidvectortypes),
     ("pg_is_in_recovery", Returns::Bool, |_, _| boolean(false)),
     ("pg_is_other_temp_schema", Returns::Bool, |_, _| boolean(false)),
     ("pg_my_temp_schema", Returns::Oid, |_, _| number(0)),
@@ -368,12 +401,10 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
         let built_in = objects::relation(oid).and_then(|relation| relation.view).map(str::to_owned);
         string(built_in.or_else(|| added(client, oid).filter(|added| seen(client, added))?.query))
     }),
-    ("pg_get_function_result", Returns::Text, |_, a| string(function(int(a, 0)).map(|known| known.result.clone()))),
-    ("pg_get_function_arguments", Returns::Text, |_, a| {
-        string(function(int(a, 0)).map(|known| known.arguments.clone()))
-    }),
+    ("pg_get_function_result", Returns::Text, |_, a| string(int(a, 0).and_then(result_of))),
+    ("pg_get_function_arguments", Returns::Text, |_, a| string(int(a, 0).and_then(arguments_of))),
     ("pg_get_function_identity_arguments", Returns::Text, |_, a| {
-        string(function(int(a, 0)).map(|known| known.arguments.replace(" DEFAULT NULL", "")))
+        string(int(a, 0).and_then(arguments_of).map(|known| known.replace(" DEFAULT NULL", "")))
     }),
     ("pg_get_function_sqlbody", Returns::Text, nothing),
     ("pg_encoding_to_char", Returns::Name, |_, a| {
@@ -422,7 +453,12 @@ const FUNCTIONS_OF_CATALOG: &[(&str, Returns, Body)] = &[
     ("regproc_out", Returns::Text, |_, a| {
         string(
             int(a, 0)
-                .map(|oid| function(Some(oid)).map_or_else(|| oid.to_string(), |known| known.name.clone()))
+                .map(|oid| match (function(Some(oid)), Procedure::of(oid)) {
+                    (Some(known), _) => known.name.clone(),
+                    (None, Some(known)) => known.name.to_owned(),
+                    (None, None) if oid == 0 => "-".to_owned(),
+                    (None, None) => oid.to_string(),
+                })
                 .or_else(|| text(a, 0)),
         )
     }),

@@ -57,6 +57,7 @@ fn rows(table: &str, relations: &[Seen]) -> Vec<Row> {
             .iter()
             .map(|(name, ..)| vec![("schema_name", (*name).into()), ("schema_owner", OWNER_NAME.into())])
             .collect(),
+        "character_sets" => vec![vec![("character_set_name", "UTF8".into())]],
         "tables" => relations.iter().map(relation).collect(),
         "columns" => relations.iter().flat_map(columns).collect(),
         "views" => relations.iter().filter(|relation| relation.kind == "v").map(view).collect(),
@@ -169,6 +170,15 @@ static TABLES: &[Table] = &[
             ("catalog_name", Name, CATALOG), ("schema_name", Name, Null), ("schema_owner", Name, Usually("ascribe")),
             ("default_character_set_catalog", Name, Null), ("default_character_set_schema", Name, Null),
             ("default_character_set_name", Name, Null), ("sql_path", Varchar, Null),
+        ],
+    },
+    Table {
+        name: "character_sets",
+        columns: &[
+            ("character_set_catalog", Name, Null), ("character_set_schema", Name, Null),
+            ("character_set_name", Name, Null), ("character_repertoire", Name, Usually("UCS")),
+            ("form_of_use", Name, Usually("UTF8")), ("default_collate_catalog", Name, CATALOG),
+            ("default_collate_schema", Name, Usually("pg_catalog")), ("default_collate_name", Name, Usually("C")),
         ],
     },
     Table {

@@ -19,7 +19,7 @@ pub(super) const INFORMATION_SCHEMA: i64 = 13_000;
 /// `system`.
 pub(super) const SYSTEM: i64 = 16_384;
 /// The one database.
-pub(super) const DATABASE: i64 = 16_383;
+pub(super) const DATABASE: i64 = 16_385;
 /// The owner of everything.
 pub(super) const OWNER: i64 = 10;
 /// The name of the owner.
@@ -237,6 +237,8 @@ pub(super) const TYPES: &[Type] = &[
     kind(2283, "anyelement", "anyelement", 0, 4, "P"),
     kind(2950, "uuid", "uuid", 2951, 16, "U"),
     kind(3802, "jsonb", "jsonb", 3807, -1, "U"),
+    kind(4089, "regnamespace", "regnamespace", 4090, 4, "N"),
+    kind(4096, "regrole", "regrole", 4097, 4, "N"),
 ];
 
 /// The OID of the type of a column.

@@ -149,17 +149,28 @@ fn columns_stored<'a>(columns: impl Iterator<Item = &'a StoredColumn>) -> Vec<Se
 fn is_view(name: &str) -> bool {
     matches!(
         name,
-        "pg_roles"
-            | "pg_user"
-            | "pg_settings"
-            | "pg_tables"
-            | "pg_views"
+        "pg_available_extensions"
+            | "pg_cursors"
+            | "pg_indexes"
+            | "pg_locks"
             | "pg_matviews"
             | "pg_policies"
-            | "pg_indexes"
+            | "pg_prepared_statements"
+            | "pg_prepared_xacts"
+            | "pg_publication_tables"
+            | "pg_replication_slots"
+            | "pg_roles"
+            | "pg_rules"
+            | "pg_seclabels"
             | "pg_sequences"
-            | "pg_locks"
+            | "pg_settings"
+            | "pg_stats"
+            | "pg_tables"
+            | "pg_user"
+            | "pg_user_mappings"
+            | "pg_views"
     ) || name.starts_with("pg_stat_")
+        || name.starts_with("pg_statio_")
 }
 
 #[async_trait]

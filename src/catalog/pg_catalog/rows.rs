@@ -6,12 +6,14 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::TableType;
 
 use super::objects::{
-    DATABASE, FUNCTIONS, OWNER, OWNER_NAME, PUBLIC, RELATIONS, SCHEMAS, SYSTEM, TYPES, oid, type_modifier, type_oid,
+    DATABASE, FUNCTIONS, OWNER, OWNER_NAME, PG_CATALOG, PUBLIC, RELATIONS, SCHEMAS, SYSTEM, TYPES, oid, type_modifier,
+    type_oid,
 };
 use super::privileges;
 use super::table::{Cell, Row};
 use crate::catalog::Client;
 use crate::catalog::settings::SETTINGS;
+use crate::dialect::encode::{PROCEDURES, Procedure};
 use crate::security::Access;
 
 /// A relation with its columns, whoever made it.
@@ -84,7 +86,7 @@ pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row>
         }
         "pg_auth_members" => privileges::members(client),
         "pg_policies" => privileges::policies(client),
-        "pg_am" => vec![vec![("oid", 2.into()), ("amname", "delta".into()), ("amhandler", "-".into())]],
+        "pg_am" => vec![vec![("oid", 2.into()), ("amname", "delta".into())]],
         "pg_collation" => vec![
             vec![("oid", 100.into()), ("collname", "default".into()), ("collprovider", "d".into())],
             vec![
@@ -98,6 +100,14 @@ pub(super) fn rows(table: &str, relations: &[Seen], client: &Client) -> Vec<Row>
         "pg_language" => vec![vec![("oid", 12.into()), ("lanname", "internal".into())]],
         "pg_settings" => settings(client),
         "pg_stat_activity" => activity(client),
+        "pg_stat_database" => {
+            let connections = i64::try_from(client.connections.read().len()).unwrap_or(0);
+            vec![vec![
+                ("datid", DATABASE.into()),
+                ("datname", crate::config::DATABASE.into()),
+                ("numbackends", connections.into()),
+            ]]
+        }
         "pg_tables" => relations
             .iter()
             .filter(|relation| relation.kind == "r")
@@ -158,31 +168,36 @@ fn attributes(client: &Client, relation: &Seen) -> Vec<Row> {
     relation.columns.iter().enumerate().map(row).collect()
 }
 
-/// Types whose input and output functions have an underscore in their names.
-const UNDERSCORED: [&str; 13] = [
-    "cstring",
-    "date",
-    "interval",
-    "json",
-    "jsonb",
-    "numeric",
-    "record",
-    "time",
-    "timestamp",
-    "timestamptz",
-    "timetz",
-    "uuid",
-    "xml",
-];
+/// The function that does something for a type; none is nought. The younger types have an underscore in their names.
+fn function_of(of: &str, what: &str) -> Cell {
+    let known = Procedure::named(&format!("{of}{what}")).or_else(|| Procedure::named(&format!("{of}_{what}")));
+    Cell::Int(known.map_or(0, |known| i64::from(known.oid)))
+}
+
+/// The functions by which values of a type are read and printed. Drivers tell types by them.
+fn functions_of(name: &str) -> Row {
+    vec![
+        ("typinput", function_of(name, "in")),
+        ("typoutput", function_of(name, "out")),
+        ("typreceive", function_of(name, "recv")),
+        ("typsend", function_of(name, "send")),
+        ("typsubscript", function_of(name, "subscript_handler")),
+        ("typanalyze", function_of(name, "typanalyze")),
+    ]
+}
 
 fn types() -> Vec<Row> {
     let mut rows = Vec::new();
     for known in TYPES {
         let collation = if known.category == "S" { 100 } else { 0 };
-        // Drivers tell types by the names of these functions; those of the younger types have an underscore.
-        let part = if UNDERSCORED.contains(&known.name) { "_" } else { "" };
-        let io = |what: &str| format!("{}{part}{what}", known.name);
-        rows.push(vec![
+        let modifiers = || -> Row {
+            vec![
+                ("typmodin", function_of(known.name, "typmodin")),
+                ("typmodout", function_of(known.name, "typmodout")),
+                ("typcollation", Cell::Int(collation)),
+            ]
+        };
+        let scalar: Row = vec![
             ("oid", known.oid.into()),
             ("typname", known.name.into()),
             ("typlen", known.length.into()),
@@ -190,27 +205,18 @@ fn types() -> Vec<Row> {
             ("typtype", if known.category == "P" { "p" } else { "b" }.into()),
             ("typcategory", known.category.into()),
             ("typarray", known.array.into()),
-            ("typcollation", Cell::Int(collation)),
-            ("typinput", io("in").into()),
-            ("typoutput", io("out").into()),
-            ("typreceive", io("recv").into()),
-            ("typsend", io("send").into()),
-        ]);
+        ];
+        rows.push([scalar, modifiers(), functions_of(known.name)].concat());
         if known.array != 0 {
-            rows.push(vec![
+            let array: Row = vec![
                 ("oid", known.array.into()),
                 ("typname", format!("_{}", known.name).into()),
                 ("typlen", (-1).into()),
                 ("typcategory", "A".into()),
                 ("typelem", known.oid.into()),
                 ("typstorage", "x".into()),
-                ("typcollation", Cell::Int(collation)),
-                ("typsubscript", "array_subscript_handler".into()),
-                ("typinput", "array_in".into()),
-                ("typoutput", "array_out".into()),
-                ("typreceive", "array_recv".into()),
-                ("typsend", "array_send".into()),
-            ]);
+            ];
+            rows.push([array, modifiers(), functions_of("array")].concat());
         }
     }
     rows
@@ -241,7 +247,23 @@ fn functions() -> Vec<Row> {
         }
         row
     };
-    FUNCTIONS.iter().map(row).collect()
+    FUNCTIONS.iter().map(row).chain(PROCEDURES.iter().map(procedure)).collect()
+}
+
+/// A function of PostgreSQL's own.
+fn procedure(known: &Procedure) -> Row {
+    let types: Vec<String> = known.arguments.iter().map(ToString::to_string).collect();
+    vec![
+        ("oid", i64::from(known.oid).into()),
+        ("proname", known.name.into()),
+        ("pronamespace", PG_CATALOG.into()),
+        ("prokind", "f".into()),
+        ("proisstrict", true.into()),
+        ("pronargs", i64::try_from(types.len()).unwrap_or(0).into()),
+        ("prorettype", i64::from(known.result).into()),
+        ("proargtypes", types.join(" ").into()),
+        ("prosrc", known.name.into()),
+    ]
 }
 
 fn descriptions(relations: &[Seen]) -> Vec<Row> {
@@ -338,7 +360,7 @@ pub(super) fn visible(schema: &str) -> bool {
 
 /// Whether a table never has rows.
 pub(super) fn always_empty(table: &str) -> bool {
-    const SOME: [&str; 20] = [
+    const SOME: &[&str] = &[
         "pg_namespace",
         "pg_class",
         "pg_attribute",
@@ -354,6 +376,7 @@ pub(super) fn always_empty(table: &str) -> bool {
         "pg_language",
         "pg_settings",
         "pg_stat_activity",
+        "pg_stat_database",
         "pg_tables",
         "pg_views",
         "pg_authid",

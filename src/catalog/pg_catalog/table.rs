@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Int16Array, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray,
-    StringBuilder,
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, ListBuilder, RecordBatch,
+    StringArray, StringBuilder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::Result;
@@ -25,7 +25,10 @@ pub(super) enum Kind {
     Int4,
     Int8,
     Float4,
+    Float8,
     Oid,
+    /// A function by its OID, which is printed as its name.
+    Regproc,
     Time,
     Texts,
 }
@@ -37,8 +40,9 @@ impl Kind {
             Self::Char | Self::Name | Self::Text | Self::Varchar => DataType::Utf8,
             Self::Int2 => DataType::Int16,
             Self::Int4 => DataType::Int32,
-            Self::Int8 | Self::Oid => DataType::Int64,
+            Self::Int8 | Self::Oid | Self::Regproc => DataType::Int64,
             Self::Float4 => DataType::Float32,
+            Self::Float8 => DataType::Float64,
             Self::Time => <crate::model::cell::Time as crate::model::CellType>::data_type(),
             Self::Texts => DataType::new_list(DataType::Utf8, true),
         }
@@ -48,6 +52,7 @@ impl Kind {
         match self {
             Self::Char => Some("18"),
             Self::Name => Some("19"),
+            Self::Regproc => Some("24"),
             Self::Oid => Some("26"),
             Self::Varchar => Some("1043"),
             _ => None,
@@ -162,10 +167,14 @@ fn build((name, kind, default): &Column, rows: &[Row]) -> Result<ArrayRef> {
         Kind::Int4 => Arc::new(
             cells.iter().map(|cell| int(cell).and_then(|value| i32::try_from(value).ok())).collect::<Int32Array>(),
         ),
-        Kind::Int8 | Kind::Oid => Arc::new(cells.iter().map(|cell| int(cell)).collect::<Int64Array>()),
+        Kind::Int8 | Kind::Oid | Kind::Regproc => Arc::new(cells.iter().map(|cell| int(cell)).collect::<Int64Array>()),
         Kind::Float4 => {
             let value = |cell: &&Cell| int(cell).and_then(|value| i16::try_from(value).ok()).map(f32::from);
             Arc::new(cells.iter().map(value).collect::<Float32Array>())
+        }
+        Kind::Float8 => {
+            let value = |cell: &&Cell| int(cell).and_then(|value| i32::try_from(value).ok()).map(f64::from);
+            Arc::new(cells.iter().map(value).collect::<Float64Array>())
         }
         Kind::Time => {
             let times: Int64Array = cells.iter().map(|cell| int(cell)).collect();

@@ -3,6 +3,7 @@
 mod binary;
 mod cell;
 mod json;
+mod procedures;
 mod text;
 mod types;
 
@@ -14,6 +15,7 @@ use datafusion::common::{Result, exec_err};
 
 pub use binary::{EPOCH_DAYS, EPOCH_MICROS};
 use cell::{Column, Value};
+pub use procedures::{PROCEDURES, Procedure};
 pub(super) use text::json_string;
 pub use types::{array_of, element_of, of_data_type, oid, pg_type, type_name};
 
@@ -206,6 +208,7 @@ impl Style {
             Value::Int4(value) => {
                 let _ = write!(out, "{value}");
             }
+            Value::Int8(value) if kind == oid::REGPROC => text::procedure(out, value),
             Value::Int8(value) => {
                 let _ = write!(out, "{value}");
             }

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike};
 use chrono_tz::Tz;
 
+use super::procedures::Procedure;
+
 /// Days from 0001-01-01 of the proleptic calendar to 1970-01-01.
 const EPOCH_FROM_CE: i32 = 719_163;
 
@@ -197,6 +199,17 @@ pub(super) fn interval(out: &mut String, months: i32, days: i32, micros: i64) {
         let seconds = total / 1_000_000;
         let _ = write!(out, "{space}{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
         fraction(out, u32::try_from(total % 1_000_000).unwrap_or(0));
+    }
+}
+
+/// `regproc`: the name of the function, a dash for none, the number of one that is not known.
+pub(super) fn procedure(out: &mut String, oid: i64) {
+    match Procedure::of(oid) {
+        Some(known) => out.push_str(known.name),
+        None if oid == 0 => out.push('-'),
+        None => {
+            let _ = write!(out, "{oid}");
+        }
     }
 }
 

@@ -118,6 +118,9 @@ substring('foobar' from 'x')
 substring('foobar', 'o.b')
 regexp_count('foobar', 'o')
 regexp_split_to_array('a,b,c', ',')
+regexp_split_to_array('a,b', ',', 'g')
+regexp_split_to_table('the quick fox', '\s*')
+SELECT * FROM regexp_split_to_table('a1b22c', '\d+') AS part
 regexp_like('foobar', 'O', 'i')
 regexp_substr('foobar', 'o+')
 string_to_array('a,b,c', ',')
@@ -176,6 +179,8 @@ length('\x00ff'::bytea)
 sha256('abc'::bytea)
 get_byte('\x1234'::bytea, 1)
 substring('\x123456'::bytea from 2 for 1)
+substring('\x123456'::bytea from 2)
+octet_length('\x00ff'::bytea)
 -- uuid, json
 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid
 'x'::uuid
