@@ -329,6 +329,21 @@ pub const LIVE_TALLY_INTERVAL: Duration = Duration::from_secs(60);
 /// Reasons of rejection that are told apart between two such writes; what is beyond is counted together.
 pub const LIVE_TALLY_REASONS: usize = 100;
 
+/// Environment variable that says which log lines are written, where no option does.
+pub const LOG_LEVEL_VARIABLE: &str = "ASCRIBE_LOG_LEVEL";
+
+/// Which log lines are written when nobody says otherwise.
+pub const DEFAULT_LOG_LEVEL: &str = "warn";
+
+/// Environment variable that says how log lines are written, where no option does.
+pub const LOG_FORMAT_VARIABLE: &str = "ASCRIBE_LOG_FORMAT";
+
+/// Environment variable of OpenTelemetry's with the name of the service that spans are of.
+pub const SERVICE_NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
+
+/// How long the last spans may take to be sent when the server ends.
+pub const TRACES_GRACE: Duration = Duration::from_secs(5);
+
 /// How live ingest gathers requests, and what it refuses.
 #[derive(Debug, Clone)]
 pub struct Live {
@@ -393,6 +408,21 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Whether OpenTelemetry's variables name a place for the spans of the program; what the others of them say is read by its
+/// SDK (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
+#[must_use]
+pub fn exports_traces() -> bool {
+    names_place_of_traces(variable)
+}
+
+fn names_place_of_traces(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let says = |name, value: &str| variable(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
+    let place = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+    place.into_iter().any(|name| variable(name).is_some())
+        && !says("OTEL_SDK_DISABLED", "true")
+        && !says("OTEL_TRACES_EXPORTER", "none")
+}
+
 /// The lake that the environment or the default names.
 #[must_use]
 pub fn lake_url() -> String {
@@ -448,3 +478,25 @@ pub const IMPACT_WINDOW_MICROS: i64 = 1_800_000_000;
 
 /// Rows of a join's smaller side that are sent to all partitions of the other rather than both sides be partitioned.
 pub const BROADCAST_ROWS: usize = 2_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_exported_where_a_place_is_named_and_nobody_forbids_it() {
+        let exports = |given: &[(&str, &str)]| {
+            names_place_of_traces(|name| {
+                given.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let place = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+        assert!(!exports(&[]));
+        assert!(exports(&[place]));
+        assert!(exports(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:4318/v1/traces")]));
+        assert!(!exports(&[place, ("OTEL_SDK_DISABLED", "True")]));
+        assert!(exports(&[place, ("OTEL_SDK_DISABLED", "false")]));
+        assert!(!exports(&[place, ("OTEL_TRACES_EXPORTER", "none")]));
+        assert!(exports(&[place, ("OTEL_TRACES_EXPORTER", "otlp")]));
+    }
+}
