@@ -408,19 +408,33 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether OpenTelemetry's variables name a place for the spans of the program; what the others of them say is read by its
-/// SDK (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
-#[must_use]
-pub fn exports_traces() -> bool {
-    names_place_of_traces(variable)
+/// The way of the program's spans, as far as it is not its SDK that reads it from OpenTelemetry's variables
+/// (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TracesTo {
+    /// By gRPC and not by HTTP.
+    pub grpc: bool,
+    /// Over TLS.
+    pub encrypted: bool,
 }
 
-fn names_place_of_traces(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let says = |name, value: &str| variable(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
-    let place = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-    place.into_iter().any(|name| variable(name).is_some())
-        && !says("OTEL_SDK_DISABLED", "true")
-        && !says("OTEL_TRACES_EXPORTER", "none")
+/// The way of the program's spans, if OpenTelemetry's variables name a place for them.
+#[must_use]
+pub fn traces_to() -> Option<TracesTo> {
+    traces_by(variable)
+}
+
+fn traces_by(variable: impl Fn(&str) -> Option<String>) -> Option<TracesTo> {
+    let says = |name: &str, value: &str| variable(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
+    if says("OTEL_SDK_DISABLED", "true") || says("OTEL_TRACES_EXPORTER", "none") {
+        return None;
+    }
+    let of_exporter = |what: &str| {
+        let own = variable(&format!("OTEL_EXPORTER_OTLP_TRACES_{what}"));
+        own.or_else(|| variable(&format!("OTEL_EXPORTER_OTLP_{what}")))
+    };
+    let grpc = of_exporter("PROTOCOL").is_some_and(|protocol| protocol.eq_ignore_ascii_case("grpc"));
+    of_exporter("ENDPOINT").map(|endpoint| TracesTo { grpc, encrypted: !endpoint.starts_with("http://") })
 }
 
 /// The lake that the environment or the default names.
@@ -484,19 +498,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_exported_where_a_place_is_named_and_nobody_forbids_it() {
-        let exports = |given: &[(&str, &str)]| {
-            names_place_of_traces(|name| {
-                given.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-            })
+    fn spans_go_where_a_place_is_named_and_nobody_forbids_it() {
+        let way = |given: &[(&str, &str)]| {
+            traces_by(|name| given.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
         };
         let place = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
-        assert!(!exports(&[]));
-        assert!(exports(&[place]));
-        assert!(exports(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:4318/v1/traces")]));
-        assert!(!exports(&[place, ("OTEL_SDK_DISABLED", "True")]));
-        assert!(exports(&[place, ("OTEL_SDK_DISABLED", "false")]));
-        assert!(!exports(&[place, ("OTEL_TRACES_EXPORTER", "none")]));
-        assert!(exports(&[place, ("OTEL_TRACES_EXPORTER", "otlp")]));
+        let http = Some(TracesTo { grpc: false, encrypted: false });
+        let grpc = Some(TracesTo { grpc: true, encrypted: true });
+        let by_grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector:4317");
+        assert_eq!(way(&[]), None);
+        assert_eq!(way(&[place]), http);
+        assert_eq!(way(&[by_grpc]), None);
+        assert_eq!(way(&[place, by_grpc, own]), grpc);
+        assert_eq!(way(&[place, by_grpc, ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")]), http);
+        assert_eq!(way(&[place, ("OTEL_SDK_DISABLED", "True")]), None);
+        assert_eq!(way(&[place, ("OTEL_SDK_DISABLED", "false")]), http);
+        assert_eq!(way(&[place, ("OTEL_TRACES_EXPORTER", "none")]), None);
+        assert_eq!(way(&[place, ("OTEL_TRACES_EXPORTER", "otlp")]), http);
     }
 }

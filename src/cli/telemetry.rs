@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 
-use ascribe::config;
+use ascribe::config::{self, TracesTo};
 use ascribe::error::{Result, UserError, sqlstate};
 use clap::ValueEnum;
 use opentelemetry::KeyValue;
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
+use opentelemetry_otlp::{SpanExporter, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -88,10 +89,16 @@ impl Traces {
     /// # Errors
     /// When the variables cannot be understood.
     pub(super) fn start() -> Result<Self> {
-        if !config::exports_traces() {
-            return Ok(Self(None));
-        }
-        let exporter = SpanExporter::builder().build().map_err(|error| {
+        let Some(way) = config::traces_to() else { return Ok(Self(None)) };
+        let exporter = match way {
+            // Of itself the exporter trusts no certificate there.
+            TracesTo { grpc: true, encrypted: true } => {
+                let tls = ClientTlsConfig::new().with_enabled_roots();
+                SpanExporter::builder().with_tonic().with_tls_config(tls).build()
+            }
+            _ => SpanExporter::builder().build(),
+        };
+        let exporter = exporter.map_err(|error| {
             UserError::invalid(format!("spans cannot be exported: {error}"))
                 .hint("the variables OTEL_EXPORTER_OTLP_… say where to and how")
         })?;
