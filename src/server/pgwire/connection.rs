@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use opentelemetry::Context;
 use opentelemetry::global::BoxedTracer;
 use pgwire::messages::response::TransactionStatus;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,7 +14,7 @@ use super::frame::{self, MAX_MESSAGE_BYTES, Message, Violation};
 use super::reply::Replies;
 use super::session::Session;
 use super::stop::{Reason, Stops, Watched};
-use super::traced::{self, Traced, Whole};
+use super::traced::{self, Traced};
 use crate::catalog::client::{Activity, Ended};
 use crate::clock::Clock;
 use crate::config;
@@ -40,9 +39,9 @@ pub(super) struct Connection {
     audit: Option<Arc<Audit>>,
     meters: Arc<Meters>,
     pub(super) admission: Arc<Admission>,
-    tracer: Arc<BoxedTracer>,
+    pub(super) tracer: Arc<BoxedTracer>,
     /// The statement that is prepared or runs.
-    traced: Option<Traced>,
+    pub(super) traced: Option<Traced>,
     /// The text that is worked on, for the place of errors.
     pub(super) text: String,
     /// Characters of it before the statement.
@@ -195,23 +194,6 @@ impl Connection {
     fn watch(&mut self) -> Watched {
         self.stops.begin();
         Watched::new(Arc::clone(&self.stops), self.session.client.settings.statement_timeout())
-    }
-
-    /// A statement is traced from here on, if it is not already.
-    pub(super) fn trace(&mut self, caller: &Context, text: &str) {
-        self.traced.get_or_insert_with(|| Traced::begin(&self.tracer, caller, text));
-    }
-
-    /// What the parts of the statement are parts of.
-    pub(super) fn whole(&self) -> Option<&Whole> {
-        self.traced.as_ref().map(Traced::whole)
-    }
-
-    /// A statement that was prepared does not run now.
-    fn only_prepared(&mut self) {
-        if let Some(traced) = self.traced.take() {
-            traced.prepared();
-        }
     }
 
     async fn simple(&mut self, sql: &str) -> Result<()> {

@@ -13,6 +13,7 @@ use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use url::form_urlencoded;
 
+use super::connection::Connection;
 use crate::config;
 
 /// What the spans say that the database is.
@@ -171,6 +172,25 @@ impl Traced {
 
     fn set(&mut self, name: &'static str, value: impl Into<Value>) {
         self.span.set_attribute(KeyValue::new(name, value));
+    }
+}
+
+impl Connection {
+    /// A statement is traced from here on, if it is not already.
+    pub(super) fn trace(&mut self, caller: &Context, text: &str) {
+        self.traced.get_or_insert_with(|| Traced::begin(&self.tracer, caller, text));
+    }
+
+    /// What the parts of the statement are parts of.
+    pub(super) fn whole(&self) -> Option<&Whole> {
+        self.traced.as_ref().map(Traced::whole)
+    }
+
+    /// A statement that was prepared does not run now.
+    pub(super) fn only_prepared(&mut self) {
+        if let Some(traced) = self.traced.take() {
+            traced.prepared();
+        }
     }
 }
 
