@@ -21,7 +21,8 @@ SECRET = "geheim"
 
 
 def server(lake, port, *arguments, log, **variables):
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "ASCRIBE_LOG"))}
+    ours = ("OTEL_", "ASCRIBE_LOG", "HTTP_PROXY", "ALL_PROXY")
+    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(ours)}
     command = [ASCRIBE, "serve", "--lake", lake, "--listen", f"127.0.0.1:{port}", "--maintain", "off", *arguments]
     return background(command, env={**inherited, **variables}, stderr=log)
 
