@@ -329,6 +329,21 @@ pub const LIVE_TALLY_INTERVAL: Duration = Duration::from_secs(60);
 /// Reasons of rejection that are told apart between two such writes; what is beyond is counted together.
 pub const LIVE_TALLY_REASONS: usize = 100;
 
+/// Environment variable that says which log lines are written, where no option does.
+pub const LOG_LEVEL_VARIABLE: &str = "ASCRIBE_LOG_LEVEL";
+
+/// Which log lines are written when nobody says otherwise.
+pub const DEFAULT_LOG_LEVEL: &str = "warn";
+
+/// Environment variable that says how log lines are written, where no option does.
+pub const LOG_FORMAT_VARIABLE: &str = "ASCRIBE_LOG_FORMAT";
+
+/// Environment variable of OpenTelemetry's with the name of the service that spans are of.
+pub const SERVICE_NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
+
+/// How long the last spans may take to be sent when the server ends.
+pub const TRACES_GRACE: Duration = Duration::from_secs(5);
+
 /// How live ingest gathers requests, and what it refuses.
 #[derive(Debug, Clone)]
 pub struct Live {
@@ -393,6 +408,35 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The way of the program's spans, as far as it is not its SDK that reads it from OpenTelemetry's variables
+/// (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TracesTo {
+    /// By gRPC and not by HTTP.
+    pub grpc: bool,
+    /// Over TLS.
+    pub encrypted: bool,
+}
+
+/// The way of the program's spans, if OpenTelemetry's variables name a place for them.
+#[must_use]
+pub fn traces_to() -> Option<TracesTo> {
+    traces_by(variable)
+}
+
+fn traces_by(variable: impl Fn(&str) -> Option<String>) -> Option<TracesTo> {
+    let says = |name: &str, value: &str| variable(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
+    if says("OTEL_SDK_DISABLED", "true") || says("OTEL_TRACES_EXPORTER", "none") {
+        return None;
+    }
+    let of_exporter = |what: &str| {
+        let own = variable(&format!("OTEL_EXPORTER_OTLP_TRACES_{what}"));
+        own.or_else(|| variable(&format!("OTEL_EXPORTER_OTLP_{what}")))
+    };
+    let grpc = of_exporter("PROTOCOL").is_some_and(|protocol| protocol.eq_ignore_ascii_case("grpc"));
+    of_exporter("ENDPOINT").map(|endpoint| TracesTo { grpc, encrypted: !endpoint.starts_with("http://") })
+}
+
 /// The lake that the environment or the default names.
 #[must_use]
 pub fn lake_url() -> String {
@@ -448,3 +492,29 @@ pub const IMPACT_WINDOW_MICROS: i64 = 1_800_000_000;
 
 /// Rows of a join's smaller side that are sent to all partitions of the other rather than both sides be partitioned.
 pub const BROADCAST_ROWS: usize = 2_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_go_where_a_place_is_named_and_nobody_forbids_it() {
+        let way = |given: &[(&str, &str)]| {
+            traces_by(|name| given.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        };
+        let place = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+        let http = Some(TracesTo { grpc: false, encrypted: false });
+        let grpc = Some(TracesTo { grpc: true, encrypted: true });
+        let by_grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector:4317");
+        assert_eq!(way(&[]), None);
+        assert_eq!(way(&[place]), http);
+        assert_eq!(way(&[by_grpc]), None);
+        assert_eq!(way(&[place, by_grpc, own]), grpc);
+        assert_eq!(way(&[place, by_grpc, ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")]), http);
+        assert_eq!(way(&[place, ("OTEL_SDK_DISABLED", "True")]), None);
+        assert_eq!(way(&[place, ("OTEL_SDK_DISABLED", "false")]), http);
+        assert_eq!(way(&[place, ("OTEL_TRACES_EXPORTER", "none")]), None);
+        assert_eq!(way(&[place, ("OTEL_TRACES_EXPORTER", "otlp")]), http);
+    }
+}

@@ -15,6 +15,7 @@ mod role;
 mod serve;
 mod simulate;
 mod sql;
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ use clap::{Parser, Subcommand};
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    logs: telemetry::Logs,
 }
 
 /// Where the lake is.
@@ -105,6 +108,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> ExitCode {
+    if let Err(error) = arguments.logs.start() {
+        return fail(&error);
+    }
     let mut threads = tokio::runtime::Builder::new_multi_thread();
     let runtime = match threads.thread_stack_size(config::STACK_BYTES).enable_all().build() {
         Ok(runtime) => runtime,

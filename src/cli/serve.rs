@@ -20,6 +20,7 @@ use ascribe::server::{self, Serve as Settings};
 use tokio::sync::watch;
 
 use super::maintain::Upkeep;
+use super::telemetry::Traces;
 use super::{Ended, LakeArgument};
 
 #[derive(Debug, clap::Args)]
@@ -163,6 +164,7 @@ pub(super) struct Background {
 
 /// Serve until told to stop, then land what was received and let running queries end.
 pub(super) async fn serve(database: Database, settings: Settings, receive: Receive, background: Background) -> Ended {
+    let traces = Traces::start()?;
     let server = server::serve(database.clone(), settings).await?;
     let receive = Receive { meters: Some(Arc::clone(server.meters())), ..receive };
     let receiving = http::receive(&database, receive).await?;
@@ -191,6 +193,7 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
         maintenance.await.ok();
     }
     futures::future::join_all(watching).await;
+    traces.end().await;
     received?;
     Ok(ExitCode::SUCCESS)
 }

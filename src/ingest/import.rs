@@ -112,6 +112,15 @@ pub async fn import(
     {
         return Err(error.into());
     }
+    tracing::info!(
+        source = source.name(),
+        files = summary.files,
+        skipped = summary.skipped.len(),
+        rows = summary.rows.values().sum::<u64>(),
+        rejected = summary.rejections(),
+        unreadable = summary.unreadable.len(),
+        "import ended"
+    );
     Ok(summary)
 }
 

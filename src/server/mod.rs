@@ -146,9 +146,11 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
         audit,
         meters: Arc::clone(&meters),
         admission,
+        tracer: Arc::new(opentelemetry::global::tracer("ascribe")),
         cpu: runtime.handle().clone(),
     };
-    let addresses = listeners.iter().map(|(_, local)| *local).collect();
+    let addresses: Vec<_> = listeners.iter().map(|(_, local)| *local).collect();
+    tracing::info!(?addresses, "listening");
     let accepting = listeners
         .into_iter()
         .map(|(listener, _)| tokio::spawn(accept(listener, shared.clone(), stopped.clone(), options.grace)))
@@ -178,6 +180,7 @@ impl Server {
 
     /// Accept nobody any more, stop what runs, tell the clients, and end.
     pub async fn shutdown(mut self) {
+        tracing::info!("shutting down");
         // Receivers are gone only if the tasks have ended by themselves.
         let _ = self.stop.send(true).is_ok();
         self.registry.close();

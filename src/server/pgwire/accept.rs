@@ -1,8 +1,10 @@
 //! The beginning of a connection: what it is for, who it is, what it starts with.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
+use opentelemetry::global::BoxedTracer;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, SecretKey};
 use tokio::io::AsyncWriteExt;
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) audit: Option<Arc<Audit>>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) tracer: Arc<BoxedTracer>,
     pub(crate) cpu: Handle,
 }
 
@@ -127,35 +130,38 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
             return Ok(());
         }
     };
+    let application = parameters.settings.get("application_name").unwrap_or_default();
+    let login = Login { user: parameters.user.clone(), address };
     let place = match shared.registry.enter() {
         Ok(place) => place,
         Err(error) => {
             shared.meters.login(false);
+            log_refusal(&login, &application, error.code);
             fatal(&mut replies, &error).await;
             return Ok(());
         }
     };
-    let login = Login { user: parameters.user.clone(), address };
     let admitted = shared.gate.admit(&login, channel.as_ref(), &mut read, &mut replies).await;
     let admitted = admitted.and_then(|()| room(&shared, &login.user).map_err(Some));
     shared.meters.login(admitted.is_ok());
+    let outcome = match &admitted {
+        Ok(()) => "00000",
+        Err(refused) => refused.as_ref().map_or("08006", |error| error.code),
+    };
     if let Some(audit) = &shared.audit {
         audit.record(Record {
             at: shared.database.lake().clock().now_micros(),
             role: login.user.clone(),
             address: login.address.clone(),
-            application: parameters.settings.get("application_name").unwrap_or_default(),
+            application: application.clone(),
             statement: "CONNECT".to_owned(),
-            sqlstate: match &admitted {
-                Ok(()) => "00000",
-                Err(refused) => refused.as_ref().map_or("08006", |error| error.code),
-            }
-            .to_owned(),
+            sqlstate: outcome.to_owned(),
             ..Record::default()
         });
     }
-    if let Err(refused) = admitted {
-        if let Some(error) = refused {
+    if let Err(error) = admitted {
+        log_refusal(&login, &application, outcome);
+        if let Some(error) = error {
             fatal(&mut replies, &error).await;
         }
         return Ok(());
@@ -175,8 +181,8 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
         place.pid,
         Activity {
             user: client.user().to_owned(),
-            application: client.settings.get("application_name").unwrap_or_default(),
-            address: login.address,
+            application: application.clone(),
+            address: login.address.clone(),
             connected_at: clock.now_micros(),
             state: "idle",
             stop: Some(Arc::<Stops>::clone(&place.stops)),
@@ -192,7 +198,27 @@ async fn converse(shared: Shared, opened: Opened, address: Option<String>) -> st
     if shared.registry.closing() {
         place.stops.stop(Reason::Terminated);
     }
-    connection.serve(read).await
+    let opened = Instant::now();
+    tracing::info!(
+        pid = place.pid,
+        peer = login.address,
+        role = login.user,
+        application_name = application,
+        "connection opened"
+    );
+    let served = connection.serve(read).await;
+    tracing::info!(
+        pid = place.pid,
+        peer = login.address,
+        role = login.user,
+        seconds = opened.elapsed().as_secs_f64(),
+        "connection closed"
+    );
+    served
+}
+
+fn log_refusal(login: &Login, application: &str, sqlstate: &str) {
+    tracing::warn!(peer = login.address, role = login.user, application_name = application, sqlstate, "login failed");
 }
 
 /// Whether a role may have one more connection.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use opentelemetry::global::BoxedTracer;
 use pgwire::messages::response::TransactionStatus;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -13,6 +14,7 @@ use super::frame::{self, MAX_MESSAGE_BYTES, Message, Violation};
 use super::reply::Replies;
 use super::session::Session;
 use super::stop::{self, Reason, Stops, Watched};
+use super::traced::{self, Traced};
 use crate::catalog::client::{Activity, Ended};
 use crate::clock::Clock;
 use crate::config;
@@ -37,6 +39,9 @@ pub(super) struct Connection {
     audit: Option<Arc<Audit>>,
     meters: Arc<Meters>,
     pub(super) admission: Arc<Admission>,
+    pub(super) tracer: Arc<BoxedTracer>,
+    /// The statement that is prepared or runs.
+    pub(super) traced: Option<Traced>,
     /// The text that is worked on, for the place of errors.
     pub(super) text: String,
     /// Characters of it before the statement.
@@ -65,6 +70,8 @@ impl Connection {
             audit: shared.audit.clone(),
             meters: Arc::clone(&shared.meters),
             admission: Arc::clone(&shared.admission),
+            tracer: Arc::clone(&shared.tracer),
+            traced: None,
             text: String::new(),
             offset: 0,
             position: None,
@@ -170,6 +177,7 @@ impl Connection {
     }
 
     async fn ready(&mut self) -> std::io::Result<()> {
+        self.only_prepared();
         let status = self.session.status();
         self.activity(|activity| {
             activity.state = match status {
@@ -193,17 +201,22 @@ impl Connection {
 
     async fn simple(&mut self, sql: &str) -> Result<()> {
         self.begin_activity(sql);
+        self.only_prepared();
+        let caller = traced::caller(sql);
+        self.trace(&caller, sql);
         self.session.portals.remove("");
         self.session.kept.statements.remove("");
         let begun = Instant::now();
         let parsed = self.parse(sql);
         let statements = self.recorded(sql, begun, parsed)?;
         if statements.is_empty() {
+            self.traced = None;
             self.replies.empty()?;
         }
         let count = statements.len();
         for (at, statement) in statements.into_iter().enumerate() {
             self.offset = statement.offset;
+            self.trace(&caller, &statement.text);
             let watched = self.watch();
             let begun = Instant::now();
             let ran = match self.check_recordable() {
@@ -220,6 +233,8 @@ impl Connection {
         match message {
             Message::Parse { name, query, kinds } => {
                 self.begin_activity(&query);
+                self.only_prepared();
+                self.trace(&traced::caller(&query), &query);
                 let watched = self.watch();
                 if name.is_empty() {
                     self.session.kept.statements.remove("");
@@ -241,9 +256,10 @@ impl Connection {
             Message::Describe { portal: true, name } => self.describe_portal(&name)?,
             Message::Describe { portal: false, name } => self.describe_statement(&name)?,
             Message::Execute { portal, max_rows } => {
-                let text =
-                    self.session.portal(&portal)?.prepared.statement.as_ref().map(|statement| statement.text.clone());
-                self.begin_activity(text.as_deref().unwrap_or_default());
+                let prepared = Arc::clone(&self.session.portal(&portal)?.prepared);
+                let text = prepared.statement.as_ref().map(|statement| statement.text.as_str());
+                self.begin_activity(text.unwrap_or_default());
+                self.trace(&prepared.caller, text.unwrap_or_default());
                 let watched = self.watch();
                 let most = usize::try_from(max_rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
                 let begun = Instant::now();
@@ -252,7 +268,7 @@ impl Connection {
                     refused => refused,
                 };
                 if let Some(text) = text {
-                    self.record(&text, begun, ran.as_ref().err());
+                    self.record(text, begun, ran.as_ref().err());
                 }
                 ran?;
             }
@@ -288,6 +304,7 @@ impl Connection {
 
     fn record(&mut self, sql: &str, begun: Instant, error: Option<&Error>) {
         let rows = self.replies.take_rows().filter(|_| error.is_none());
+        self.trace(&traced::caller(sql), sql);
         let client = &self.session.client;
         let took = begun.elapsed().as_micros().try_into().unwrap_or(i64::MAX);
         let record = Record {
@@ -302,6 +319,20 @@ impl Connection {
             ..Record::default()
         };
         self.meters.ended(&record.sqlstate, took, rows);
+        if let Some(traced) = self.traced.take() {
+            tracing::info!(
+                pid = client.pid,
+                role = record.role,
+                application_name = record.application,
+                operation = traced.operation(),
+                sqlstate = record.sqlstate,
+                milliseconds = took as f64 / 1e3,
+                rows,
+                trace_id = traced.trace_id(),
+                "statement ended"
+            );
+            traced.ended(rows, error.map(Error::sqlstate));
+        }
         client.connections.end(Ended {
             pid: client.pid,
             role: record.role.clone(),

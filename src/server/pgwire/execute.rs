@@ -38,6 +38,7 @@ fn text_columns(names: &[&str]) -> SchemaRef {
 impl Connection {
     /// Plan a statement with the types that its parameters have.
     pub(super) async fn plan(&self, ast: &Ast, types: &[Option<DataType>], watched: &Watched) -> Result<Planned> {
+        let _plan = self.whole().map(|whole| whole.part("plan"));
         let (state, ast, types) = (self.session.context()?.state(), ast.clone(), types.to_vec());
         let work = compute(&self.session.cpu, async move { plan::plan(&state, &ast, &types).await });
         watched.run(work).await?
@@ -46,7 +47,8 @@ impl Connection {
     /// Start a plan; nothing is computed here.
     fn start(&self, plan: LogicalPlan, shape: Shape) -> Result<Running> {
         let (context, queue) = (self.session.context()?, self.admission.queue(self.session.client.user(), &plan)?);
-        Ok(Running::start(&self.session.cpu, shape, queue, async move { start(&context, plan).await }))
+        let whole = self.whole().cloned();
+        Ok(Running::start(&self.session.cpu, shape, queue, whole, async move { start(&context, plan).await }))
     }
 
     /// The columns of a statement that is not a query; none if it returns no rows.

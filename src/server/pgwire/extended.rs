@@ -10,9 +10,9 @@ use datafusion::sql::sqlparser::ast::DataType as SqlType;
 use super::connection::Connection;
 use super::encode::{Format, of_data_type, oid};
 use super::frame::Bind;
-use super::parameters;
 use super::session::{Portal, Prepared};
 use super::stop::Watched;
+use super::{parameters, traced};
 use crate::dialect::{self, input::data_type};
 use crate::error::{Result, UserError, sqlstate};
 use crate::session::plan;
@@ -36,13 +36,14 @@ fn known(kind: u32) -> bool {
 impl Connection {
     /// Parse a statement and find out its parameters and columns. `kinds` are the types that the client says, 0 unsaid.
     pub(super) async fn prepare(&mut self, sql: &str, kinds: &[u32], watched: &Watched) -> Result<Prepared> {
+        let caller = traced::caller(sql);
         let mut statements = self.parse(sql)?;
         if statements.len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(UserError::new(sqlstate::SYNTAX, message).into());
         }
         let Some(mut statement) = statements.pop() else {
-            return Ok(Prepared { statement: None, kinds: Vec::new(), types: Vec::new(), schema: None });
+            return Ok(Prepared { statement: None, kinds: Vec::new(), types: Vec::new(), schema: None, caller });
         };
         self.offset = statement.offset;
         if !matches!(statement.kind, Kind::Utility(Utility::Commit | Utility::Rollback | Utility::RollbackTo(_))) {
@@ -77,13 +78,15 @@ impl Connection {
         let mut all: Vec<u32> = types.iter().enumerate().map(|(at, data_type)| kind_of(at, data_type)).collect();
         // A client may declare more parameters than the statement uses, and will send them all.
         all.extend(kinds.iter().skip(all.len()).map(|kind| if known(*kind) { *kind } else { oid::TEXT }));
-        Ok(Prepared { statement: Some(statement), kinds: all, types, schema })
+        Ok(Prepared { statement: Some(statement), kinds: all, types, schema, caller })
     }
 
     /// Bind values to a statement; the plan is made anew, so that it sees the newest rows.
     pub(super) async fn bind(&mut self, bind: Bind, watched: &Watched) -> Result<()> {
         let prepared = self.session.kept.statement(&bind.statement)?;
-        self.text = prepared.statement.as_ref().map(|statement| statement.text.clone()).unwrap_or_default();
+        let text = prepared.statement.as_ref().map_or("", |statement| statement.text.as_str());
+        self.text = text.to_owned();
+        self.trace(&prepared.caller, text);
         self.offset = 0;
         if bind.values.len() != prepared.kinds.len() {
             let message = format!(

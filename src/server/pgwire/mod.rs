@@ -1,5 +1,5 @@
 //! The Postgres protocol, version 3: `accept` begins a connection, `connection` answers its messages, `execute` runs
-//! statements, `encode` writes rows.
+//! statements, `encode` writes rows, `traced` makes spans of them.
 
 mod accept;
 mod admission;
@@ -17,6 +17,7 @@ mod running;
 mod session;
 mod stop;
 mod tls;
+mod traced;
 
 use crate::dialect::encode;
 pub(super) use accept::{Shared, handle};

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::admission::{Place, Queue};
 use super::copy;
 use super::encode::{Chunk, RowEncoder, Style};
+use super::traced::Whole;
 use crate::error::{Error, Result, UserError, sqlstate};
 use crate::session::copy::Options;
 
@@ -89,18 +90,19 @@ impl Running {
         self.lead.take()
     }
 
-    /// Start it, in a place of its own where there is a `queue` for one. `open` makes the stream, on the threads that
-    /// compute.
+    /// Start it, in a place of its own where there is a `queue` for one, as a part of a statement that is traced. `open`
+    /// makes the stream, on the threads that compute.
     pub(super) fn start(
         cpu: &Handle,
         shape: Shape,
         queue: Option<Queue>,
+        whole: Option<Whole>,
         open: impl Future<Output = Result<SendableRecordBatchStream>> + Send + 'static,
     ) -> Self {
         let (sender, chunks) = mpsc::channel(QUEUE);
         let task = cpu.spawn(async move {
             let outlet = Outlet { sender: &sender, queue, place: None };
-            if let Err(error) = pump(outlet, shape, open).await {
+            if let Err(error) = pump(outlet, shape, whole, open).await {
                 // Nobody listens any more if this fails.
                 let _ = sender.send(Err(error)).await.is_ok();
             }
@@ -166,11 +168,14 @@ impl Outlet<'_> {
 async fn pump(
     mut outlet: Outlet<'_>,
     shape: Shape,
+    whole: Option<Whole>,
     open: impl Future<Output = Result<SendableRecordBatchStream>>,
 ) -> Result<()> {
     if let Some(queue) = &outlet.queue {
+        let _wait = whole.as_ref().map(|whole| whole.part("wait"));
         outlet.place = Some(queue.enter().await?);
     }
+    let _execute = whole.map(|whole| whole.part("execute"));
     let mut stream = open.await?;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(Error::from)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
+use opentelemetry::Context;
 use parking_lot::Mutex;
 use pgwire::messages::response::TransactionStatus;
 use tokio::runtime::Handle;
@@ -31,6 +32,8 @@ pub(super) struct Prepared {
     pub(super) types: Vec<Option<DataType>>,
     /// The columns, if it returns rows.
     pub(super) schema: Option<SchemaRef>,
+    /// The span that it is asked from.
+    pub(super) caller: Context,
 }
 
 /// A statement with its parameters bound.
