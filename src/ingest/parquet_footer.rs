@@ -86,9 +86,9 @@ impl Reader<'_> {
         let mut last = 0;
         while let Some((id, kind)) = self.field(last)? {
             if (id, kind) == (2, Kind::LIST) {
-                self.schema()?
+                self.schema()?;
             } else {
-                self.skip(kind, MAX_SKIPPED)?
+                self.skip(kind, MAX_SKIPPED)?;
             }
             last = id;
         }
