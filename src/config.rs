@@ -72,6 +72,13 @@ pub const LOGIN_WAITING: usize = 100;
 /// How long a statement waits for others to end, where nobody says otherwise.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Turns that a role may be given where another one is given one.
+pub const MOST_WEIGHT: u32 = 1000;
+
+/// Roles without a statement of which it is known how far they have come in the order of turns; beyond, all of them are
+/// forgotten.
+pub const TURNS_REMEMBERED: usize = 1000;
+
 /// How long a client asks nothing before what the engine has for its session is given back.
 pub const SESSION_REST: Duration = Duration::from_secs(10);
 

@@ -15,7 +15,7 @@ use ascribe::ingest::watch::Watch;
 use ascribe::maintenance::{Maintainer, duration};
 use ascribe::reports::{self, Scheduler};
 use ascribe::server::http::{self, Receive};
-use ascribe::server::pgwire::{Tls, TlsFiles};
+use ascribe::server::pgwire::{Tls, TlsFiles, Weights};
 use ascribe::server::{self, Serve as Settings};
 use tokio::sync::watch;
 
@@ -60,6 +60,10 @@ pub(super) struct Share {
     /// nothing is said
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     active_statements: usize,
+    /// How many turns a role is given where one of weight 1 is given one, such as dashboards=4, if both wait; 1, if nothing
+    /// is said; may be given many times
+    #[arg(long, value_name = "ROLE=NUMBER")]
+    weight: Vec<String>,
     /// How long a statement waits for others to end, such as 10s; 60s, if nothing is said
     #[arg(long, value_name = "TIME")]
     queue_timeout: Option<String>,
@@ -130,6 +134,7 @@ impl Serve {
         let (http, grpc) = (address(self.otlp_http), address(self.otlp_grpc));
         let settings = Settings {
             active_statements: self.share.active_statements,
+            weights: Weights::parse(&self.share.weight)?,
             queue_timeout: self.share.queue_timeout.as_deref().map_or(Ok(QUEUE_TIMEOUT), duration)?,
             ..self.security.settings(&self.listen)?
         };

@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use self::audit::Audit;
 pub use self::meters::Meters;
-use self::pgwire::{Admission, Gate, LoginLimits, Registry, Shared, Tls};
+use self::pgwire::{Admission, Gate, LoginLimits, Registry, Shared, Tls, Weights};
 use crate::config;
 use crate::database::Database;
 use crate::error::{Result, UserError, sqlstate};
@@ -41,6 +41,8 @@ pub struct Serve {
     pub grace: Duration,
     /// Statements that read what is stored and compute at a time; 0 is four a core. One role has three quarters of them.
     pub active_statements: usize,
+    /// Whose turn it is among those that wait.
+    pub weights: Weights,
     /// How long a statement waits for others to end.
     pub queue_timeout: Duration,
 }
@@ -57,6 +59,7 @@ impl Default for Serve {
             audit: true,
             grace: Duration::from_secs(5),
             active_statements: 0,
+            weights: Weights::default(),
             queue_timeout: config::QUEUE_TIMEOUT,
         }
     }
@@ -137,7 +140,7 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
     let (end_audit, audit_ends) = watch::channel(false);
     let audit = options.audit.then(|| Audit::new(database.lake()));
     let recording = audit.clone().map(|audit| tokio::spawn(audit.run(audit_ends)));
-    let admission = Admission::new(options.active_statements, options.queue_timeout);
+    let admission = Admission::new(options.active_statements, options.weights, options.queue_timeout);
     let meters = Arc::new(Meters::new(&registry.connections, &admission));
     let shared = Shared {
         database,

@@ -17,6 +17,7 @@ mod running;
 mod session;
 mod stop;
 mod tls;
+mod turns;
 
 use crate::dialect::encode;
 pub(super) use accept::{Shared, handle};
@@ -25,3 +26,4 @@ pub(super) use login::Gate;
 pub use login::LoginLimits;
 pub(super) use registry::Registry;
 pub use tls::{Tls, TlsFiles};
+pub use turns::Weights;
