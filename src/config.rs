@@ -51,6 +51,9 @@ pub const EXTERNAL_FILES: usize = 10_000;
 /// How long a client may take to say who it is and to prove it, each.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How often it is looked whether the files of TLS have changed.
+pub const TLS_INTERVAL: Duration = Duration::from_secs(30);
+
 /// Failed logins from an address, and of a user, before the next one has to wait.
 pub const LOGIN_FREE_FAILURES: u32 = 5;
 

@@ -113,7 +113,7 @@ impl Security {
     pub(super) fn settings(self, listen: &str) -> Result<Settings> {
         let tls = match (self.tls_cert, self.tls_key) {
             (Some(certificate), Some(key)) => {
-                Some(Tls::load(&TlsFiles { certificate, key, client_roots: self.tls_client_ca })?)
+                Some(Tls::load(TlsFiles { certificate, key, client_roots: self.tls_client_ca })?)
             }
             _ => None,
         };
@@ -168,6 +168,7 @@ pub(super) struct Background {
 
 /// Serve until told to stop, then land what was received and let running queries end.
 pub(super) async fn serve(database: Database, settings: Settings, receive: Receive, background: Background) -> Ended {
+    let reloading = settings.tls.clone().map(reload_when_told).transpose()?;
     let server = server::serve(database.clone(), settings).await?;
     let receive = Receive { meters: Some(Arc::clone(server.meters())), ..receive };
     let receiving = http::receive(&database, receive).await?;
@@ -191,6 +192,9 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
     stop.send(true).ok();
     let received = receiving.shutdown().await;
     server.shutdown().await;
+    if let Some(reloading) = reloading {
+        reloading.abort();
+    }
     scheduler.await.ok();
     if let Some(maintenance) = maintenance {
         maintenance.await.ok();
@@ -198,6 +202,16 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
     futures::future::join_all(watching).await;
     received?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Look at the files of TLS at each SIGHUP.
+fn reload_when_told(tls: Tls) -> Result<tokio::task::JoinHandle<()>> {
+    let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        while told.recv().await.is_some() {
+            tls.look().await;
+        }
+    }))
 }
 
 pub(super) async fn told_to_stop() -> Result<()> {

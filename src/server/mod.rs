@@ -29,7 +29,8 @@ pub struct Serve {
     pub max_connections: usize,
     /// Listen beyond this machine although the lake has no roles, so that clients prove nothing.
     pub allow_unauthenticated_remote: bool,
-    /// TLS, where clients may ask for it.
+    /// TLS, where clients may ask for it. Its files are looked at every [`config::TLS_INTERVAL`]; [`Tls::look`] does so at
+    /// once.
     pub tls: Option<Tls>,
     /// Whether they have to.
     pub tls_required: bool,
@@ -70,7 +71,7 @@ impl Default for Serve {
 pub struct Server {
     addresses: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
-    accepting: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
     registry: Arc<Registry>,
     meters: Arc<Meters>,
     recording: Option<JoinHandle<()>>,
@@ -135,8 +136,9 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
         .build()?;
     let registry = Registry::new(options.max_connections);
     let directory = Arc::clone(database.roles());
-    let gate = Arc::new(Gate::new(directory, trust, options.tls, options.tls_required, options.login));
     let (stop, stopped) = watch::channel(false);
+    let fresh = options.tls.clone().map(|tls| tokio::spawn(keep_fresh(tls, stopped.clone())));
+    let gate = Arc::new(Gate::new(directory, trust, options.tls, options.tls_required, options.login));
     let (end_audit, audit_ends) = watch::channel(false);
     let audit = options.audit.then(|| Audit::new(database.lake()));
     let recording = audit.clone().map(|audit| tokio::spawn(audit.run(audit_ends)));
@@ -154,10 +156,10 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
     let addresses = listeners.iter().map(|(_, local)| *local).collect();
     let accepting = listeners
         .into_iter()
-        .map(|(listener, _)| tokio::spawn(accept(listener, shared.clone(), stopped.clone(), options.grace)))
-        .collect();
+        .map(|(listener, _)| tokio::spawn(accept(listener, shared.clone(), stopped.clone(), options.grace)));
+    let tasks = accepting.chain(fresh).collect();
     let cpu = Computing(Some(runtime));
-    Ok(Server { addresses, stop, accepting, registry, meters, recording, end_audit, grace: options.grace, cpu })
+    Ok(Server { addresses, stop, tasks, registry, meters, recording, end_audit, grace: options.grace, cpu })
 }
 
 impl Server {
@@ -184,7 +186,7 @@ impl Server {
         // Receivers are gone only if the tasks have ended by themselves.
         let _ = self.stop.send(true).is_ok();
         self.registry.close();
-        for task in self.accepting.drain(..) {
+        for task in self.tasks.drain(..) {
             let _ = task.await.is_ok();
         }
         // Only now, when nothing is done any more that is to be recorded.
@@ -199,11 +201,21 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.registry.close();
-        for task in &self.accepting {
+        for task in &self.tasks {
             task.abort();
         }
         if let Some(recording) = &self.recording {
             recording.abort();
+        }
+    }
+}
+
+/// Look at the files of TLS until the server ends.
+async fn keep_fresh(tls: Tls, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => break,
+            () = tokio::time::sleep(config::TLS_INTERVAL) => tls.look().await,
         }
     }
 }
