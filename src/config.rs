@@ -51,6 +51,9 @@ pub const EXTERNAL_FILES: usize = 10_000;
 /// How long a client may take to say who it is and to prove it, each.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How often it is looked whether the files of TLS have changed.
+pub const TLS_INTERVAL: Duration = Duration::from_secs(30);
+
 /// Failed logins from an address, and of a user, before the next one has to wait.
 pub const LOGIN_FREE_FAILURES: u32 = 5;
 
@@ -71,6 +74,13 @@ pub const LOGIN_WAITING: usize = 100;
 
 /// How long a statement waits for others to end, where nobody says otherwise.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Turns that a role may be given where another one is given one.
+pub const MOST_WEIGHT: u32 = 1000;
+
+/// Roles without a statement of which it is known how far they have come in the order of turns; beyond, all of them are
+/// forgotten.
+pub const TURNS_REMEMBERED: usize = 1000;
 
 /// How long a client asks nothing before what the engine has for its session is given back.
 pub const SESSION_REST: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ use ascribe::ingest::watch::Watch;
 use ascribe::maintenance::{Maintainer, duration};
 use ascribe::reports::{self, Scheduler};
 use ascribe::server::http::{self, Receive};
-use ascribe::server::pgwire::{Tls, TlsFiles};
+use ascribe::server::pgwire::{Tls, TlsFiles, Weights};
 use ascribe::server::{self, Serve as Settings};
 use tokio::sync::watch;
 
@@ -61,6 +61,10 @@ pub(super) struct Share {
     /// nothing is said
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     active_statements: usize,
+    /// How many turns a role is given where one of weight 1 is given one, such as dashboards=4, if both wait; 1, if nothing
+    /// is said; may be given many times
+    #[arg(long, value_name = "ROLE=NUMBER")]
+    weight: Vec<String>,
     /// How long a statement waits for others to end, such as 10s; 60s, if nothing is said
     #[arg(long, value_name = "TIME")]
     queue_timeout: Option<String>,
@@ -110,7 +114,7 @@ impl Security {
     pub(super) fn settings(self, listen: &str) -> Result<Settings> {
         let tls = match (self.tls_cert, self.tls_key) {
             (Some(certificate), Some(key)) => {
-                Some(Tls::load(&TlsFiles { certificate, key, client_roots: self.tls_client_ca })?)
+                Some(Tls::load(TlsFiles { certificate, key, client_roots: self.tls_client_ca })?)
             }
             _ => None,
         };
@@ -131,6 +135,7 @@ impl Serve {
         let (http, grpc) = (address(self.otlp_http), address(self.otlp_grpc));
         let settings = Settings {
             active_statements: self.share.active_statements,
+            weights: Weights::parse(&self.share.weight)?,
             queue_timeout: self.share.queue_timeout.as_deref().map_or(Ok(QUEUE_TIMEOUT), duration)?,
             ..self.security.settings(&self.listen)?
         };
@@ -165,6 +170,7 @@ pub(super) struct Background {
 /// Serve until told to stop, then land what was received and let running queries end.
 pub(super) async fn serve(database: Database, settings: Settings, receive: Receive, background: Background) -> Ended {
     let traces = Traces::start()?;
+    let reloading = settings.tls.clone().map(reload_when_told).transpose()?;
     let server = server::serve(database.clone(), settings).await?;
     let receive = Receive { meters: Some(Arc::clone(server.meters())), ..receive };
     let receiving = http::receive(&database, receive).await?;
@@ -188,6 +194,9 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
     stop.send(true).ok();
     let received = receiving.shutdown().await;
     server.shutdown().await;
+    if let Some(reloading) = reloading {
+        reloading.abort();
+    }
     scheduler.await.ok();
     if let Some(maintenance) = maintenance {
         maintenance.await.ok();
@@ -196,6 +205,16 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
     traces.end().await;
     received?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Look at the files of TLS at each SIGHUP.
+fn reload_when_told(tls: Tls) -> Result<tokio::task::JoinHandle<()>> {
+    let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        while told.recv().await.is_some() {
+            tls.look().await;
+        }
+    }))
 }
 
 pub(super) async fn told_to_stop() -> Result<()> {

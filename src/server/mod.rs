@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use self::audit::Audit;
 pub use self::meters::Meters;
-use self::pgwire::{Admission, Gate, LoginLimits, Registry, Shared, Tls};
+use self::pgwire::{Admission, Gate, LoginLimits, Registry, Shared, Tls, Weights};
 use crate::config;
 use crate::database::Database;
 use crate::error::{Result, UserError, sqlstate};
@@ -29,7 +29,8 @@ pub struct Serve {
     pub max_connections: usize,
     /// Listen beyond this machine although the lake has no roles, so that clients prove nothing.
     pub allow_unauthenticated_remote: bool,
-    /// TLS, where clients may ask for it.
+    /// TLS, where clients may ask for it. Its files are looked at every [`config::TLS_INTERVAL`]; [`Tls::look`] does so at
+    /// once.
     pub tls: Option<Tls>,
     /// Whether they have to.
     pub tls_required: bool,
@@ -41,6 +42,8 @@ pub struct Serve {
     pub grace: Duration,
     /// Statements that read what is stored and compute at a time; 0 is four a core. One role has three quarters of them.
     pub active_statements: usize,
+    /// Whose turn it is among those that wait.
+    pub weights: Weights,
     /// How long a statement waits for others to end.
     pub queue_timeout: Duration,
 }
@@ -57,6 +60,7 @@ impl Default for Serve {
             audit: true,
             grace: Duration::from_secs(5),
             active_statements: 0,
+            weights: Weights::default(),
             queue_timeout: config::QUEUE_TIMEOUT,
         }
     }
@@ -67,7 +71,7 @@ impl Default for Serve {
 pub struct Server {
     addresses: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
-    accepting: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
     registry: Arc<Registry>,
     meters: Arc<Meters>,
     recording: Option<JoinHandle<()>>,
@@ -132,12 +136,13 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
         .build()?;
     let registry = Registry::new(options.max_connections);
     let directory = Arc::clone(database.roles());
-    let gate = Arc::new(Gate::new(directory, trust, options.tls, options.tls_required, options.login));
     let (stop, stopped) = watch::channel(false);
+    let fresh = options.tls.clone().map(|tls| tokio::spawn(keep_fresh(tls, stopped.clone())));
+    let gate = Arc::new(Gate::new(directory, trust, options.tls, options.tls_required, options.login));
     let (end_audit, audit_ends) = watch::channel(false);
     let audit = options.audit.then(|| Audit::new(database.lake()));
     let recording = audit.clone().map(|audit| tokio::spawn(audit.run(audit_ends)));
-    let admission = Admission::new(options.active_statements, options.queue_timeout);
+    let admission = Admission::new(options.active_statements, options.weights, options.queue_timeout);
     let meters = Arc::new(Meters::new(&registry.connections, &admission));
     let shared = Shared {
         database,
@@ -153,10 +158,10 @@ pub async fn serve(database: Database, options: Serve) -> Result<Server> {
     tracing::info!(?addresses, "listening");
     let accepting = listeners
         .into_iter()
-        .map(|(listener, _)| tokio::spawn(accept(listener, shared.clone(), stopped.clone(), options.grace)))
-        .collect();
+        .map(|(listener, _)| tokio::spawn(accept(listener, shared.clone(), stopped.clone(), options.grace)));
+    let tasks = accepting.chain(fresh).collect();
     let cpu = Computing(Some(runtime));
-    Ok(Server { addresses, stop, accepting, registry, meters, recording, end_audit, grace: options.grace, cpu })
+    Ok(Server { addresses, stop, tasks, registry, meters, recording, end_audit, grace: options.grace, cpu })
 }
 
 impl Server {
@@ -184,7 +189,7 @@ impl Server {
         // Receivers are gone only if the tasks have ended by themselves.
         let _ = self.stop.send(true).is_ok();
         self.registry.close();
-        for task in self.accepting.drain(..) {
+        for task in self.tasks.drain(..) {
             let _ = task.await.is_ok();
         }
         // Only now, when nothing is done any more that is to be recorded.
@@ -199,11 +204,21 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.registry.close();
-        for task in &self.accepting {
+        for task in &self.tasks {
             task.abort();
         }
         if let Some(recording) = &self.recording {
             recording.abort();
+        }
+    }
+}
+
+/// Look at the files of TLS until the server ends.
+async fn keep_fresh(tls: Tls, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => break,
+            () = tokio::time::sleep(config::TLS_INTERVAL) => tls.look().await,
         }
     }
 }

@@ -6,6 +6,7 @@ Starts servers of its own of the program that ASCRIBE_BIN names. Certificates ar
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -229,6 +230,68 @@ try:
     recorded = psql("SELECT role, sqlstate, count(*) FROM system.audit WHERE statement = 'CONNECT' AND role = 'x' GROUP BY 1, 2")
     check("the failed login is recorded", recorded, "x|28P01|1")
     check("no password is recorded", psql("SELECT count(*) FROM system.audit WHERE statement LIKE '%PASSWORD ''b''%'"), "0")
+finally:
+    server.stop()
+
+# A certificate is renewed while the server runs.
+certificate("renewed", "/CN=localhost", "ca", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+certificate("client-renewed", "/CN=root", "other-ca", "extendedKeyUsage=clientAuth")
+(work / "client-renewed.key").chmod(0o600)
+for found, name in (("server.crt", "shown.crt"), ("server.key", "shown.key"), ("client-ca.crt", "clients.crt")):
+    shutil.copy(work / found, work / name)
+
+
+def shown():
+    """The certificate that a new connection is shown."""
+    context = ssl.create_default_context(cafile=str(work / "ca.crt"))
+    context.set_alpn_protocols(["postgresql"])
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as secured:
+            return secured.getpeercert(binary_form=True)
+
+
+def of_file(name):
+    return ssl.PEM_cert_to_DER_cert((work / name).read_text())
+
+
+def told(expected):
+    """Whether new connections are shown a certificate, soon after SIGHUP."""
+    server.process.send_signal(signal.SIGHUP)
+    for _ in range(100):
+        if shown() == of_file(expected):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+server = Server("--tls-cert", str(work / "shown.crt"), "--tls-key", str(work / "shown.key"), "--tls-client-ca", str(work / "clients.crt"))
+try:
+    check("the first certificate", shown() == of_file("server.crt"), True)
+    connected = connect("root", "correct horse", sslmode="verify-full")
+    stranger = {"PGSSLMODE": "verify-full", "PGPASSWORD": "", "PGSSLCERT": work / "client-renewed.crt",
+                "PGSSLKEY": work / "client-renewed.key"}
+    check("a client of an authority that is not known", psql("SELECT current_user", **stranger) == "root", False)
+    for name in ("crt", "key"):
+        shutil.copy(work / f"renewed.{name}", work / f"shown.{name}")
+    shutil.copy(work / "other-ca.crt", work / "clients.crt")
+    check("the new certificate is shown", told("renewed.crt"), True)
+    check("who was connected still is", connected.execute("SELECT 1").fetchone(), (1,))
+    check("and who is new is bound to it", psql("SELECT 1", PGSSLMODE="verify-full", PGCHANNELBINDING="require"), "1")
+    check("a client of the new authority", psql("SELECT current_user", **stranger), "root")
+    # A key of another certificate, then no certificate at all, then none that can be read.
+    for broken in ((work / "ada.key").read_text(), "nonsense", None):
+        (work / "shown.key").unlink(missing_ok=True)
+        if broken is not None:
+            (work / "shown.key").write_text(broken)
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        check(f"the last good certificate is shown beside {broken!r:.20}", shown() == of_file("renewed.crt"), True)
+        check("and clients are served", psql("SELECT 1", PGSSLMODE="verify-full"), "1")
+    for name in ("crt", "key"):
+        shutil.copy(work / f"server.{name}", work / f"shown.{name}")
+    check("the certificate that is good again is shown", told("server.crt"), True)
+    check("who was connected first still is", connected.execute("SELECT 2").fetchone(), (2,))
+    connected.close()
 finally:
     server.stop()
 

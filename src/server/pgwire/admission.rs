@@ -1,17 +1,16 @@
 //! Which statements compute at a time. Of those that read what is stored there is a number of places, of which no role has
-//! all; who comes later waits in the order of arrival. A statement has its place while it computes, not while its client
+//! all; who comes later waits until it is its turn. A statement has its place while it computes, not while its client
 //! takes the rows. What only asks the catalog needs none, so that tools can always connect and see what goes on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 
+use super::turns::{Turns, Weights};
 use crate::error::{Result, UserError};
 
 /// Places for each core where nobody says how many.
@@ -20,67 +19,69 @@ const PLACES_OF_A_CORE: usize = 4;
 /// The places of a server.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    places: Arc<Semaphore>,
-    of_role: usize,
-    roles: Mutex<HashMap<String, Arc<Semaphore>>>,
+    turns: Mutex<Turns<oneshot::Sender<Place>>>,
     timeout: Duration,
-    waiting: AtomicUsize,
 }
 
 /// The way of one statement to its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     admission: Arc<Admission>,
-    role: Arc<Semaphore>,
+    role: Arc<str>,
 }
 
-/// The place of a statement, given back when it is dropped.
+/// The place of a statement, given to the next one when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    _role: OwnedSemaphorePermit,
-    _server: OwnedSemaphorePermit,
+pub(crate) struct Place(Queue);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Queue { admission, role } = &self.0;
+        admission.turns.lock().release(role);
+        admission.give();
+    }
 }
 
-/// Counts one who waits.
-struct Waiting<'a>(&'a AtomicUsize);
+/// One who waits, and leaves when it is dropped; a place that it was given meanwhile goes with it.
+struct Waiting<'a> {
+    queue: &'a Queue,
+    number: u64,
+    given: oneshot::Receiver<Place>,
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.queue.admission.turns.lock().leave(&self.queue.role, self.number);
     }
 }
 
 impl Admission {
     /// So many places, 0 for some by the number of cores; a statement waits so long at most.
-    pub(crate) fn new(places: usize, timeout: Duration) -> Arc<Self> {
+    pub(crate) fn new(places: usize, weights: Weights, timeout: Duration) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let places = if places == 0 { PLACES_OF_A_CORE * cores } else { places.min(Semaphore::MAX_PERMITS) };
-        Arc::new(Self {
-            places: Arc::new(Semaphore::new(places)),
-            of_role: (places * 3 / 4).max(1),
-            roles: Mutex::default(),
-            timeout,
-            waiting: AtomicUsize::new(0),
-        })
+        let places = if places == 0 { PLACES_OF_A_CORE * cores } else { places };
+        let of_role = (places.saturating_mul(3) / 4).max(1);
+        Arc::new(Self { turns: Mutex::new(Turns::new(places, of_role, weights)), timeout })
     }
 
     /// Where a plan of a role has to wait; nowhere if it asks the catalog only.
     pub(crate) fn queue(self: &Arc<Self>, role: &str, plan: &LogicalPlan) -> Result<Option<Queue>> {
-        if !reads_what_is_stored(plan)? {
-            return Ok(None);
-        }
-        let mut roles = self.roles.lock();
-        if !roles.contains_key(role) {
-            // Those of which nobody has a place, nor waits for one.
-            roles.retain(|_, places| Arc::strong_count(places) > 1);
-        }
-        let own = roles.entry(role.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.of_role)));
-        Ok(Some(Queue { admission: Arc::clone(self), role: Arc::clone(own) }))
+        let reads = reads_what_is_stored(plan)?;
+        Ok(reads.then(|| Queue { admission: Arc::clone(self), role: role.into() }))
     }
 
     /// Statements that wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.turns.lock().waiting()
+    }
+
+    /// Give the places that are free to those whose turn it is.
+    fn give(self: &Arc<Self>) {
+        loop {
+            let Some((role, next)) = self.turns.lock().give() else { return };
+            // Who has gone meanwhile gives it back, by dropping it.
+            drop(next.send(Place(Queue { admission: Arc::clone(self), role })));
+        }
     }
 }
 
@@ -88,27 +89,26 @@ impl Queue {
     /// Wait for a place at the beginning of a statement.
     ///
     /// # Errors
-    /// When none is free in time.
+    /// When it is not its turn in time.
     pub(crate) async fn enter(&self) -> Result<Place> {
         let admission = &self.admission;
         let entered = tokio::time::timeout(admission.timeout, self.place()).await;
         entered.unwrap_or_else(|_| {
             let message = format!("the statement has waited for {:?} for others to end", admission.timeout);
             Err(UserError::new("53400", message)
-                .hint("system.queries has those that run; ascribe serve --active-statements, --queue-timeout")
+                .hint("system.queries has those that run; ascribe serve --active-statements, --weight, --queue-timeout")
                 .into())
         })
     }
 
     /// Wait for a place again, as long as it takes: rows were sent already.
     pub(crate) async fn place(&self) -> Result<Place> {
-        let closed = |_| UserError::new("57P03", "the database system is shutting down");
-        let admission = &self.admission;
-        admission.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&admission.waiting);
-        let role = Arc::clone(&self.role).acquire_owned().await.map_err(closed)?;
-        let server = Arc::clone(&admission.places).acquire_owned().await.map_err(closed)?;
-        Ok(Place { _role: role, _server: server })
+        let (place, given) = oneshot::channel();
+        let number = self.admission.turns.lock().wait(&self.role, place);
+        let mut waiting = Waiting { queue: self, number, given };
+        self.admission.give();
+        let given = (&mut waiting.given).await;
+        given.map_err(|_| UserError::new("57P03", "the database system is shutting down").into())
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_role_has_all_places_and_who_waits_too_long_is_told() {
-        let admission = Admission::new(4, Duration::from_millis(50));
+        let admission = Admission::new(4, Weights::default(), Duration::from_millis(50));
         let queue = |role| admission.queue(role, &scan("public.spans")).unwrap().unwrap();
         let mut ada = Vec::new();
         for _ in 0..3 {
@@ -167,14 +167,48 @@ mod tests {
         late.await.unwrap().unwrap();
         drop(ada);
         assert_eq!(admission.waiting(), 0);
-        // A role that has gone leaves nothing behind.
-        drop(queue("carol"));
-        assert_eq!(admission.roles.lock().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_place_goes_to_the_next_by_weight_and_not_to_who_has_gone() {
+        let weights = Weights::parse(&["ada=2".to_owned()]).unwrap();
+        let admission = Admission::new(1, weights, Duration::from_secs(3600));
+        let queue = |role| admission.queue(role, &scan("public.spans")).unwrap().unwrap();
+        let place = queue("carol").enter().await.unwrap();
+        let order = Arc::new(Mutex::new(String::new()));
+        let mut waiting = Vec::new();
+        for (at, role) in ["gone", "bob", "bob", "bob", "ada", "ada", "ada", "ada"].into_iter().enumerate() {
+            let (queue, order) = (queue(role), Arc::clone(&order));
+            waiting.push(tokio::spawn(async move {
+                let place = queue.enter().await.unwrap();
+                order.lock().push_str(&role[..1]);
+                drop(place);
+            }));
+            tokio::task::yield_now().await;
+            assert_eq!(admission.waiting(), at + 1);
+        }
+        let gone = waiting.remove(0);
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        assert_eq!(admission.waiting(), 7);
+        drop(place);
+        for statement in waiting {
+            statement.await.unwrap();
+        }
+        assert_eq!((order.lock().as_str(), admission.waiting()), ("baabaab", 0));
+        // Who has a place and goes before it knows of it gives it to the next.
+        let (first, second) = (queue("ada"), queue("bob"));
+        let place = queue("carol").place().await.unwrap();
+        let mut given = Box::pin(first.place());
+        assert!(futures::poll!(&mut given).is_pending());
+        drop(place);
+        drop(given);
+        drop(second.place().await.unwrap());
     }
 
     #[test]
     fn the_catalog_waits_for_nobody() {
-        let admission = Admission::new(1, Duration::ZERO);
+        let admission = Admission::new(1, Weights::default(), Duration::ZERO);
         for table in ["pg_catalog.pg_class", "ascribe.information_schema.tables", "system.queries"] {
             assert!(admission.queue("ada", &scan(table)).unwrap().is_none(), "{table}");
         }

@@ -18,6 +18,7 @@ mod session;
 mod stop;
 mod tls;
 mod traced;
+mod turns;
 
 use crate::dialect::encode;
 pub(super) use accept::{Shared, handle};
@@ -26,3 +27,4 @@ pub(super) use login::Gate;
 pub use login::LoginLimits;
 pub(super) use registry::Registry;
 pub use tls::{Tls, TlsFiles};
+pub use turns::Weights;
