@@ -6,7 +6,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::encode::Style;
 use super::function::{Call, Returns, RowFunction, int, text};
-use crate::error::{UserError, sqlstate};
+use crate::error::UserError;
 
 /// Whether a text is like a pattern of `%` and `_`; a backslash takes the meaning of the letter behind it away.
 pub(super) fn like(text: &str, pattern: &str, any_case: bool) -> bool {

@@ -190,7 +190,7 @@ impl Tls {
             Ok(Ok(true)) => tracing::info!(certificate = ?self.files.certificate, "the files of TLS were read again"),
             Ok(Ok(false)) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the files of TLS have changed and cannot be used: the old ones stay")
+                tracing::warn!(%error, "the files of TLS have changed and cannot be used: the old ones stay");
             }
             Err(error) => tracing::error!(%error, "the files of TLS cannot be looked at"),
         }
