@@ -17,15 +17,8 @@ failures = []
 DBT = os.path.join(os.path.dirname(sys.executable), "dbt")
 
 MACROS = """
-{% materialization view, adapter='postgres' %}
-  {%- set built = create_or_replace_view() -%}
-  {%- do persist_docs(this.incorporate(type='view'), model) -%}
-  {{ return(built) }}
-{% endmaterialization %}
-
-{% macro postgres__create_view_as(relation, sql) %}
-  create or replace view {{ relation }} as ({{ sql }})
-{% endmacro %}
+{% materialization view, adapter='postgres' %} {{ return(create_or_replace_view()) }} {% endmaterialization %}
+{% macro postgres__create_view_as(relation, sql) %} create or replace view {{ relation }} as ({{ sql }}) {% endmacro %}
 """
 
 PROJECT = {
