@@ -42,7 +42,7 @@ func fine(what string, err error) bool {
 
 func must(what string, err error) {
 	if !fine(what, err) {
-		finish("")
+		finish()
 	}
 }
 
@@ -77,7 +77,7 @@ func doubled(what string, ask func(number int, answer *int) error) {
 func fresh(value interface{}) interface{}   { return reflect.New(reflect.TypeOf(value)).Interface() }
 func found(pointer interface{}) interface{} { return reflect.ValueOf(pointer).Elem().Interface() }
 
-func finish(driver string) {
+func finish() {
 	for _, failure := range failures {
 		fmt.Fprintln(os.Stderr, "FAILED Go", driver, failure)
 	}

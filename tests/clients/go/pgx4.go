@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v4/pgxpool"
 )
 
+const driver = "pgx 4"
+
 var ctx = context.Background()
 
 type querier interface {
@@ -243,5 +245,5 @@ func main() {
 		connection.Close(ctx)
 	}
 	pool()
-	finish("pgx 4")
+	finish()
 }

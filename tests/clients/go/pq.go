@@ -12,6 +12,8 @@ import (
 	"github.com/lib/pq"
 )
 
+const driver = "database/sql with lib/pq, and sqlx"
+
 var ctx = context.Background()
 
 type execer interface {
@@ -196,5 +198,5 @@ func main() {
 		db.Close()
 		withSqlx(options)
 	}
-	finish("database/sql with lib/pq, and sqlx")
+	finish()
 }
