@@ -6,6 +6,7 @@
 mod aggregates;
 mod append;
 mod arithmetic;
+mod assignment;
 mod bounded;
 mod calls;
 mod cast;
@@ -21,6 +22,7 @@ mod json_parts;
 mod lateral;
 mod moment;
 mod names;
+mod nested;
 mod numbers;
 mod operators;
 mod regexp;
@@ -48,10 +50,11 @@ use datafusion::sql::sqlparser::ast::DataType as SqlType;
 
 use crate::error::Result;
 
+pub use assignment::assignable;
 pub use cast::{Target, assigned};
 pub(crate) use function::session_zone;
-pub use json::map_of;
 pub use names::{Names, column_names, folded, shown};
+pub use nested::{of_json, reader};
 pub use operators::Operators;
 pub(crate) use operators::as_type;
 pub use relations::relation;
@@ -130,6 +133,7 @@ fn functions() -> Vec<ScalarUDF> {
     functions.extend(json::functions());
     functions.extend(json_build::functions());
     functions.extend(json_parts::functions());
+    functions.extend(nested::functions());
     functions.extend(numbers::functions());
     functions.extend(domains::functions());
     functions.extend(regexp::functions());
