@@ -7,6 +7,7 @@ pub(crate) mod copy;
 pub(crate) mod copy_in;
 pub(crate) mod define;
 mod drop;
+mod rename;
 pub(crate) mod explain;
 mod external;
 mod insert;
