@@ -112,6 +112,97 @@ async fn a_temporary_view_is_nobody_elses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_comment_is_any_literal_of_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(folder.path()).await;
+    database.sql("CREATE VIEW v AS SELECT 1 AS x").await.unwrap();
+    let told = "SELECT obj_description('v'::regclass, 'pg_class')";
+    for (literal, expected) in [
+        ("$$it's $1$$", "it's $1"),
+        ("$said$two\n$$lines$said$", "two\n$$lines"),
+        (r"E'it\'s\ta tab'", "it's\ta tab"),
+        ("'it''s'", "it's"),
+        ("NULL", ""),
+    ] {
+        database.sql(&format!("COMMENT ON VIEW v IS {literal}")).await.unwrap();
+        assert_eq!(rows(&database, told).await, [expected], "{literal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_users_made_is_called_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path()).await;
+    for sql in [
+        "CREATE VIEW a AS SELECT 1 AS x",
+        "COMMENT ON VIEW a IS 'one'",
+        "CREATE VIEW reader AS SELECT x FROM a",
+        "CREATE VIEW other AS SELECT 2 AS x",
+    ] {
+        first.sql(sql).await.unwrap();
+    }
+    let Err(error) = first.sql("ALTER VIEW a RENAME TO b").await else { panic!("what a view names was renamed") };
+    let told = error.describe();
+    assert_eq!((told.code, told.detail.as_deref()), ("2BP01", Some("view reader depends on view a")));
+    assert_eq!(rows(&first, "SELECT x FROM reader").await, ["1"]);
+    first.sql("DROP VIEW reader").await.unwrap();
+    first.sql("ALTER VIEW a RENAME TO \"B c\"").await.unwrap();
+    assert_eq!(rows(&first, "SELECT x FROM \"B c\"").await, ["1"]);
+    let told = "SELECT description FROM pg_description d JOIN pg_class c ON c.oid = d.objoid WHERE relname = 'B c' AND objsubid = 0";
+    assert_eq!(rows(&first, told).await, ["one"]);
+    assert_eq!(code(&first, "SELECT x FROM a").await, "42P01");
+    // Of a view ALTER TABLE does the same; what is not there may be.
+    first.sql("ALTER TABLE public.\"B c\" RENAME TO b").await.unwrap();
+    first.sql("ALTER VIEW IF EXISTS a RENAME TO c").await.unwrap();
+    put(folder.path(), "files/a.csv", "tenant\nred\n");
+    let path = folder.path().join("files/a.csv").display().to_string();
+    first.sql(&format!("CREATE EXTERNAL TABLE bills STORED AS CSV LOCATION '{path}'")).await.unwrap();
+    for (sql, expected) in [
+        ("ALTER VIEW a RENAME TO c", "42P01"),
+        ("ALTER VIEW bills RENAME TO c", "42809"),
+        ("ALTER TABLE bills RENAME TO b", "42P07"),
+        ("ALTER VIEW b RENAME TO other", "42P07"),
+        ("ALTER VIEW b RENAME TO spans", "42P07"),
+        ("ALTER VIEW deploys RENAME TO c", "42501"),
+        ("ALTER TABLE spans RENAME TO c", "42501"),
+        ("ALTER TABLE system.ingests RENAME TO c", "42501"),
+        ("ALTER TABLE bills RENAME COLUMN tenant TO c", "0A000"),
+    ] {
+        assert_eq!(code(&first, sql).await, expected, "{sql}");
+    }
+    first.sql("ALTER TABLE bills RENAME TO charges").await.unwrap();
+    assert_eq!(rows(&open(folder.path()).await, "SELECT tenant FROM charges").await, ["red"]);
+    // A temporary view is renamed for the session, in a transaction as well.
+    first.sql("CREATE TEMP VIEW mine AS SELECT 3 AS x").await.unwrap();
+    first.sql("BEGIN").await.unwrap();
+    first.sql("ALTER VIEW mine RENAME TO yours").await.unwrap();
+    assert_eq!(rows(&first, "SELECT x FROM yours").await, ["3"]);
+    assert_eq!(code(&first, "ALTER VIEW b RENAME TO c").await, "0A000");
+    first.sql("ROLLBACK").await.unwrap();
+    assert_eq!(code(&first, "ALTER VIEW yours RENAME TO b").await, "42P07");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn privileges_policies_and_masks_go_with_a_new_name() {
+    let (guarded, admin, ada) = Guarded::with_rows().await;
+    put(guarded.folder.path(), "files/a.csv", "tenant,amount\nred,1\nblue,2\n");
+    let path = guarded.folder.path().join("files/a.csv").display().to_string();
+    let create = format!("CREATE EXTERNAL TABLE bills STORED AS CSV LOCATION '{path}'");
+    simple(&admin, &create).await;
+    simple(&admin, "GRANT SELECT ON bills TO ada").await;
+    simple(&admin, "CREATE POLICY own ON bills USING (tenant = 'red')").await;
+    simple(&admin, "SECURITY LABEL ON COLUMN bills.amount IS 'MASKED WITH NULL'").await;
+    assert_eq!(simple(&ada, "SELECT tenant, amount FROM bills").await, [["red", "NULL"]]);
+    assert_eq!(refused(&ada, "ALTER TABLE bills RENAME TO charges").await.0, "42501");
+    simple(&admin, "ALTER TABLE bills RENAME TO charges").await;
+    assert_eq!(simple(&ada, "SELECT tenant, amount FROM charges").await, [["red", "NULL"]]);
+    // What is called so later has nothing of it.
+    simple(&admin, &create).await;
+    assert_eq!(refused(&ada, "SELECT tenant FROM bills").await.0, "42501");
+    assert_eq!(one(&admin, "SELECT count(*) FROM bills").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn views_of_views_end_somewhere() {
     let folder = tempfile::tempdir().unwrap();
     let database = open(folder.path()).await;

@@ -8,8 +8,6 @@ use serde_json::Value;
 use super::encode::oid;
 use super::function::{Call, Returns, RowFunction, int, text};
 use crate::error::{UserError, sqlstate};
-use crate::model::CellType;
-use crate::model::cell::TextMap;
 
 /// OID of `text[]`.
 const TEXTS: u32 = 1009;
@@ -63,36 +61,6 @@ pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => jsonb(other),
-    }
-}
-
-/// A map of texts from an object: what is no text is written as JSON writes it.
-///
-/// # Errors
-/// 22P02 when the text is not JSON, 22023 when it is no object.
-pub fn map_of(text: &str) -> Result<ScalarValue> {
-    let Value::Object(entries) = parsed(text)? else {
-        return Err(UserError::invalid(format!("this column holds JSON objects only, not {text}")).into());
-    };
-    let mut builder = TextMap::builder();
-    for (key, value) in &entries {
-        builder.keys().append_value(key);
-        builder.values().append_option((!value.is_null()).then(|| shown(value)));
-    }
-    builder.append(true)?;
-    ScalarValue::try_from_array(&TextMap::finish(&mut builder), 0)
-}
-
-fn to_map(_: Call, arguments: &[ScalarValue]) -> Result<ScalarValue> {
-    match (text(arguments, 0), arguments.first()) {
-        (Some(text), _) => map_of(text),
-        (None, Some(map @ ScalarValue::Map(_))) => Ok(map.clone()),
-        (None, other) => {
-            let kind = other.map_or(DataType::Null, ScalarValue::data_type);
-            let name = super::encode::type_name(super::encode::of_data_type(&kind).oid);
-            let message = format!("column is of type jsonb but expression is of type {name}");
-            Err(UserError::new(sqlstate::DATATYPE_MISMATCH, message).into())
-        }
     }
 }
 
@@ -210,7 +178,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         Ok(ScalarValue::Utf8(Some(type_of(&parsed(document)?).to_owned())))
     };
     vec![
-        RowFunction::udf("pg_map", Returns::Always(TextMap::data_type(), None), true, to_map),
         RowFunction::udf("pg_json_get", jsonb_type(), true, |_, arguments| lookup(arguments, false)),
         RowFunction::udf("pg_json_get_text", words(), true, |_, arguments| lookup(arguments, true)),
         RowFunction::udf("pg_json_path", jsonb_type(), true, |_, arguments| path(arguments, false)),

@@ -6,6 +6,7 @@
 mod aggregates;
 mod append;
 mod arithmetic;
+mod assignment;
 mod bounded;
 mod bytes;
 mod calls;
@@ -23,6 +24,7 @@ mod lateral;
 mod limits;
 mod moment;
 mod names;
+mod nested;
 mod numbers;
 mod operators;
 mod regexp;
@@ -52,11 +54,12 @@ use datafusion::sql::sqlparser::ast::DataType as SqlType;
 
 use crate::error::Result;
 
+pub use assignment::assignable;
 pub(crate) use calls::is_renamed;
 pub use cast::{Target, assigned};
 pub(crate) use function::session_zone;
-pub use json::map_of;
 pub use names::{Names, column_names, folded, shown};
+pub use nested::{of_json, reader};
 pub use operators::Operators;
 pub(crate) use operators::as_type;
 pub use relations::relation;
@@ -139,6 +142,7 @@ fn functions() -> Vec<ScalarUDF> {
     functions.extend(json::functions());
     functions.extend(json_build::functions());
     functions.extend(json_parts::functions());
+    functions.extend(nested::functions());
     functions.extend(numbers::functions());
     functions.extend(domains::functions());
     functions.extend(regexp::functions());

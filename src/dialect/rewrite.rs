@@ -288,6 +288,17 @@ fn as_unknown(expr: &mut Expr) {
     }
 }
 
+/// The literal that became a call of `pg_unknown`.
+fn as_written(expr: &mut Expr) {
+    if let Expr::Function(function) = &*expr
+        && function_name(function).as_deref() == Some(super::unknown::NAME)
+        && let ast::FunctionArguments::List(list) = &function.args
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(literal))] = list.args.as_slice()
+    {
+        *expr = literal.clone();
+    }
+}
+
 fn item(item: &mut SelectItem) -> Option<&mut Expr> {
     match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
@@ -317,8 +328,11 @@ fn unknown_in_branches(body: &mut SetExpr) {
 
 /// Strings in the list of a query whose rows are inserted.
 fn unknown_in_insert(source: &mut Query) {
-    if let SetExpr::Select(select) = source.body.as_mut() {
-        select.projection.iter_mut().filter_map(item).for_each(as_unknown);
+    match source.body.as_mut() {
+        SetExpr::Select(select) => select.projection.iter_mut().filter_map(item).for_each(as_unknown),
+        // What stands beside them in other rows does not matter to them.
+        SetExpr::Values(values) => values.rows.iter_mut().flat_map(|row| row.iter_mut()).for_each(as_written),
+        _ => {}
     }
 }
 

@@ -148,10 +148,7 @@ fn item_type(list: &ScalarValue) -> DataType {
 fn type_name(args: &[ScalarValue], fields: Option<u32>) -> String {
     let kind =
         fields.unwrap_or_else(|| args.first().map_or(oid::UNKNOWN, |value| of_data_type(&value.data_type()).oid));
-    match super::encode::element_of(kind) {
-        Some(element) => format!("{}[]", super::encode::type_name(element)),
-        None => super::encode::type_name(kind).to_owned(),
-    }
+    super::encode::full_name(kind)
 }
 
 /// The functions.

@@ -236,6 +236,31 @@ impl State {
         count(self) != before
     }
 
+    /// Say of a relation by another name what is said of it; gives back whether anything is.
+    pub fn rename(&mut self, schema: &str, from: &str, to: &str) -> bool {
+        let mut any = false;
+        let mut called = |of: &str, name: &mut String| {
+            if of == schema && name == from {
+                to.clone_into(name);
+                any = true;
+            }
+        };
+        let grants = std::mem::take(&mut self.grants).into_iter().map(|mut grant| {
+            if let Object::Relation { schema, name } = &mut grant.object {
+                called(schema, name);
+            }
+            grant
+        });
+        self.grants = grants.collect();
+        self.policies.iter_mut().for_each(|policy| called(&policy.schema, &mut policy.table));
+        self.masks.iter_mut().for_each(|mask| called(&mask.schema, &mut mask.table));
+        let secured = self.row_security.remove(&format!("{schema}.{from}"));
+        if secured {
+            self.row_security.insert(format!("{schema}.{to}"));
+        }
+        any || secured
+    }
+
     fn check_role(&self, name: &str) -> Result<()> {
         if self.roles.contains_key(name) { Ok(()) } else { Err(missing(name).into()) }
     }
@@ -464,6 +489,44 @@ mod tests {
         let used = state.apply(&Change::DropRole { names: names(&["readers"]), if_exists: false });
         assert_eq!(used.unwrap_err().sqlstate(), "2BP01");
         assert_eq!(state.apply(&grant(Privilege::Select, None, "x", "nobody", false)).unwrap_err().sqlstate(), "42704");
+    }
+
+    #[test]
+    fn what_is_said_of_a_relation_moves_with_its_name() {
+        let mut state = administered();
+        create(&mut state, "ada", &[]);
+        for (column, table) in [(None, "a"), (Some("x"), "a"), (None, "b")] {
+            state.apply(&grant(Privilege::Select, column, table, "ada", false)).unwrap();
+        }
+        let policy = Policy {
+            name: "own".to_owned(),
+            schema: "public".to_owned(),
+            table: "a".to_owned(),
+            roles: BTreeSet::new(),
+            restrictive: false,
+            condition: "x = 1".to_owned(),
+        };
+        state.apply(&Change::CreatePolicy(policy)).unwrap();
+        let label = Some("MASKED WITH NULL".to_owned());
+        let (schema, table, column) = ("public".to_owned(), "a".to_owned(), "x".to_owned());
+        state.apply(&Change::Label { schema, table, column, label }).unwrap();
+        let before = state.clone();
+        assert!(!state.rename("system", "a", "c") && !state.rename("public", "nothing", "c"));
+        assert_eq!(state, before);
+        assert!(state.rename("public", "a", "c"));
+        let said = |state: &State, table: &str| {
+            let of = Object::relation("public", table);
+            (
+                state.grants.iter().filter(|grant| grant.object == of).count(),
+                state.policies.iter().filter(|policy| policy.table == table).count(),
+                state.masks.iter().filter(|mask| mask.table == table).count(),
+                state.row_security.contains(&format!("public.{table}")),
+            )
+        };
+        assert_eq!((said(&state, "a"), said(&state, "b")), ((0, 0, 0, false), (1, 0, 0, false)));
+        assert_eq!(said(&state, "c"), (2, 1, 1, true));
+        assert!(state.rename("public", "c", "a"));
+        assert_eq!(state, before);
     }
 
     #[test]

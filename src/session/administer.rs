@@ -74,6 +74,17 @@ pub(super) async fn forget(state: &SessionState, client: &Client, names: &[Strin
     Ok(())
 }
 
+/// Say of a relation by its new name what was said of it by the old one.
+pub(super) async fn rename(state: &SessionState, client: &Client, from: &str, to: &str) -> Result<()> {
+    let directory = directory(state, client)?;
+    let moved = |roles: &mut State| roles.rename(crate::config::SCHEMA, from, to);
+    if moved(&mut State::clone(&*directory.current().await?)) {
+        let role = client.guard.as_ref().map_or_else(|| client.user(), |guard| guard.role());
+        directory.change(role, |roles| Ok(moved(roles))).await?;
+    }
+    Ok(())
+}
+
 /// The lake of a session.
 pub(super) fn lake(state: &SessionState) -> Result<Arc<Lake>> {
     let lake = state.config().get_extension::<Lake>();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, new_empty_array};
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemTable;
 use datafusion::common::ScalarValue;
 use datafusion::execution::context::SessionContext;
@@ -12,9 +12,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 
 use super::copy::Field;
-use crate::dialect::encode::{oid, pg_type};
-use crate::dialect::{input, map_of};
-use crate::error::{Result, UserError, sqlstate};
+use crate::dialect::encode::pg_type;
+use crate::dialect::{input, of_json, reader};
+use crate::error::{Result, UserError};
 
 /// The table of the session that the rows are put into on their way.
 const NAME: &str = "pg_copied_rows";
@@ -62,12 +62,8 @@ fn batch(rows: &[Vec<Field>], schema: &SchemaRef, zone: Tz) -> Result<RecordBatc
         let (kind, data_type) = (pg_type(field).oid, field.data_type());
         let value = |row: &Vec<Field>| -> Result<ScalarValue> {
             let Some(Some(text)) = row.get(at) else { return Ok(ScalarValue::try_from(data_type)?) };
-            if matches!(data_type, DataType::Map(..)) {
-                return Ok(map_of(text)?);
-            }
-            if kind == oid::JSONB {
-                let message = format!("COPY into column \"{}\", which is nested, is not supported", field.name());
-                return Err(UserError::new(sqlstate::NOT_SUPPORTED, message).into());
+            if reader(data_type).is_some() {
+                return Ok(of_json(text, data_type, zone)?);
             }
             Ok(input::value(text, kind, zone)?.cast_to(data_type)?)
         };

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{self, CreateTableOptions, ObjectName, Obje
 
 use super::administer::{self, lake};
 use super::drop::{self, Dropped, check_kind, check_not_built_in, in_public, missing, name_in_public};
+use super::rename::{self, Rename};
 use super::statement::{self, Kind};
 use super::{external, plan};
 use crate::catalog::{self, Client, Own, PlanView};
@@ -34,6 +35,8 @@ pub(crate) enum Definition {
     Drop { view: bool, names: Vec<ObjectName>, if_exists: bool, cascade: bool },
     /// COMMENT ON VIEW, COMMENT ON TABLE.
     Comment { view: bool, name: ObjectName, text: Option<String> },
+    /// ALTER VIEW … RENAME TO, ALTER TABLE … RENAME TO.
+    Rename(Rename),
 }
 
 /// What was done.
@@ -76,6 +79,8 @@ impl Definition {
             Self::Drop { view: true, .. } => "DROP VIEW",
             Self::Drop { view: false, .. } => "DROP TABLE",
             Self::Comment { .. } => "COMMENT",
+            Self::Rename(Rename { view: true, .. }) => "ALTER VIEW",
+            Self::Rename(Rename { view: false, .. }) => "ALTER TABLE",
         }
     }
 
@@ -84,6 +89,7 @@ impl Definition {
         match self {
             Self::View(view, _) => !view.temporary,
             Self::Drop { view: true, names, .. } => !names.iter().all(|name| drop::is_own(client, name)),
+            Self::Rename(rename) => !drop::is_own(client, &rename.name),
             Self::Drop { view: false, .. } | Self::External(_) | Self::Comment { .. } => true,
         }
     }
@@ -102,6 +108,7 @@ pub(crate) async fn define(session: &SessionContext, client: &Client, definition
         Definition::Drop { view, names, if_exists, cascade } => {
             drop::relations(&state, client, &Dropped { view, names, if_exists, cascade }).await?
         }
+        Definition::Rename(renamed) => rename::relation(&state, client, &renamed).await?,
         Definition::Comment { view, name, text } => {
             let name = name_in_public(&state, &name)?;
             check_not_built_in(view, &name)?;
@@ -312,7 +319,7 @@ impl Add<'_> {
     }
 }
 
-fn exists(name: &str) -> UserError {
+pub(super) fn exists(name: &str) -> UserError {
     UserError::new("42P07", format!("relation \"{name}\" already exists"))
 }
 
@@ -320,13 +327,13 @@ fn skipped(name: &str) -> UserError {
     UserError::new("00000", format!("relation \"{name}\" already exists, skipping"))
 }
 
-fn check_free(name: &str) -> Result<()> {
+pub(super) fn check_free(name: &str) -> Result<()> {
     let built_in = catalog::built_in(SCHEMA).iter().any(|(known, _)| *known == name);
     if built_in { Err(exists(name).into()) } else { Ok(()) }
 }
 
 /// What is read by views that are read, and so on.
-fn reached(known: &Relations, reads: &BTreeSet<String>) -> BTreeSet<String> {
+pub(super) fn reached(known: &Relations, reads: &BTreeSet<String>) -> BTreeSet<String> {
     let (mut all, mut open) = (BTreeSet::new(), reads.iter().cloned().collect::<Vec<_>>());
     while let Some(name) = open.pop() {
         if let Some(RelationKind::View(view)) = known.relations.get(&name).map(|relation| &relation.kind) {

@@ -1,21 +1,27 @@
-//! INSERT as PostgreSQL has it: fewer values than columns leave the rest null, maps are written as JSON.
+//! INSERT as PostgreSQL has it: fewer values than columns leave the rest null, values are cast to the columns where that
+//! needs no word of the user's, nested columns are written as JSON.
 
-use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
-use datafusion::common::TableReference;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as EngineStatement;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Insert, ObjectName, SetExpr, Statement as Ast, TableObject, Value};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Insert, ObjectName, Query, SelectItem, SetExpr, Statement as Ast, TableObject, Value, Values,
+};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use crate::dialect::{folded, tree};
+use super::kinds;
+use crate::dialect::encode::{full_name, of_data_type, oid, pg_type};
+use crate::dialect::{assignable, folded, reader, tree};
 use crate::error::{Result, UserError, sqlstate};
 
-/// Make an INSERT one that the engine understands: it names as many columns as it has values.
+/// Make an INSERT one that the engine understands: it names as many columns as it has values, and each value is one that
+/// the engine can cast to the type of its column.
 pub(super) async fn complete(state: &SessionState, insert: &mut Insert) -> Result<()> {
     let Some(schema) = target(state, insert).await? else { return Ok(()) };
     let Some(source) = &mut insert.source else { return Ok(()) };
-    let given = match source.body.as_mut() {
+    let (given, selected) = match source.body.as_mut() {
         SetExpr::Values(values) => {
             let width = values.rows.first().map_or(0, |row| row.content.len());
             if values.rows.iter().any(|row| row.content.len() != width) {
@@ -24,12 +30,11 @@ pub(super) async fn complete(state: &SessionState, insert: &mut Insert) -> Resul
             // No column has a default but null.
             let items = values.rows.iter_mut().flat_map(|row| &mut row.content);
             items.filter(|item| is_default(item)).for_each(|item| *item = Expr::Value(Value::Null.into()));
-            width
+            (width, Vec::new())
         }
         _ => {
-            let query = Ast::Query(source.clone());
-            let plan = state.statement_to_plan(EngineStatement::Statement(Box::new(query))).await?;
-            plan.schema().fields().len()
+            let fields = fields_of(state, source.clone()).await?;
+            (fields.len(), fields)
         }
     };
     let named = !insert.columns.is_empty();
@@ -44,16 +49,22 @@ pub(super) async fn complete(state: &SessionState, insert: &mut Insert) -> Resul
         let first = schema.fields().iter().take(given);
         insert.columns = first.map(|field| ObjectName::from(vec![Ident::with_quote('"', field.name())])).collect();
     }
-    let kinds: Vec<Option<&DataType>> = if insert.columns.is_empty() {
-        schema.fields().iter().map(|field| Some(field.data_type())).collect()
+    let columns: Vec<Option<&Field>> = if insert.columns.is_empty() {
+        schema.fields().iter().map(|field| Some(field.as_ref())).collect()
     } else {
         insert.columns.iter().map(|name| of_column(&schema, name)).collect()
     };
-    let maps: Vec<bool> = kinds.iter().map(|kind| matches!(kind, Some(DataType::Map(..)))).collect();
-    if maps.contains(&true) {
-        with_maps(source, &maps)?;
+    match source.body.as_mut() {
+        SetExpr::Values(values) => assign_values(state, values, &columns).await,
+        _ => assign_query(source, &selected, &columns),
     }
-    Ok(())
+}
+
+/// The columns of a query, with their PostgreSQL types.
+async fn fields_of(state: &SessionState, query: Box<Query>) -> Result<Vec<FieldRef>> {
+    let statement = EngineStatement::Statement(Box::new(Ast::Query(query)));
+    let plan = state.statement_to_plan(statement).await?;
+    Ok(kinds::told(&plan, plan.schema().fields().iter().cloned()))
 }
 
 async fn target(state: &SessionState, insert: &Insert) -> Result<Option<SchemaRef>> {
@@ -71,45 +82,125 @@ async fn target(state: &SessionState, insert: &Insert) -> Result<Option<SchemaRe
     Ok(schema.table(&table).await?.map(|table| table.schema()))
 }
 
-fn of_column<'a>(schema: &'a SchemaRef, name: &ObjectName) -> Option<&'a DataType> {
+fn of_column<'a>(schema: &'a SchemaRef, name: &ObjectName) -> Option<&'a Field> {
     let name = name.0.last()?.as_ident().map(folded)?;
-    schema.field_with_name(&name).ok().map(Field::data_type)
+    schema.field_with_name(&name).ok()
 }
 
 fn is_default(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
 }
 
-/// Values that go into maps are read as JSON.
-fn with_maps(source: &mut Box<datafusion::sql::sqlparser::ast::Query>, maps: &[bool]) -> Result<()> {
-    if let SetExpr::Values(values) = source.body.as_mut() {
-        for row in &mut values.rows {
-            for (item, map) in row.content.iter_mut().zip(maps) {
-                if *map {
-                    let value = std::mem::replace(item, Expr::Value(Value::Null.into()));
-                    *item = tree::call("pg_map", vec![value]);
-                }
-            }
+/// What becomes of a value in a column; none if it stays as it is, and the engine casts it. The field of a value that has
+/// no type yet is unknown, or of the type of NULL.
+///
+/// # Errors
+/// 42804 when there is no cast that PostgreSQL would put there by itself.
+fn assigned(item: &Expr, from: Option<&Field>, column: &Field) -> Result<Option<Expr>> {
+    let from = from.filter(|from| from.data_type() != &DataType::Null);
+    let (to, kind) = (column.data_type(), pg_type(column).oid);
+    let alike = from.is_some_and(|from| DFSchema::datatype_is_logically_equal(from.data_type(), to));
+    if let Some(from) = from.map(|from| pg_type(from).oid).filter(|from| !alike && !assignable(*from, kind)) {
+        let message = format!(
+            "column \"{}\" is of type {} but expression is of type {}",
+            column.name(),
+            full_name(kind),
+            full_name(from)
+        );
+        return Err(UserError::new(sqlstate::DATATYPE_MISMATCH, message)
+            .hint("You will need to rewrite or cast the expression.")
+            .into());
+    }
+    // As text, a value is what it is printed as.
+    let printed = from.is_some_and(|from| of_data_type(from.data_type()).oid != oid::TEXT);
+    Ok(match reader(to) {
+        _ if alike => None,
+        Some(reader) => Some(tree::call(reader, vec![item.clone()])),
+        None if kind == oid::TEXT && printed => Some(tree::call("pg_cast", vec![item.clone(), tree::string("text")])),
+        None => None,
+    })
+}
+
+/// The values of each row, as they go into their columns.
+async fn assign_values(state: &SessionState, values: &mut Values, columns: &[Option<&Field>]) -> Result<()> {
+    let items = values.rows.iter_mut().flat_map(|row| row.content.iter_mut().zip(columns));
+    let mut items: Vec<(&mut Expr, &Field)> =
+        items.filter_map(|(item, column)| column.filter(|_| !is_null(item)).map(|column| (item, column))).collect();
+    // Literals of no type and parameters get that of the column.
+    let typed =
+        |item: &Expr, column: &Field| !is_untyped(item) && !(is_number(item) && column.data_type().is_numeric());
+    let computed: Vec<Expr> =
+        items.iter().filter(|(item, column)| typed(item, column)).map(|(item, _)| (**item).clone()).collect();
+    // What cannot be planned without the types of its parameters, or at all, is planned and refused with the rest.
+    let fields = match select(computed) {
+        Some(query) => fields_of(state, query).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut fields = fields.iter();
+    for (item, column) in &mut items {
+        let from = if typed(item, column) { fields.next() } else { None };
+        if let Some(better) = assigned(item, from.map(AsRef::as_ref), column)? {
+            **item = better;
         }
+    }
+    Ok(())
+}
+
+/// The columns of a query, as they go into those of the table.
+fn assign_query(source: &mut Box<Query>, fields: &[FieldRef], columns: &[Option<&Field>]) -> Result<()> {
+    let names: Vec<String> = (0..fields.len()).map(|at| format!("c{at}")).collect();
+    let mut items = Vec::with_capacity(names.len());
+    let mut changed = false;
+    for ((name, field), column) in names.iter().zip(fields).zip(columns) {
+        let item = Expr::Identifier(Ident::new(name));
+        let better = column.map_or(Ok(None), |column| assigned(&item, Some(field.as_ref()), column))?;
+        changed |= better.is_some();
+        items.push(better.unwrap_or(item).to_string());
+    }
+    if !changed {
         return Ok(());
     }
-    let name = |at: usize| format!("c{at}");
-    let items: Vec<String> = maps
-        .iter()
-        .enumerate()
-        .map(|(at, map)| if *map { format!("pg_map({})", name(at)) } else { name(at) })
-        .collect();
-    let names: Vec<String> = (0..maps.len()).map(name).collect();
     let sql = format!("SELECT {} FROM ({source}) AS s({})", items.join(", "), names.join(", "));
-    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).ok().and_then(|mut statements| statements.pop());
-    match parsed {
-        Some(Ast::Query(query)) => {
-            *source = query;
-            Ok(())
-        }
-        _ => {
-            Err(UserError::new(sqlstate::NOT_SUPPORTED, "INSERT of such a query into a nested column is not supported")
-                .into())
-        }
+    let error = "INSERT of such a query into a column of another type is not supported";
+    *source = parsed(&sql).ok_or_else(|| UserError::new(sqlstate::NOT_SUPPORTED, error))?;
+    Ok(())
+}
+
+/// The query that computes some values; none if there are none.
+fn select(items: Vec<Expr>) -> Option<Box<Query>> {
+    let mut query = parsed("SELECT 1").filter(|_| !items.is_empty())?;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        let items = items.into_iter().enumerate();
+        let named = items.map(|(at, expr)| SelectItem::ExprWithAlias { expr, alias: Ident::new(format!("c{at}")) });
+        select.projection = named.collect();
     }
+    Some(query)
+}
+
+fn parsed(sql: &str) -> Option<Box<Query>> {
+    match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
+        Ast::Query(query) => Some(query),
+        _ => None,
+    }
+}
+
+/// The literal or the parameter that an expression is.
+fn written(item: &Expr) -> Option<&Value> {
+    match item {
+        Expr::Value(value) => Some(&value.value),
+        Expr::Nested(inner) => written(inner),
+        _ => None,
+    }
+}
+
+fn is_null(item: &Expr) -> bool {
+    matches!(written(item), Some(Value::Null))
+}
+
+fn is_number(item: &Expr) -> bool {
+    matches!(written(item), Some(Value::Number(..)))
+}
+
+fn is_untyped(item: &Expr) -> bool {
+    !matches!(written(item), None | Some(Value::Number(..) | Value::Boolean(_)))
 }

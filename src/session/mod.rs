@@ -13,6 +13,7 @@ mod insert;
 mod kinds;
 pub(crate) mod memory;
 pub(crate) mod plan;
+mod rename;
 pub(crate) mod roles;
 pub(crate) mod statement;
 pub(crate) mod utility;

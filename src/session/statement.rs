@@ -7,9 +7,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::define::Definition;
-use super::external;
 use super::roles::{self, Request};
 use super::utility::{self, Utility};
+use super::{external, rename};
 use crate::dialect;
 use crate::error::{UserError, sqlstate};
 use crate::operators::asof_join;
@@ -181,6 +181,9 @@ fn classify(sql: &str, tokens: &[TokenWithSpan]) -> Located<Kind> {
         let definition = found.map_err(|error| (error, None))?;
         return Ok(Kind::Define(Box::new(Definition::External(Box::new(definition)))));
     }
+    if let Some(found) = rename::parse(&pieces) {
+        return Ok(Kind::Define(Box::new(Definition::Rename(found))));
+    }
     let refuse = |error: UserError| Err((error, None));
     let ast = parse_one(sql, tokens)?;
     if let Some(found) = roles::of_ast(&ast) {
@@ -275,11 +278,23 @@ fn sql_verb(pieces: &[utility::Piece]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// Tokens of COMMENT whose text is in quotes, which is all that the parser knows of it, where it was in dollars.
+fn quoted_comment(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut words = tokens.iter_mut().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    if matches!(words.next(), Some(first) if matches!(&first.token, Token::Word(word) if word.keyword == Keyword::COMMENT))
+        && let Some(last) = words.next_back()
+        && let Token::DollarQuotedString(text) = &last.token
+    {
+        last.token = Token::SingleQuotedString(text.value.clone());
+    }
+    tokens
+}
+
 fn parse_one(sql: &str, tokens: &[TokenWithSpan]) -> Located<Ast> {
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH)
-        .with_tokens_with_locations(dialect::table_queries(asof_join::plain_tokens(tokens.to_vec())));
+        .with_tokens_with_locations(quoted_comment(dialect::table_queries(asof_join::plain_tokens(tokens.to_vec()))));
     let parsed = parser.parse_statement().and_then(|statement| match parser.peek_token().token {
         Token::EOF => {
             let mut statement = statement;

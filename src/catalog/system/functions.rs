@@ -9,7 +9,7 @@ use datafusion::logical_expr::Documentation;
 use super::{SystemTable, own_columns};
 use crate::canonical_table;
 use crate::catalog::Client;
-use crate::dialect::encode::{element_of, of_data_type, type_name};
+use crate::dialect::encode::{full_name, of_data_type};
 use crate::error::Result;
 use crate::model::cell::Text;
 use crate::model::{Column, Partition, RowBuilder, Table};
@@ -99,11 +99,7 @@ fn statement_of(example: &str) -> String {
 
 /// The name of a type in SQL.
 pub(in crate::catalog) fn type_text(data_type: &DataType) -> String {
-    let kind = of_data_type(data_type).oid;
-    match element_of(kind) {
-        Some(element) => format!("{}[]", type_name(element)),
-        None => type_name(kind).to_owned(),
-    }
+    full_name(of_data_type(data_type).oid)
 }
 
 /// The arguments of a form as `\df` shows them.

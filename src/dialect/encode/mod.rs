@@ -17,7 +17,7 @@ pub use binary::{EPOCH_DAYS, EPOCH_MICROS};
 use cell::{Column, Value};
 pub use procedures::{PROCEDURES, Procedure};
 pub(super) use text::json_string;
-pub use types::{array_of, element_of, of_data_type, oid, pg_type, type_name};
+pub use types::{array_of, element_of, full_name, of_data_type, oid, pg_type, type_name};
 
 /// How one value is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -160,7 +160,16 @@ fn size_of(oid: u32) -> i16 {
     }
 }
 
-/// The name of a type as messages have it.
+/// The name of a type, arrays as `text[]`.
+#[must_use]
+pub fn full_name(kind: u32) -> String {
+    match element_of(kind) {
+        Some(element) => format!("{}[]", type_name(element)),
+        None => type_name(kind).to_owned(),
+    }
+}
+
+/// The name of a scalar type as messages have it.
 #[must_use]
 pub fn type_name(kind: u32) -> &'static str {
     match kind {
