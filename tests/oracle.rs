@@ -436,8 +436,7 @@ async fn a_join_without_output_lets_go_of_the_thread() {
     for sql in [
         "SELECT count(*) FROM l JOIN r ON l.k = r.k AND l.t >= r.a AND l.t < r.b AND l.id + r.id < 0",
         "SELECT count(*) FROM l ASOF INNER JOIN r MATCH_CONDITION (l.t >= r.t) ON l.k = r.k AND l.id + r.id < 0",
-        // Joins of the engine's.
-        "SELECT count(*) FROM l JOIN r ON l.k = r.k AND l.id + r.id < 0",
+        // A nested loop join of the engine's.
         "SELECT count(*) FROM l JOIN r ON l.id * 7 + r.id < 0",
     ] {
         let query = session::query(&world.session, sql).await.unwrap();

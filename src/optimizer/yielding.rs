@@ -1,8 +1,8 @@
 //! Operators that make many batches out of one let others go on in between.
 //!
 //! The engine makes sure that sources do so. A join may turn one batch of a source into thousands, and whatever reads them in
-//! a loop would keep a thread until all are made, though nobody waits for them any more. Or it may look at thousands of
-//! batches for one of its own, which [`pausing`] takes care of.
+//! a loop would keep a thread until all are made, though nobody waits for them any more. A nested loop join may
+//! look at thousands of batches for one of its own, which [`pausing`] takes care of.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use datafusion::physical_plan::coop::CooperativeExec;
 
 use crate::operators::pausing::pausing;
 
-/// Makes joins pause, and puts a node that takes from the budget of its task above the others and what unfolds lists.
+/// Makes nested loop joins pause, and puts a node that takes from the budget of its task above the others and what unfolds lists.
 #[derive(Debug, Default)]
 pub struct YieldBetweenBatches;
 
