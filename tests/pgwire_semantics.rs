@@ -96,6 +96,26 @@ async fn parameters_count_rows_and_bound_series() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_sleeps_can_be_woken() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    assert_eq!(simple(&client, "SELECT pg_sleep(0.01), pg_sleep(NULL)").await, [["", "NULL"]]);
+    let (cancel, asked) = (client.cancel_token(), client.simple_query("SELECT pg_sleep(600)"));
+    futures::pin_mut!(asked);
+    // Asked to end before it begins, it would not.
+    let error = loop {
+        tokio::select! {
+            answer = &mut asked => break answer.unwrap_err(),
+            () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {
+                cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
+            }
+        }
+    };
+    assert_eq!(code(&error), "57014");
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_reads_one_version_of_a_table() {
     let fixture = Fixture::start().await;
     let (reader, writer) = (fixture.connect().await, fixture.connect().await);

@@ -33,6 +33,7 @@ mod scalar_relations;
 mod series;
 mod set_returning;
 mod sets;
+mod sleep;
 mod steps;
 mod strings;
 mod subqueries;
@@ -131,6 +132,7 @@ fn functions() -> Vec<ScalarUDF> {
     functions.push(ScalarUDF::new_from_impl(append::Append::new()));
     functions.push(ScalarUDF::new_from_impl(cast::Cast::new()));
     functions.push(ScalarUDF::new_from_impl(unknown::Unknown::new()));
+    functions.push(sleep::function());
     functions.push(ScalarUDF::new_from_impl(chain::Chain::new()));
     functions.extend(aggregates::functions());
     functions.extend(bytes::functions());

@@ -6,7 +6,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::encode::Style;
 use super::function::{Call, Returns, RowFunction, int, text};
-use crate::error::{UserError, sqlstate};
+use crate::error::UserError;
 
 /// Whether a text is like a pattern of `%` and `_`; a backslash takes the meaning of the letter behind it away.
 pub(super) fn like(text: &str, pattern: &str, any_case: bool) -> bool {
@@ -229,15 +229,6 @@ fn byte(arguments: &[ScalarValue]) -> Result<ScalarValue> {
     Ok(ScalarValue::Int32(Some(i32::from(*found))))
 }
 
-fn sleep(arguments: &[ScalarValue]) -> Result<ScalarValue> {
-    let seconds = super::function::float(arguments, 0).unwrap_or(0.0);
-    if seconds > 0.0 {
-        // It would hold one of the few threads that compute.
-        return Err(UserError::new(sqlstate::NOT_SUPPORTED, "pg_sleep is not supported for longer than nothing").into());
-    }
-    Ok(ScalarValue::Utf8(Some(String::new())))
-}
-
 /// The functions.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let words = || Returns::Always(DataType::Utf8, None);
@@ -256,9 +247,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             Ok(ScalarValue::Utf8(Some(value.map_or_else(|| "NULL".to_owned(), |text| quoted(&text)))))
         }),
         RowFunction::udf("get_byte", Returns::Always(DataType::Int32, None), true, |_, arguments| byte(arguments)),
-        RowFunction::udf("pg_sleep", Returns::Always(DataType::Utf8, Some(2278)), true, |_, arguments| {
-            sleep(arguments)
-        }),
     ]
 }
 

@@ -92,6 +92,10 @@ fn engine(error: &DataFusionError) -> UserError {
             UserError::new(sqlstate::NOT_SUPPORTED, "a subquery among VALUES is not supported")
                 .hint("write it as INSERT INTO … SELECT …")
         }
+        // It waits for functions in lists of results and in conditions only.
+        DataFusionError::Internal(message) if message.contains("async functions should not be called directly") => {
+            UserError::new(sqlstate::NOT_SUPPORTED, "pg_sleep is not supported here").hint("SELECT pg_sleep(1)")
+        }
         DataFusionError::Internal(message) if message.contains("accumulator not implemented for type") => {
             let message = sql_types(&first_line(message));
             UserError::new(sqlstate::UNDEFINED_FUNCTION, "the function has no such form").detail(message)
