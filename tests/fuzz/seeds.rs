@@ -113,12 +113,14 @@ fn ocsf_parquet() -> Vec<u8> {
 }
 
 fn focus_parquet() -> Vec<u8> {
-    let month = ["2024-09-01T00:00:00Z", "2024-09-01T00:00:00Z"];
+    let (month, next) = (["2024-09-01T00:00:00Z"; 2], ["2024-10-01T00:00:00Z"; 2]);
     parquet([
         ("BilledCost", texts(&["1.5", "-0.25"])),
         ("BillingCurrency", texts(&["USD", "USD"])),
         ("BillingPeriodStart", texts(&month)),
+        ("BillingPeriodEnd", texts(&next)),
         ("ChargePeriodStart", texts(&month)),
+        ("ChargePeriodEnd", texts(&next)),
         ("BillingAccountId", texts(&["1", "1"])),
         ("ServiceProviderName", texts(&["AWS", "AWS"])),
         ("Tags", texts(&["{\"team\":\"a\"}", "{}"])),
