@@ -351,6 +351,9 @@ pub const LOG_FORMAT_VARIABLE: &str = "ASCRIBE_LOG_FORMAT";
 /// Environment variable of OpenTelemetry's with the name of the service that spans are of.
 pub const SERVICE_NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
 
+/// How long a connection that was ended may take to tell its client so.
+pub const TERMINATION_GRACE: Duration = Duration::from_secs(1);
+
 /// How long the last spans may take to be sent when the server ends.
 pub const TRACES_GRACE: Duration = Duration::from_secs(5);
 

@@ -170,7 +170,7 @@ pub(super) struct Background {
 /// Serve until told to stop, then land what was received and let running queries end.
 pub(super) async fn serve(database: Database, settings: Settings, receive: Receive, background: Background) -> Ended {
     let traces = Traces::start()?;
-    let reloading = settings.tls.clone().map(reload_when_told).transpose()?;
+    let reloading = reload_when_told(settings.tls.clone())?;
     let server = server::serve(database.clone(), settings).await?;
     let receive = Receive { meters: Some(Arc::clone(server.meters())), ..receive };
     let receiving = http::receive(&database, receive).await?;
@@ -194,9 +194,7 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
     stop.send(true).ok();
     let received = receiving.shutdown().await;
     server.shutdown().await;
-    if let Some(reloading) = reloading {
-        reloading.abort();
-    }
+    reloading.abort();
     scheduler.await.ok();
     if let Some(maintenance) = maintenance {
         maintenance.await.ok();
@@ -208,11 +206,13 @@ pub(super) async fn serve(database: Database, settings: Settings, receive: Recei
 }
 
 /// Look at the files of TLS at each SIGHUP.
-fn reload_when_told(tls: Tls) -> Result<tokio::task::JoinHandle<()>> {
+fn reload_when_told(tls: Option<Tls>) -> Result<tokio::task::JoinHandle<()>> {
     let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     Ok(tokio::spawn(async move {
         while told.recv().await.is_some() {
-            tls.look().await;
+            if let Some(tls) = &tls {
+                tls.look().await;
+            }
         }
     }))
 }

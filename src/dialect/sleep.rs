@@ -61,5 +61,6 @@ impl AsyncScalarUDFImpl for Sleep {
 
 /// The function.
 pub(super) fn function() -> ScalarUDF {
-    AsyncScalarUDF::new(Arc::new(Sleep(Signature::any(1, Volatility::Volatile)))).into_scalar_udf()
+    AsyncScalarUDF::new(Arc::new(Sleep(Signature::exact(vec![DataType::Float64], Volatility::Volatile))))
+        .into_scalar_udf()
 }

@@ -77,7 +77,12 @@ impl Scheduler {
             match self.tick().await {
                 Ok(records) => {
                     for record in records {
-                        tracing::info!(report = record.report, due_at = record.due_at, error = ?record.error, "report run");
+                        tracing::info!(
+                            report = record.report,
+                            due_at = record.due_at,
+                            failed = record.error.is_some(),
+                            "report run"
+                        );
                     }
                 }
                 Err(error) => tracing::error!(%error, "the report scheduler could not work"),

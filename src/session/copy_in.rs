@@ -17,7 +17,7 @@ use crate::dialect::{input, of_json, reader};
 use crate::error::{Result, UserError};
 
 /// The table of the session that the rows are put into on their way.
-const NAME: &str = "pg_copied_rows";
+pub(super) const NAME: &str = "pg_copied_rows";
 
 /// Where rows go: the table, and its columns if they are named.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::administer::{self, lake};
 use super::drop::{self, Dropped, check_kind, check_not_built_in, in_public, missing, name_in_public};
 use super::rename::{self, Rename};
 use super::statement::{self, Kind};
-use super::{external, plan};
+use super::{copy_in, external, plan};
 use crate::catalog::{self, Client, Own, PlanView};
 use crate::config::{self, SCHEMA};
 use crate::dialect::folded;
@@ -328,7 +328,10 @@ fn skipped(name: &str) -> UserError {
 }
 
 pub(super) fn check_free(name: &str) -> Result<()> {
-    let built_in = catalog::built_in(SCHEMA).iter().any(|(known, _)| *known == name);
+    if name.is_empty() {
+        return Err(UserError::new(sqlstate::SYNTAX, "zero-length delimited identifier at or near \"\"\"\"").into());
+    }
+    let built_in = catalog::built_in(SCHEMA).iter().any(|(known, _)| *known == name) || name == copy_in::NAME;
     if built_in { Err(exists(name).into()) } else { Ok(()) }
 }
 

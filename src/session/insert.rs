@@ -1,12 +1,15 @@
 //! INSERT as PostgreSQL has it: fewer values than columns leave the rest null, values are cast to the columns where that
 //! needs no word of the user's, nested columns are written as JSON.
 
+use std::collections::HashSet;
+
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::common::{DFSchema, TableReference};
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Insert, ObjectName, Query, SelectItem, SetExpr, Statement as Ast, TableObject, Value, Values,
+    Expr, Ident, Insert, ObjectName, Query, SelectItem, SetExpr, Statement as Ast, TableObject, UnaryOperator, Value,
+    Values,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -32,7 +35,8 @@ pub(super) async fn complete(state: &SessionState, insert: &mut Insert) -> Resul
             items.filter(|item| is_default(item)).for_each(|item| *item = Expr::Value(Value::Null.into()));
             (width, Vec::new())
         }
-        _ => {
+        body => {
+            name_repeated(body);
             let fields = fields_of(state, source.clone()).await?;
             (fields.len(), fields)
         }
@@ -57,6 +61,27 @@ pub(super) async fn complete(state: &SessionState, insert: &mut Insert) -> Resul
     match source.body.as_mut() {
         SetExpr::Values(values) => assign_values(state, values, &columns).await,
         _ => assign_query(source, &selected, &columns),
+    }
+}
+
+/// Give expressions that are selected again names of their own: the columns of an INSERT go by their order.
+fn name_repeated(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            let mut seen = HashSet::new();
+            for (at, item) in select.projection.iter_mut().enumerate() {
+                if let SelectItem::UnnamedExpr(expr) = item
+                    && !seen.insert(expr.to_string())
+                {
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::new(format!("c{at}")) };
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            name_repeated(left);
+            name_repeated(right);
+        }
+        _ => {}
     }
 }
 
@@ -121,6 +146,9 @@ fn assigned(item: &Expr, from: Option<&Field>, column: &Field) -> Result<Option<
     })
 }
 
+/// Expressions whose types are found by one plan; its cost grows faster than their number.
+const PLANNED_AT_ONCE: usize = 64;
+
 /// The values of each row, as they go into their columns.
 async fn assign_values(state: &SessionState, values: &mut Values, columns: &[Option<&Field>]) -> Result<()> {
     let items = values.rows.iter_mut().flat_map(|row| row.content.iter_mut().zip(columns));
@@ -131,15 +159,20 @@ async fn assign_values(state: &SessionState, values: &mut Values, columns: &[Opt
         |item: &Expr, column: &Field| !is_untyped(item) && !(is_number(item) && column.data_type().is_numeric());
     let computed: Vec<Expr> =
         items.iter().filter(|(item, column)| typed(item, column)).map(|(item, _)| (**item).clone()).collect();
-    // What cannot be planned without the types of its parameters, or at all, is planned and refused with the rest.
-    let fields = match select(computed) {
-        Some(query) => fields_of(state, query).await.unwrap_or_default(),
-        None => Vec::new(),
-    };
-    let mut fields = fields.iter();
+    let mut fields = Vec::with_capacity(computed.len());
+    for some in computed.chunks(PLANNED_AT_ONCE) {
+        // What cannot be planned without the types of its parameters, or at all, is planned and refused with the rest.
+        let planned = match select(some.to_vec()) {
+            Some(query) => fields_of(state, query).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        fields.extend((0..some.len()).map(|at| planned.get(at).cloned()));
+        tokio::task::yield_now().await;
+    }
+    let mut fields = fields.into_iter();
     for (item, column) in &mut items {
-        let from = if typed(item, column) { fields.next() } else { None };
-        if let Some(better) = assigned(item, from.map(AsRef::as_ref), column)? {
+        let from = if typed(item, column) { fields.next().flatten() } else { None };
+        if let Some(better) = assigned(item, from.as_deref(), column)? {
             **item = better;
         }
     }
@@ -198,7 +231,10 @@ fn is_null(item: &Expr) -> bool {
 }
 
 fn is_number(item: &Expr) -> bool {
-    matches!(written(item), Some(Value::Number(..)))
+    match item {
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => is_number(expr),
+        _ => matches!(written(item), Some(Value::Number(..))),
+    }
 }
 
 fn is_untyped(item: &Expr) -> bool {

@@ -60,6 +60,7 @@ pub(crate) fn parameter_count(statement: &Ast) -> usize {
 
 /// Plan a statement; `declared` are the types that the client gave its parameters, by number.
 pub(crate) async fn plan(state: &SessionState, statement: &Ast, declared: &[Option<DataType>]) -> Result<Planned> {
+    pg_catalog::check_places(statement)?;
     let mut statement = statement.clone();
     let names = dialect::column_names(&statement);
     to_engine(state, &mut statement)?;

@@ -21,6 +21,7 @@ use super::Client;
 use crate::error::Result;
 
 pub use compatible::{compatible, reads_catalog};
+pub(crate) use signals::check_places;
 
 /// Put the schemas into a catalog of a session.
 ///

@@ -382,6 +382,7 @@ pub(super) fn always_empty(table: &str) -> bool {
         "pg_authid",
         "pg_auth_members",
         "pg_policies",
+        "pg_get_keywords",
     ];
     !SOME.contains(&table)
 }

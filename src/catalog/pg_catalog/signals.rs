@@ -1,12 +1,17 @@
 //! `pg_cancel_backend` and `pg_terminate_backend`: connections end what other connections do.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::common::{Result, ScalarValue};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, Query, SetExpr, Statement as Ast, Visit, Visitor, visit_expressions,
+};
 
 use super::functions::{Arguments, boolean, int};
 use crate::catalog::Client;
 use crate::catalog::client::{Activity, Stop};
+use crate::dialect::folded;
 use crate::error::{UserError, sqlstate};
 use crate::security::Access;
 
@@ -45,6 +50,63 @@ pub(super) fn terminate(client: &Client, arguments: Arguments<'_>) -> Result<Sca
         }
         _ => signal(client, arguments, &TERMINATE),
     }
+}
+
+/// Whether a call is in a statement where it is made for the rows that the statement returns, and no others: conditions are
+/// looked at for more rows than pass, and what is selected is computed before rows are put in order and counted.
+///
+/// # Errors
+/// 0A000 where it is elsewhere.
+pub(crate) fn check_places(statement: &Ast) -> Result<(), UserError> {
+    match statement.visit(&mut Places) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            let message = "connections are ended in the select list of a query without ORDER BY, LIMIT and DISTINCT";
+            Err(UserError::new(sqlstate::NOT_SUPPORTED, message)
+                .hint("SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE … ORDER BY … LIMIT …) AS s"))
+        }
+    }
+}
+
+struct Places;
+
+impl Visitor for Places {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let chosen = query.order_by.is_some() || query.limit_clause.is_some() || query.fetch.is_some();
+        body(&query.body, chosen)
+    }
+}
+
+fn body(part: &SetExpr, chosen: bool) -> ControlFlow<()> {
+    match part {
+        SetExpr::Select(select) => {
+            if chosen || select.distinct.is_some() {
+                ends_none(&select.projection)?;
+            }
+            ends_none(&select.selection)?;
+            ends_none(&select.having)?;
+            ends_none(&select.group_by)
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            body(left, true)?;
+            body(right, true)
+        }
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+fn ends_none(part: &impl Visit) -> ControlFlow<()> {
+    visit_expressions(part, |expr| match expr {
+        Expr::Function(call) if is_signal(&call.name) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+}
+
+fn is_signal(name: &ObjectName) -> bool {
+    let last = name.0.last().and_then(|part| part.as_ident());
+    last.is_some_and(|name| ["pg_cancel_backend", "pg_terminate_backend"].iter().any(|known| folded(name) == *known))
 }
 
 /// Whether there is such a connection.

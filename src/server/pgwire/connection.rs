@@ -103,7 +103,12 @@ impl Connection {
             match message {
                 Ok((Message::Terminate, _)) => return Ok(()),
                 Ok((message, room)) => {
-                    let answered = self.answer(message).await;
+                    // One that does not read what it is sent is not waited for.
+                    let stops = Arc::clone(&self.stops);
+                    let answered = tokio::select! {
+                        answered = self.answer(message) => answered,
+                        () = stops.overdue() => return Ok(()),
+                    };
                     drop(room);
                     answered?;
                 }
@@ -118,7 +123,7 @@ impl Connection {
         }
         if self.stops.terminated() {
             self.replies.error("FATAL", &stop::terminated(), None)?;
-            self.replies.flush().await?;
+            tokio::time::timeout(config::TERMINATION_GRACE, self.replies.flush()).await.unwrap_or(Ok(()))?;
         }
         Ok(())
     }

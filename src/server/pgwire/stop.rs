@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::catalog::client::Stop;
+use crate::config;
 use crate::error::{UserError, sqlstate};
 
 /// Why a statement ends early.
@@ -84,6 +85,12 @@ impl Stops {
     pub(super) async fn ended(&self) {
         let mut watch = self.0.subscribe();
         let _ = watch.wait_for(|now| matches!(now, Some(Reason::Gone | Reason::Terminated))).await.is_ok();
+    }
+
+    /// Until the connection had its time to end by itself.
+    pub(super) async fn overdue(&self) {
+        self.ended().await;
+        tokio::time::sleep(config::TERMINATION_GRACE).await;
     }
 
     async fn stopped(&self) -> UserError {

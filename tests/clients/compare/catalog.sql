@@ -38,6 +38,5 @@ SELECT relname AS table FROM pg_class WHERE relname = 'pg_class'
 
 -- What nobody has.
 SELECT pg_blocking_pids(0)
-SELECT * FROM pg_cursors
 SELECT locktype, page, virtualxid, fastpath FROM pg_locks WHERE locktype = 'none'
 SHOW default_tablespace
