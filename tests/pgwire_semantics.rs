@@ -96,6 +96,22 @@ async fn parameters_count_rows_and_bound_series() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_is_a_key_of_a_stored_map() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    simple(&client, r#"INSERT INTO changes (change_id, started_at, attributes) VALUES ('a', now(), '{"k": "x"}')"#)
+        .await;
+    let sql = "SELECT change_id FROM changes WHERE attributes ->> $1 = $2";
+    let statement = client.prepare(sql).await.unwrap();
+    assert!(statement.params().iter().all(|kind| kind.name() == "text"), "{:?}", statement.params());
+    assert_eq!(client.query_one(&statement, &[&"k", &"x"]).await.unwrap().get::<_, String>(0), "a");
+    assert!(client.query(&statement, &[&"k", &"y"]).await.unwrap().is_empty());
+    let sql = "SELECT $1::text, change_id FROM changes WHERE attributes ->> $1::text = $2::text AND change_id = $3";
+    let row = client.query_one(sql, &[&"k", &"x", &"a"]).await.unwrap();
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("k", "a"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_sleeps_can_be_woken() {
     let fixture = Fixture::start().await;
     let client = fixture.connect().await;
