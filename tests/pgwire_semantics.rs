@@ -96,6 +96,64 @@ async fn parameters_count_rows_and_bound_series() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn parameters_have_the_types_of_postgresql() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    for (sql, expected) in [
+        (
+            "SELECT now() - $1 * interval '1 second', interval '1 hour' * $2, interval '1 hour' / $3",
+            "float8 float8 float8",
+        ),
+        ("SELECT now() + $1, now() - $2, interval '1 day' - $3", "interval timestamptz interval"),
+        ("SELECT change_id FROM changes WHERE change_id <> ALL($1) AND started_at > ANY($2)", "_text _timestamptz"),
+        ("SELECT 1 <> ALL($1), $2 > ALL(ARRAY[1, 2])", "_int4 int4"),
+        ("SELECT round(1.5, $1), trunc(1.5, $2)", "int4 int4"),
+        (
+            "SELECT lag(g, $1) OVER (ORDER BY g), nth_value(g, $2) OVER (ORDER BY g) FROM generate_series(1, 3) AS g",
+            "int4 int4",
+        ),
+        ("SELECT to_timestamp($1), make_interval(hours => $2, secs => $3)", "float8 int4 float8"),
+        ("SELECT percentile_cont($1) WITHIN GROUP (ORDER BY g) FROM generate_series(1, 3) AS g", "float8"),
+        ("SELECT percentile_disc($1) WITHIN GROUP (ORDER BY g) FROM generate_series(1, 3) AS g", "float8"),
+        ("SELECT date_bin($1, started_at, $2) FROM changes", "interval timestamptz"),
+        ("SELECT date_bin($1, timestamp '2026-03-17', $2)", "interval timestamp"),
+        ("SELECT g FROM generate_series(1, $1) AS g", "int4"),
+    ] {
+        let statement = client.prepare(sql).await.map_err(|error| format!("{sql}: {error:?}")).unwrap();
+        let names: Vec<_> = statement.params().iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.join(" "), expected, "{sql}");
+    }
+    let texts = "SELECT (interval '1 hour' * $1)::text, to_timestamp($2)::text, make_interval(secs => $3)::text, ('3' * interval '1 day')::text";
+    let row = client.query_one(texts, &[&2.5_f64, &1.5_f64, &90.25_f64]).await.unwrap();
+    let texts: Vec<&str> = (0..4).map(|at| row.get(at)).collect();
+    assert_eq!(texts, ["02:30:00", "1970-01-01 00:00:01.5+00", "00:01:30.25", "3 days"]);
+    let sql = "SELECT lag(g, $1) OVER (ORDER BY g) FROM generate_series(1, 3) AS g ORDER BY g";
+    let rows = client.query(sql, &[&2_i32]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<Option<i32>>>(), [None, None, Some(1)]);
+    let sql = "SELECT percentile_cont($1) WITHIN GROUP (ORDER BY g::float8) FROM generate_series(1, 3) AS g";
+    assert_eq!(client.query_one(sql, &[&0.25_f64]).await.unwrap().get::<_, f64>(0), 1.5);
+    let sql = "SELECT g FROM generate_series(1, 4) AS g WHERE g <> ALL($1) ORDER BY g";
+    let rows = client.query(sql, &[&vec![1_i32, 3]]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i32>>(), [2, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_is_a_key_of_a_stored_map() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    simple(&client, r#"INSERT INTO changes (change_id, started_at, attributes) VALUES ('a', now(), '{"k": "x"}')"#)
+        .await;
+    let sql = "SELECT change_id FROM changes WHERE attributes ->> $1 = $2";
+    let statement = client.prepare(sql).await.unwrap();
+    assert!(statement.params().iter().all(|kind| kind.name() == "text"), "{:?}", statement.params());
+    assert_eq!(client.query_one(&statement, &[&"k", &"x"]).await.unwrap().get::<_, String>(0), "a");
+    assert!(client.query(&statement, &[&"k", &"y"]).await.unwrap().is_empty());
+    let sql = "SELECT $1::text, change_id FROM changes WHERE attributes ->> $1::text = $2::text AND change_id = $3";
+    let row = client.query_one(sql, &[&"k", &"x", &"a"]).await.unwrap();
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("k", "a"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_sleeps_can_be_woken() {
     let fixture = Fixture::start().await;
     let client = fixture.connect().await;

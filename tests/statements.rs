@@ -140,6 +140,44 @@ async fn a_session_of_the_library_has_settings_transactions_and_cursors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_ends_with_the_savepoint_that_it_is_inside_of() {
+    let fixture = Fixture::start().await;
+    let client = fixture.connect().await;
+    let (_folder, session) = library().await;
+    for (sql, expected) in [
+        ("BEGIN", None),
+        ("DECLARE before CURSOR FOR SELECT g FROM generate_series(1, 3) AS s(g)", None),
+        ("SAVEPOINT s", None),
+        ("DECLARE inside CURSOR FOR SELECT 1", None),
+        ("DECLARE held CURSOR WITH HOLD FOR SELECT 1", None),
+        ("ROLLBACK TO s", None),
+        ("FETCH 1 FROM before", None),
+        ("FETCH 1 FROM inside", Some("34000")),
+        ("ROLLBACK TO s", None),
+        ("FETCH 1 FROM held", Some("34000")),
+        ("ROLLBACK TO s", None),
+        ("SAVEPOINT t", None),
+        ("DECLARE kept CURSOR WITH HOLD FOR SELECT g FROM generate_series(1, 9) AS s(g)", None),
+        ("RELEASE t", None),
+        ("FETCH 1 FROM kept", None),
+        ("SAVEPOINT u", None),
+        ("ROLLBACK TO u", None),
+        ("FETCH 1 FROM kept", None),
+        ("COMMIT", None),
+        ("BEGIN", None),
+        ("SAVEPOINT s", None),
+        ("ROLLBACK TO s", None),
+        ("FETCH 1 FROM kept", None),
+        ("COMMIT", None),
+        ("FETCH 1 FROM before", Some("34000")),
+    ] {
+        let wire = client.simple_query(sql).await.map_err(|error| code(&error));
+        assert_eq!(wire.err().as_deref(), expected, "{sql} over the wire");
+        assert_eq!(asked(&session, sql).await.err().as_deref(), expected, "{sql} with the library");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_are_copied_without_a_server() {
     let (_folder, session) = library().await;
     let statement = Statement::parse("COPY incidents (incident_id, started_at, labels) FROM STDIN").unwrap().remove(0);

@@ -195,9 +195,18 @@ fn kernel(op: Operator, left: &DataType, right: &DataType) -> Result<Way> {
     Ok(Way::Kernel(left, right, result))
 }
 
-/// What a string without a type is next to something of another type.
-fn unknown_as(op: Operator, other: &DataType) -> DataType {
+/// The operator that one of our functions is.
+pub(super) fn operator(name: &str) -> Option<Operator> {
+    Arithmetic::all().into_iter().find(|known| known.name == name).map(|known| known.op)
+}
+
+/// What a string or a parameter without a type is next to something of another type.
+pub(super) fn unknown_as(op: Operator, other: &DataType) -> DataType {
     match other {
+        DataType::Null => DataType::Float64,
+        DataType::Interval(_) | DataType::Duration(_) if matches!(op, Operator::Multiply | Operator::Divide) => {
+            DataType::Float64
+        }
         DataType::Timestamp(..) | DataType::Date32 if op == Operator::Plus => INTERVAL,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DataType::Float64,
         other => other.clone(),

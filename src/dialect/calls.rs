@@ -93,6 +93,15 @@ fn read_number(argument: &mut Expr, fraction: bool) {
     }
 }
 
+/// A parameter at a place where the engine asks for a constant is of the type that PostgreSQL has there.
+fn type_parameter(function: &mut Function, place: usize, data_type: DataType) {
+    if let Some(argument) = expressions(function).into_iter().nth(place)
+        && limits::is_parameter(argument)
+    {
+        *argument = cast(argument.clone(), data_type);
+    }
+}
+
 /// A function that returns a set, as the elements of the array that it is to the engine.
 fn unnested(function: &Function, name: &str) -> Option<Expr> {
     let integer = |expr: &Expr| matches!(expr, Expr::Cast { data_type: DataType::Integer(None), .. });
@@ -168,6 +177,8 @@ pub(super) fn rewritten(function: &mut Function) -> Option<Expr> {
             function.name = ObjectName::from(vec![Ident::new("uuid")]);
             return Some(call("pg_cast", vec![Expr::Function(function.clone()), string("uuid")]));
         }
+        "lag" | "lead" | "nth_value" => type_parameter(function, 1, DataType::Integer(None)),
+        "percentile_cont" => type_parameter(function, 0, DataType::DoublePrecision),
         "make_interval" => return make_interval(function),
         "make_date" => read_numbers(function, None),
         "make_time" => read_numbers(function, Some(2)),

@@ -85,28 +85,44 @@ pub(crate) fn native(data_type: &SqlType) -> bool {
     !matches!(data_type, SqlType::Uuid | SqlType::JSON | SqlType::JSONB | SqlType::Custom(..))
 }
 
-/// The type that a call of one of our functions says that a parameter in it has: what it is cast to, or what stands on the
-/// other side of an operator.
+/// The type that a call says that a parameter at a place in it has: what it is cast to, what stands on the other side of an
+/// operator, or what the function takes there.
 #[must_use]
-pub fn operand_type(name: &str, others: &[DataType], constant: Option<&str>) -> Option<(DataType, Option<u32>)> {
-    match name {
-        "pg_cast" => {
-            let target = Target::parse(constant?)?;
-            Some((input::data_type(target.oid).ok()?, Some(target.oid)))
-        }
-        "pg_add" | "pg_subtract" | "pg_multiply" | "pg_divide" | "pg_modulo" => {
-            let other = others.first()?;
-            Some((
-                if matches!(other, DataType::Utf8 | DataType::Null) { DataType::Float64 } else { other.clone() },
-                None,
-            ))
-        }
-        chain::NAME => {
-            let known = others.iter().find(|other| !matches!(other, DataType::Utf8 | DataType::Null));
-            Some((known.cloned().unwrap_or(DataType::Float64), None))
-        }
-        _ => None,
+pub fn operand_type(name: &str, at: usize, others: &[DataType], constant: Option<&str>) -> Option<DataType> {
+    if let Some(op) = arithmetic::operator(name) {
+        return others.first().map(|other| arithmetic::unknown_as(op, other));
     }
+    Some(match (name, at) {
+        (cast::NAME, _) => input::data_type(Target::parse(constant?)?.oid).ok()?,
+        (chain::NAME, _) => {
+            let known = others.iter().find(|other| !matches!(other, DataType::Utf8 | DataType::Null));
+            known.cloned().unwrap_or(DataType::Float64)
+        }
+        // Behind the operator that they compare by.
+        ("pg_any" | "pg_all", 2) => {
+            DataType::new_list(others.get(1).filter(|of| **of != DataType::Null)?.clone(), true)
+        }
+        ("pg_any" | "pg_all", 1) => match others.get(1)? {
+            DataType::List(of) => of.data_type().clone(),
+            _ => return None,
+        },
+        ("pg_round" | "pg_trunc", 1) => DataType::Int32,
+        ("pg_to_timestamp", 0) if others.is_empty() => DataType::Float64,
+        ("pg_make_interval", at) => {
+            if at == 6 {
+                DataType::Float64
+            } else {
+                DataType::Int32
+            }
+        }
+        ("pg_percentile_disc", 1) => DataType::Float64,
+        ("date_bin", 0) => input::data_type(encode::oid::INTERVAL).ok()?,
+        ("date_bin", _) => match others.iter().find(|of| matches!(of, DataType::Timestamp(..))) {
+            Some(DataType::Timestamp(_, None)) => input::data_type(encode::oid::TIMESTAMP).ok()?,
+            _ => input::data_type(encode::oid::TIMESTAMPTZ).ok()?,
+        },
+        _ => return None,
+    })
 }
 
 /// Make the functions known to a session.

@@ -7,6 +7,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, ColumnarValue, ReturnFieldArgs, ScalarUDF, Signature, Volatility,
 };
@@ -46,13 +47,13 @@ fn compared(op: &str, left: &ScalarValue, right: &ScalarValue) -> Result<Option<
         let (Some(Some(text)), Some(Some(pattern))) = (left.try_as_str(), right.try_as_str()) else { return Ok(None) };
         return Ok(Some(super::strings::like(text, pattern, op == "ilike")));
     }
-    let coerced =
-        datafusion::logical_expr::type_coercion::binary::comparison_coercion(&left.data_type(), &right.data_type());
+    let (left_type, right_type) = (left.data_type(), right.data_type());
+    // A float is not made exact.
+    let inexact =
+        (left_type.is_floating() && right_type.is_decimal()) || (left_type.is_decimal() && right_type.is_floating());
+    let coerced = if inexact { Some(DataType::Float64) } else { comparison_coercion(&left_type, &right_type) };
     let coerced = coerced.ok_or_else(|| {
-        UserError::new(
-            sqlstate::UNDEFINED_FUNCTION,
-            format!("operator does not exist: {} {op} {}", left.data_type(), right.data_type()),
-        )
+        UserError::new(sqlstate::UNDEFINED_FUNCTION, format!("operator does not exist: {left_type} {op} {right_type}"))
     })?;
     let (left, right) = (left.cast_to(&coerced)?, right.cast_to(&coerced)?);
     let Some(order) = left.partial_cmp(&right) else { return Ok(None) };

@@ -19,7 +19,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
 use datafusion::logical_expr::{
     ColumnarValue, Distinct, DmlStatement, Expr, ExprSchemable, Join, LogicalPlan, Projection, ScalarFunctionArgs,
-    ScalarUDFImpl, Signature, SubqueryAlias, Union, Values, Volatility, WriteOp,
+    ScalarUDFImpl, Signature, Subquery, SubqueryAlias, Union, Values, Volatility, WriteOp,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -184,6 +184,10 @@ fn is_literal(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
 }
 
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Float64(Some(_)), _))
+}
+
 fn as_text(expr: Expr) -> Transformed<Expr> {
     match expr {
         Expr::ScalarFunction(mut call) if call.name() == NAME && call.args.len() == 1 => {
@@ -218,7 +222,21 @@ fn common(kinds: &[Kind]) -> Option<String> {
         return Some(name.to_owned());
     }
     let types: Vec<DataType> = kinds.iter().map(|(of, _)| of.clone()).collect();
+    if let Some(float) = inexact(&types) {
+        return Some(float.to_owned());
+    }
     spelled(&type_union_resolution(&types)?)
+}
+
+/// The type of floats that numbers become, some of which are numeric and some not: the engine would make all numeric.
+fn inexact(types: &[DataType]) -> Option<&'static str> {
+    let floats = types.iter().any(DataType::is_floating) && types.iter().any(DataType::is_decimal);
+    (floats && types.iter().all(DataType::is_numeric))
+        .then(|| if types.contains(&DataType::Float64) { "float8" } else { "float4" })
+}
+
+fn is_float(target: &str) -> bool {
+    matches!(target, "float4" | "float8")
 }
 
 fn zoned(data_type: &DataType) -> bool {
@@ -231,7 +249,7 @@ fn local(data_type: &DataType) -> bool {
 
 /// Whether a cast to a type changes what a value of another means, so that it has to be PostgreSQL's.
 fn shifts(from: &DataType, target: &str) -> bool {
-    local(from) && target == "timestamptz"
+    (local(from) && target == "timestamptz") || (from.is_decimal() && is_float(target))
 }
 
 /// Give values that become one type that type, where the engine would not; gives back whether anything was to be done,
@@ -241,7 +259,10 @@ fn settle(items: &mut [&mut Expr], inputs: &Inputs) -> (bool, Option<String>) {
         .iter()
         .map(|item| if written(item).is_some() || is_literal(item) { None } else { inputs.kind(item) })
         .collect();
-    let known: Vec<Kind> = kinds.iter().flatten().cloned().collect();
+    // Beside what is numeric a number with a point is too, although `rewrite` left it to the engine.
+    let exact = kinds.iter().flatten().any(|(of, _)| of.is_decimal());
+    let known = items.iter().zip(&kinds).filter(|(item, _)| !(exact && is_number(item)));
+    let known: Vec<Kind> = known.filter_map(|(_, kind)| kind.clone()).collect();
     let target = common(&known);
     let mut changed = false;
     for (item, kind) in items.iter_mut().zip(&kinds) {
@@ -311,14 +332,30 @@ fn beside(mut expr: Expr, inputs: &Inputs) -> Result<Transformed<Expr>> {
             compare(&mut items, inputs)
         }
         Expr::Between(between) => compare(&mut [&mut between.expr, &mut between.low, &mut between.high], inputs),
-        Expr::InSubquery(InSubquery { expr: item, subquery, .. }) if is_literal(item) => {
-            let found = subquery.subquery.schema().fields().first().and_then(|field| spelled(field.data_type()));
-            found.inspect(|name| read(item, name)).is_some()
-        }
+        Expr::InSubquery(InSubquery { expr: item, subquery, .. }) => among_rows(item, subquery, inputs)?,
         Expr::Cast(_) => return Ok(cast_of_literal(expr)),
         _ => false,
     };
     Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+}
+
+/// A value that is looked for among the rows of a subquery; gives back whether anything was to be done.
+fn among_rows(item: &mut Expr, subquery: &mut Subquery, inputs: &Inputs) -> Result<bool> {
+    let Some(of) = subquery.subquery.schema().fields().first().map(|field| field.data_type().clone()) else {
+        return Ok(false);
+    };
+    if is_literal(item) {
+        return Ok(spelled(&of).inspect(|name| read(item, name)).is_some());
+    }
+    let Some((kind, _)) = inputs.kind(item) else { return Ok(false) };
+    let exact = kind.is_decimal();
+    let Some(float) = inexact(&[kind, of]) else { return Ok(false) };
+    if exact {
+        read(item, float);
+    } else if let Some(better) = with_column(&subquery.subquery, 0, float)? {
+        subquery.subquery = Arc::new(better);
+    }
+    Ok(true)
 }
 
 /// A cast of a literal that the engine put there, as PostgreSQL would read it.
@@ -389,7 +426,8 @@ fn with_column(plan: &LogicalPlan, at: usize, target: &str) -> Result<Option<Log
     if of == &DataType::Null {
         return with_literal(plan, at, target);
     }
-    if !shifts(of, target) {
+    // What is an integer here may be numeric once the engine has made the types below agree.
+    if !shifts(of, target) && !(of.is_integer() && is_float(target)) {
         return Ok(None);
     }
     let items = plan.schema().columns().into_iter().enumerate().map(|(place, column)| {

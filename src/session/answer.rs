@@ -15,7 +15,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr, Statement as Ast};
 use futures::{StreamExt, TryStreamExt};
 
-use super::control::{self, Control, Kept};
+use super::control::{self, Control, Kept, Life, Lives};
 use super::plan::{self, Planned};
 use super::statement::{self, Copy, Kind};
 use super::utility::{Count, Utility};
@@ -174,12 +174,18 @@ struct Prepared {
 struct Cursor {
     rows: SendableRecordBatchStream,
     left: Option<RecordBatch>,
-    hold: bool,
+    life: Life,
+}
+
+impl Lives for Cursor {
+    fn life(&mut self) -> &mut Life {
+        &mut self.life
+    }
 }
 
 impl std::fmt::Debug for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cursor").field("hold", &self.hold).finish_non_exhaustive()
+        f.debug_struct("Cursor").field("life", &self.life).finish_non_exhaustive()
     }
 }
 
@@ -310,10 +316,10 @@ impl Asker {
                 self.execute(session, &prepared, &arguments).await
             }
             Utility::Declare { name, hold, query, .. } => {
-                control::check_declare(&self.state.lock().control, hold)?;
+                let life = control::declared(&self.state.lock().control, hold)?;
                 let planned = self.plan(session, &query).await?;
                 let rows = self.rows(session, planned).await?;
-                self.state.lock().kept.keep_cursor(name, Cursor { rows, left: None, hold })?;
+                self.state.lock().kept.keep_cursor(name, Cursor { rows, left: None, life })?;
                 Ok(Answer::Done("DECLARE CURSOR".to_owned(), Vec::new()))
             }
             Utility::Fetch { name, count, skip } => self.fetch(&name, count, skip).await,
@@ -327,9 +333,7 @@ impl Asker {
                 if all {
                     memory.kept = Kept::default();
                 }
-                if let Some(commit) = done.ended {
-                    memory.kept.cursors.retain(|_, cursor| cursor.hold && commit);
-                }
+                memory.kept.end_cursors(&done);
                 Ok(Answer::Done(done.tag.to_owned(), done.warnings))
             }
         }

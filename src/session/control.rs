@@ -51,11 +51,22 @@ pub(crate) struct Done {
     pub(crate) changed: Changed,
     /// Whether it ended a transaction, and if so whether by committing it.
     pub(crate) ended: Option<bool>,
+    /// Whether it ended what is inside of savepoints.
+    inside: Option<Inside>,
+}
+
+/// What becomes of the cursors that were declared inside of more savepoints than a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    /// They belong to what is around.
+    Released(usize),
+    /// They are gone.
+    RolledBack(usize),
 }
 
 impl Done {
     fn new(tag: &'static str) -> Self {
-        Self { tag, warnings: Vec::new(), changed: Changed::Nothing, ended: None }
+        Self { tag, warnings: Vec::new(), changed: Changed::Nothing, ended: None, inside: None }
     }
 
     fn warn(&mut self, code: &'static str, message: &str) {
@@ -86,6 +97,11 @@ impl Control {
     /// Whether a transaction is open, and if so whether it has failed.
     pub(crate) fn open(&self) -> Option<bool> {
         self.transaction.as_ref().map(|transaction| transaction.failed)
+    }
+
+    /// How many savepoints a statement is inside of.
+    pub(crate) fn depth(&self) -> usize {
+        self.transaction.as_ref().map_or(0, |transaction| transaction.savepoints.len())
     }
 
     /// A statement has failed.
@@ -204,6 +220,7 @@ impl Control {
             Utility::Release(name) => {
                 let at = self.savepoint("RELEASE SAVEPOINT", &name)?;
                 self.transaction("RELEASE SAVEPOINT")?.savepoints.truncate(at);
+                done.inside = Some(Inside::Released(at));
                 "RELEASE"
             }
             Utility::RollbackTo(name) => {
@@ -211,6 +228,7 @@ impl Control {
                 let transaction = self.transaction("ROLLBACK TO SAVEPOINT")?;
                 transaction.savepoints.truncate(at + 1);
                 transaction.failed = false;
+                done.inside = Some(Inside::RolledBack(at));
                 if let Some((_, settings)) = transaction.savepoints.last().cloned() {
                     self.client.settings.restore(settings);
                     done.changed = Changed::All;
@@ -345,6 +363,21 @@ fn first_schema(path: &str) -> Option<&'static str> {
     names.into_iter().find_map(|name| known.into_iter().find(|known| *known == name))
 }
 
+/// What decides how long a cursor lives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Life {
+    /// It outlives the transaction that declares it, if that commits.
+    pub(crate) hold: bool,
+    /// How many savepoints it is inside of.
+    pub(crate) depth: usize,
+}
+
+/// A cursor that lives for a while.
+pub(crate) trait Lives {
+    /// How long.
+    fn life(&mut self) -> &mut Life;
+}
+
 /// The prepared statements and cursors of a session, by name.
 #[derive(Debug)]
 pub(crate) struct Kept<P, C> {
@@ -422,6 +455,29 @@ impl<P, C> Kept<P, C> {
     }
 }
 
+impl<P, C: Lives> Kept<P, C> {
+    /// Forget the cursors that end with the transaction, or the part of it, that a statement ended.
+    pub(crate) fn end_cursors(&mut self, done: &Done) {
+        if let Some(inside) = done.inside {
+            self.cursors.retain(|_, cursor| match inside {
+                Inside::Released(depth) => {
+                    let life = cursor.life();
+                    life.depth = life.depth.min(depth);
+                    true
+                }
+                Inside::RolledBack(depth) => cursor.life().depth <= depth,
+            });
+        }
+        if let Some(commit) = done.ended {
+            self.cursors.retain(|_, cursor| {
+                let life = cursor.life();
+                life.depth = 0;
+                life.hold && commit
+            });
+        }
+    }
+}
+
 /// Whether one more fits.
 pub(crate) fn room(used: usize, what: &str) -> Result<()> {
     if used >= MOST {
@@ -432,12 +488,12 @@ pub(crate) fn room(used: usize, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// DECLARE outside of a transaction is refused, unless the cursor outlives it.
-pub(crate) fn check_declare(control: &Control, hold: bool) -> Result<()> {
+/// How long a cursor lives that is declared now. DECLARE outside of a transaction is refused, unless the cursor outlives it.
+pub(crate) fn declared(control: &Control, hold: bool) -> Result<Life> {
     if control.open().is_none() && !hold {
         return Err(UserError::new("25P01", "DECLARE CURSOR can only be used in transaction blocks").into());
     }
-    Ok(())
+    Ok(Life { hold, depth: control.depth() })
 }
 
 /// Whether there are as many arguments of EXECUTE as parameters.

@@ -82,6 +82,8 @@ pub fn new_for(
         .with_extension(Arc::new(answer::Asker::new(client)))
         .with_extension(Arc::new(UserViews(Arc::new(define::ViewPlanner))))
         .set_str("datafusion.sql_parser.dialect", "PostgreSQL")
+        // A text that a statement names is what a literal is: where a key is looked up in a map the two do not mix.
+        .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
         .set_bool("datafusion.execution.parquet.pushdown_filters", true)
         .set_bool("datafusion.execution.parquet.reorder_filters", true)
         .set_bool("datafusion.execution.listing_table_ignore_subdirectory", false)

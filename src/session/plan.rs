@@ -225,7 +225,7 @@ fn wanted_by_function(expr: &Logical, schema: &DFSchema, types: &mut HashMap<Str
     }
 }
 
-/// A parameter of an operator, or of a cast, that became a call.
+/// A parameter of an operator, of a cast that became a call, or of a function that takes one type only.
 fn said_by_operator(expr: &Logical, schema: &DFSchema, types: &mut HashMap<String, DataType>) {
     let Logical::ScalarFunction(call) = expr else { return };
     for (at, argument) in call.args.iter().enumerate() {
@@ -236,7 +236,7 @@ fn said_by_operator(expr: &Logical, schema: &DFSchema, types: &mut HashMap<Strin
             Logical::Literal(value, _) => value.try_as_str().flatten(),
             _ => None,
         });
-        if let Some((data_type, _)) = dialect::operand_type(call.name(), &others, constant) {
+        if let Some(data_type) = dialect::operand_type(call.name(), at, &others, constant) {
             types.entry(parameter.id.clone()).or_insert(data_type);
         }
     }

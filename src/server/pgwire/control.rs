@@ -8,12 +8,13 @@ use crate::session::utility::Utility;
 
 impl Connection {
     pub(super) fn run_session_statement(&mut self, statement: Utility) -> Result<()> {
-        let Done { tag, warnings, changed, ended } = self.session.run(statement)?;
+        let done = self.session.run(statement)?;
+        self.session.kept.end_cursors(&done);
+        let Done { tag, warnings, changed, ended, .. } = done;
         for warning in &warnings {
             self.replies.notice("WARNING", warning)?;
         }
-        if let Some(commit) = ended {
-            self.session.kept.cursors.retain(|_, cursor| cursor.hold && commit);
+        if ended.is_some() {
             self.session.portals.clear();
         }
         match changed {

@@ -366,12 +366,12 @@ impl Connection {
                 self.replies.complete("SHOW")?;
             }
             Utility::Declare { name, hold, binary, query } => {
-                control::check_declare(&self.session.control, hold)?;
+                let life = control::declared(&self.session.control, hold)?;
                 let planned = self.plan(&query, &[], watched).await?;
                 let running = self.start(planned.plan, Shape::Batches)?;
                 self.session
                     .kept
-                    .keep_cursor(name, Cursor { schema: planned.schema, running, left: None, hold, binary })?;
+                    .keep_cursor(name, Cursor { schema: planned.schema, running, left: None, life, binary })?;
                 self.replies.complete("DECLARE CURSOR")?;
             }
             Utility::Fetch { name, count, skip } => self.fetch(&name, count, skip, formats, watched).await?,

@@ -16,7 +16,7 @@ use super::running::Running;
 use crate::catalog::Client;
 use crate::database::Database;
 use crate::error::{Result, UserError};
-use crate::session::control::{Control, Done, Kept, room};
+use crate::session::control::{Control, Done, Kept, Life, Lives, room};
 use crate::session::memory::SessionPool;
 use crate::session::statement::Statement;
 use crate::session::utility::Utility;
@@ -63,9 +63,15 @@ pub(super) struct Cursor {
     pub(super) schema: SchemaRef,
     pub(super) running: Running,
     pub(super) left: Option<datafusion::arrow::array::RecordBatch>,
-    pub(super) hold: bool,
+    pub(super) life: Life,
     /// Values are sent in the binary format by the simple protocol too.
     pub(super) binary: bool,
+}
+
+impl Lives for Cursor {
+    fn life(&mut self) -> &mut Life {
+        &mut self.life
+    }
 }
 
 /// The state of one connection. Of what the engine has for a session everything that lasts is the client's: the rest is made

@@ -210,6 +210,20 @@ CAST(1.7 AS int)
 int4 '5'
 float8 '1.5'
 numeric '1.50'
+-- Floats beside numeric
+ARRAY[1.5, 2.5::float8]
+ARRAY[1.5, 'Infinity'::float8, NULL]
+ARRAY[2.5::float8, 1.5, 1]
+'Infinity'::float8 IN (1.5, 2.5)
+1.5 = ANY(ARRAY['Infinity'::float8, 1.5])
+1.5 < ALL(ARRAY['Infinity'::float8])
+1.5 IN (SELECT 'Infinity'::float8)
+coalesce(NULL::numeric, 'Infinity'::float8)
+SELECT 1.5 UNION ALL SELECT 'Infinity'::float8 ORDER BY 1
+SELECT 'NaN'::float8 UNION ALL SELECT 1.5::numeric ORDER BY 1
+SELECT 1 UNION ALL SELECT 1.5 UNION ALL SELECT 'Infinity'::float8 ORDER BY 1
+SELECT 1 WHERE 1.5 IN (SELECT 'Infinity'::float8 UNION ALL SELECT 1.5)
+SELECT 1 WHERE 'Infinity'::float8 NOT IN (SELECT 1.5::numeric)
 -- Aggregates
 SELECT count(*), sum(a), avg(a), min(a), max(a) FROM (VALUES (1), (2), (4)) t(a)
 SELECT sum(a), avg(a) FROM (VALUES (1::int8), (2), (4)) t(a)

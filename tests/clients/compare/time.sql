@@ -255,3 +255,8 @@ SET TimeZone = 'America/St_Johns'
 timestamptz '2024-02-29 12:34:56+00'
 timestamptz '1900-01-01 00:00:00+00'
 RESET TimeZone
+'3' * interval '1 day'
+interval '1 day' * '1.5'
+interval '1 day' / '2'
+interval '1 day' + '2 hours'
+now() - '2' * interval '1 second' < now()
