@@ -19,8 +19,11 @@ use crate::error::UserError;
 use crate::model::CellType;
 use crate::model::cell::{EventList, LinkList, TextMap};
 
+/// A function and the type that it reads JSON as.
+type Reader = (&'static str, fn() -> DataType);
+
 /// The types of nested columns, each with the function that reads a value of one.
-const READERS: [(&str, fn() -> DataType); 3] = [
+const READERS: [Reader; 3] = [
     ("pg_map", <TextMap as CellType>::data_type),
     ("pg_events", <EventList as CellType>::data_type),
     ("pg_links", <LinkList as CellType>::data_type),

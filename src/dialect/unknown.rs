@@ -427,7 +427,7 @@ fn with_column(plan: &LogicalPlan, at: usize, target: &str) -> Result<Option<Log
         return with_literal(plan, at, target);
     }
     // What is an integer here may be numeric once the engine has made the types below agree.
-    if !shifts(of, target) && !(of.is_integer() && is_float(target)) {
+    if !(shifts(of, target) || of.is_integer() && is_float(target)) {
         return Ok(None);
     }
     let items = plan.schema().columns().into_iter().enumerate().map(|(place, column)| {

@@ -155,8 +155,7 @@ async fn assign_values(state: &SessionState, values: &mut Values, columns: &[Opt
     let mut items: Vec<(&mut Expr, &Field)> =
         items.filter_map(|(item, column)| column.filter(|_| !is_null(item)).map(|column| (item, column))).collect();
     // Literals of no type and parameters get that of the column.
-    let typed =
-        |item: &Expr, column: &Field| !is_untyped(item) && !(is_number(item) && column.data_type().is_numeric());
+    let typed = |item: &Expr, column: &Field| !(is_untyped(item) || is_number(item) && column.data_type().is_numeric());
     let computed: Vec<Expr> =
         items.iter().filter(|(item, column)| typed(item, column)).map(|(item, _)| (**item).clone()).collect();
     let mut fields = Vec::with_capacity(computed.len());
