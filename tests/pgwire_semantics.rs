@@ -118,6 +118,7 @@ async fn parameters_have_the_types_of_postgresql() {
         ("SELECT date_bin($1, started_at, $2) FROM changes", "interval timestamptz"),
         ("SELECT date_bin($1, timestamp '2026-03-17', $2)", "interval timestamp"),
         ("SELECT g FROM generate_series(1, $1) AS g", "int4"),
+        ("SELECT CASE WHEN $1 THEN 1 END, NOT $2, $3 AND true FROM changes WHERE $4", "bool bool bool bool"),
     ] {
         let statement = client.prepare(sql).await.map_err(|error| format!("{sql}: {error:?}")).unwrap();
         let names: Vec<_> = statement.params().iter().map(|kind| kind.name()).collect();

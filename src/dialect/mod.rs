@@ -12,6 +12,7 @@ mod bytes;
 mod calls;
 mod cast;
 mod chain;
+mod conditions;
 mod distinct_from;
 mod domains;
 pub mod encode;
@@ -93,6 +94,7 @@ pub fn operand_type(name: &str, at: usize, others: &[DataType], constant: Option
         return others.first().map(|other| arithmetic::unknown_as(op, other));
     }
     Some(match (name, at) {
+        (conditions::NAME, 0) => DataType::Boolean,
         (cast::NAME, _) => input::data_type(Target::parse(constant?)?.oid).ok()?,
         (chain::NAME, _) => {
             let known = others.iter().find(|other| !matches!(other, DataType::Utf8 | DataType::Null));
@@ -151,6 +153,7 @@ fn functions() -> Vec<ScalarUDF> {
     functions.push(ScalarUDF::new_from_impl(append::Append::new()));
     functions.push(ScalarUDF::new_from_impl(cast::Cast::new()));
     functions.push(ScalarUDF::new_from_impl(unknown::Unknown::new()));
+    functions.push(ScalarUDF::new_from_impl(conditions::Condition::new()));
     functions.push(sleep::function());
     functions.push(ScalarUDF::new_from_impl(chain::Chain::new()));
     functions.extend(aggregates::functions());
