@@ -51,7 +51,7 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
-use datafusion::sql::sqlparser::ast::DataType as SqlType;
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, ExactNumberInfo};
 
 use crate::error::Result;
 
@@ -81,9 +81,18 @@ pub fn pg_type_of(field: &Field) -> Option<u32> {
     field.metadata().get(PG_TYPE)?.parse().ok()
 }
 
-/// Whether the engine reads a cast to a type as it is meant, so that a parameter's type can be taken from it.
+/// Whether the engine reads a cast to a type as it is meant, so that a parameter's type can be taken from it. To the engine
+/// every numeric has a scale.
 pub(crate) fn native(data_type: &SqlType) -> bool {
-    !matches!(data_type, SqlType::Uuid | SqlType::JSON | SqlType::JSONB | SqlType::Custom(..))
+    !matches!(
+        data_type,
+        SqlType::Uuid
+            | SqlType::JSON
+            | SqlType::JSONB
+            | SqlType::Custom(..)
+            | SqlType::Numeric(ExactNumberInfo::None)
+            | SqlType::Decimal(ExactNumberInfo::None)
+    )
 }
 
 /// The type that a call says that a parameter at a place in it has: what it is cast to, what stands on the other side of an
