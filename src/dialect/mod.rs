@@ -110,22 +110,16 @@ pub fn operand_type(name: &str, at: usize, others: &[DataType], constant: Option
             known.cloned().unwrap_or(DataType::Float64)
         }
         // Behind the operator that they compare by.
-        ("pg_any" | "pg_all", 2) => {
-            DataType::new_list(others.get(1).filter(|of| **of != DataType::Null)?.clone(), true)
-        }
+        ("pg_any" | "pg_all", 2) => DataType::new_list(others.get(1)?.clone(), true),
         ("pg_any" | "pg_all", 1) => match others.get(1)? {
             DataType::List(of) => of.data_type().clone(),
             _ => return None,
         },
         ("pg_round" | "pg_trunc", 1) => DataType::Int32,
         ("pg_to_timestamp", 0) if others.is_empty() => DataType::Float64,
-        ("pg_make_interval", at) => {
-            if at == 6 {
-                DataType::Float64
-            } else {
-                DataType::Int32
-            }
-        }
+        // Seconds come last, and are fractions.
+        ("pg_make_interval", 6) => DataType::Float64,
+        ("pg_make_interval", _) => DataType::Int32,
         ("pg_percentile_disc", 1) => DataType::Float64,
         ("date_bin", 0) => input::data_type(encode::oid::INTERVAL).ok()?,
         ("date_bin", _) => match others.iter().find(|of| matches!(of, DataType::Timestamp(..))) {
