@@ -118,6 +118,7 @@ async fn parameters_have_the_types_of_postgresql() {
         ("SELECT date_bin($1, started_at, $2) FROM changes", "interval timestamptz"),
         ("SELECT date_bin($1, timestamp '2026-03-17', $2)", "interval timestamp"),
         ("SELECT g FROM generate_series(1, $1) AS g", "int4"),
+        ("SELECT CASE WHEN $1 THEN 1 END, NOT $2, $3 AND true FROM changes WHERE $4", "bool bool bool bool"),
     ] {
         let statement = client.prepare(sql).await.map_err(|error| format!("{sql}: {error:?}")).unwrap();
         let names: Vec<_> = statement.params().iter().map(|kind| kind.name()).collect();
@@ -132,6 +133,8 @@ async fn parameters_have_the_types_of_postgresql() {
     assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<Option<i32>>>(), [None, None, Some(1)]);
     let sql = "SELECT percentile_cont($1) WITHIN GROUP (ORDER BY g::float8) FROM generate_series(1, 3) AS g";
     assert_eq!(client.query_one(sql, &[&0.25_f64]).await.unwrap().get::<_, f64>(0), 1.5);
+    simple(&client, "PREPARE exact AS SELECT $1::numeric, $2::decimal * 2").await;
+    assert_eq!(simple(&client, "EXECUTE exact('1.50', '0.125')").await, [["1.50", "0.250"]]);
     let sql = "SELECT g FROM generate_series(1, 4) AS g WHERE g <> ALL($1) ORDER BY g";
     let rows = client.query(sql, &[&vec![1_i32, 3]]).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i32>>(), [2, 4]);

@@ -132,6 +132,9 @@ async fn a_session_of_the_library_has_settings_transactions_and_cursors() {
     assert_eq!(ask("PREPARE p(int) AS SELECT $1 + 1").await.unwrap(), [["PREPARE"]]);
     assert_eq!(ask("EXECUTE p(41)").await.unwrap(), [["42"]]);
     assert_eq!(ask("EXECUTE p").await.unwrap_err(), "42601");
+    assert_eq!(ask("PREPARE exact AS SELECT $1::numeric").await.unwrap(), [["PREPARE"]]);
+    assert_eq!(ask("EXECUTE exact('1.50')").await.unwrap(), [["1.50"]]);
+    assert_eq!(ask("EXECUTE exact(3.125)").await.unwrap(), [["3.125"]]);
     assert_eq!(ask("SET statement_timeout = '100ms'").await.unwrap(), [["SET"]]);
     let long = "SELECT count(a.g + b.g) FROM generate_series(1, 1000000) AS a(g), generate_series(1, 1000000) AS b(g)";
     assert_eq!(ask(long).await.unwrap_err(), "57014");

@@ -12,6 +12,7 @@ mod bytes;
 mod calls;
 mod cast;
 mod chain;
+mod conditions;
 mod distinct_from;
 mod domains;
 pub mod encode;
@@ -50,7 +51,7 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
-use datafusion::sql::sqlparser::ast::DataType as SqlType;
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, ExactNumberInfo};
 
 use crate::error::Result;
 
@@ -80,9 +81,18 @@ pub fn pg_type_of(field: &Field) -> Option<u32> {
     field.metadata().get(PG_TYPE)?.parse().ok()
 }
 
-/// Whether the engine reads a cast to a type as it is meant, so that a parameter's type can be taken from it.
+/// Whether the engine reads a cast to a type as it is meant, so that a parameter's type can be taken from it. To the engine
+/// every numeric has a scale.
 pub(crate) fn native(data_type: &SqlType) -> bool {
-    !matches!(data_type, SqlType::Uuid | SqlType::JSON | SqlType::JSONB | SqlType::Custom(..))
+    !matches!(
+        data_type,
+        SqlType::Uuid
+            | SqlType::JSON
+            | SqlType::JSONB
+            | SqlType::Custom(..)
+            | SqlType::Numeric(ExactNumberInfo::None)
+            | SqlType::Decimal(ExactNumberInfo::None)
+    )
 }
 
 /// The type that a call says that a parameter at a place in it has: what it is cast to, what stands on the other side of an
@@ -93,28 +103,23 @@ pub fn operand_type(name: &str, at: usize, others: &[DataType], constant: Option
         return others.first().map(|other| arithmetic::unknown_as(op, other));
     }
     Some(match (name, at) {
+        (conditions::NAME, 0) => DataType::Boolean,
         (cast::NAME, _) => input::data_type(Target::parse(constant?)?.oid).ok()?,
         (chain::NAME, _) => {
             let known = others.iter().find(|other| !matches!(other, DataType::Utf8 | DataType::Null));
             known.cloned().unwrap_or(DataType::Float64)
         }
         // Behind the operator that they compare by.
-        ("pg_any" | "pg_all", 2) => {
-            DataType::new_list(others.get(1).filter(|of| **of != DataType::Null)?.clone(), true)
-        }
+        ("pg_any" | "pg_all", 2) => DataType::new_list(others.get(1)?.clone(), true),
         ("pg_any" | "pg_all", 1) => match others.get(1)? {
             DataType::List(of) => of.data_type().clone(),
             _ => return None,
         },
         ("pg_round" | "pg_trunc", 1) => DataType::Int32,
         ("pg_to_timestamp", 0) if others.is_empty() => DataType::Float64,
-        ("pg_make_interval", at) => {
-            if at == 6 {
-                DataType::Float64
-            } else {
-                DataType::Int32
-            }
-        }
+        // Seconds come last, and are fractions.
+        ("pg_make_interval", 6) => DataType::Float64,
+        ("pg_make_interval", _) => DataType::Int32,
         ("pg_percentile_disc", 1) => DataType::Float64,
         ("date_bin", 0) => input::data_type(encode::oid::INTERVAL).ok()?,
         ("date_bin", _) => match others.iter().find(|of| matches!(of, DataType::Timestamp(..))) {
@@ -151,6 +156,7 @@ fn functions() -> Vec<ScalarUDF> {
     functions.push(ScalarUDF::new_from_impl(append::Append::new()));
     functions.push(ScalarUDF::new_from_impl(cast::Cast::new()));
     functions.push(ScalarUDF::new_from_impl(unknown::Unknown::new()));
+    functions.push(ScalarUDF::new_from_impl(conditions::Condition::new()));
     functions.push(sleep::function());
     functions.push(ScalarUDF::new_from_impl(chain::Chain::new()));
     functions.extend(aggregates::functions());

@@ -11,10 +11,11 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
+use super::conditions::condition;
 use super::encode::{Style, oid};
 use super::names;
 use super::tree::{call, cast, string, taken};
-use super::{bytes, distinct_from, lateral, limits, rows, subqueries};
+use super::{bytes, conditions, distinct_from, lateral, limits, rows, subqueries};
 use crate::error::{UserError, sqlstate};
 
 /// Rewrite a statement of a user's. `is_aggregate` knows the aggregate functions.
@@ -406,6 +407,10 @@ impl Rewrite<'_> {
                 self.refuse(error.hint("compare the ends: a.begin < b.end AND b.begin < a.end"));
                 return None;
             }
+            BinaryOperator::And | BinaryOperator::Or => {
+                [left, right].into_iter().for_each(|side| condition(side, &op.to_string()));
+                return None;
+            }
             _ => return None,
         };
         Some(super::chain::chained(name, left, right))
@@ -418,6 +423,10 @@ impl Rewrite<'_> {
                 None => call("pg_negate", vec![taken(inner)]),
             },
             UnaryOperator::Plus => taken(inner),
+            UnaryOperator::Not => {
+                condition(inner, "NOT");
+                return None;
+            }
             UnaryOperator::PGAbs => call("abs", vec![taken(inner)]),
             UnaryOperator::PGSquareRoot => call("pg_sqrt", vec![call("pg_cast", vec![taken(inner), string("float8")])]),
             UnaryOperator::PGCubeRoot => call("cbrt", vec![call("pg_cast", vec![taken(inner), string("float8")])]),
@@ -498,6 +507,8 @@ impl Rewrite<'_> {
                 if let Some(operand) = operand {
                     let whens = conditions.iter_mut().map(|when| &mut when.condition);
                     unknown(std::iter::once(&mut **operand).chain(whens).collect());
+                } else {
+                    conditions.iter_mut().for_each(|when| condition(&mut when.condition, "CASE/WHEN"));
                 }
                 None
             }
@@ -532,6 +543,9 @@ impl Rewrite<'_> {
             Expr::Function(function) => {
                 if let Some(array) = subqueries::array(function, self.is_aggregate) {
                     return Some(array);
+                }
+                if let Some(rows) = &mut function.filter {
+                    condition(rows, "FILTER");
                 }
                 if let Some(ast::WindowType::WindowSpec(window)) = &mut function.over {
                     raw_frame(window);
@@ -621,6 +635,7 @@ impl VisitorMut for Rewrite<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
+        conditions::of_select(select);
         super::set_returning::look_before(select);
         for window in &mut select.named_window {
             if let ast::NamedWindowExpr::WindowSpec(window) = &mut window.1 {

@@ -24,6 +24,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::cast::{NAME as CAST, Target, check_literal};
+use super::conditions;
 use super::encode::{of_data_type, oid};
 use super::operators::{as_type, length};
 use super::{pg_type_of, session_zone};
@@ -333,6 +334,10 @@ fn beside(mut expr: Expr, inputs: &Inputs) -> Result<Transformed<Expr>> {
         }
         Expr::Between(between) => compare(&mut [&mut between.expr, &mut between.low, &mut between.high], inputs),
         Expr::InSubquery(InSubquery { expr: item, subquery, .. }) => among_rows(item, subquery, inputs)?,
+        Expr::ScalarFunction(call) if call.name() == conditions::NAME => {
+            let kind = call.args.first().and_then(|condition| inputs.kind(condition));
+            return conditions::checked(call, kind).map(Transformed::yes);
+        }
         Expr::Cast(_) => return Ok(cast_of_literal(expr)),
         _ => false,
     };

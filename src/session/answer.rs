@@ -367,7 +367,8 @@ impl Asker {
             let row = row.columns().iter().map(|column| ScalarValue::try_from_array(column, 0));
             plan::assigned(row.collect::<Result<_, _>>()?, &kinds, self.client.settings.zone())?
         };
-        let planned = plan::plan(&session.state(), ast, &prepared.types).await?;
+        let types = plan::scaled(&prepared.types, values.iter().map(Some));
+        let planned = plan::plan(&session.state(), ast, &types).await?;
         let schema = Arc::clone(&planned.schema);
         let plan = plan::bind(planned, values)?;
         if matches!(prepared.kind, Kind::Insert(_)) {

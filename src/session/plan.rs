@@ -271,6 +271,18 @@ pub(crate) fn assigned(values: Vec<ScalarValue>, kinds: &[u32], zone: Tz) -> Res
     values.into_iter().zip(kinds).enumerate().map(assign).collect()
 }
 
+/// The types of parameters for values of them: the scale of a numeric is that of the value.
+pub(crate) fn scaled<'a>(
+    types: &[Option<DataType>],
+    values: impl Iterator<Item = Option<&'a ScalarValue>>,
+) -> Vec<Option<DataType>> {
+    let scaled = types.iter().zip(values).map(|(known, value)| match (known, value) {
+        (Some(DataType::Decimal128(..)), Some(value)) if !value.is_null() => Some(value.data_type()),
+        _ => known.clone(),
+    });
+    scaled.collect()
+}
+
 /// Put values in the place of parameters.
 pub(crate) fn bind(planned: Planned, values: Vec<ScalarValue>) -> Result<LogicalPlan> {
     if values.is_empty() {

@@ -462,7 +462,8 @@ impl Connection {
         let (Kind::Query(ast) | Kind::Insert(ast)) = &statement.kind else {
             return Box::pin(self.run_simple(statement.kind.clone(), true, watched)).await;
         };
-        let planned = self.plan(ast, &prepared.types, watched).await?;
+        let types = plan::scaled(&prepared.types, values.iter().map(Some));
+        let planned = self.plan(ast, &types, watched).await?;
         let schema = Arc::clone(&planned.schema);
         let plan = plan::bind(planned, values)?;
         if matches!(statement.kind, Kind::Insert(_)) {

@@ -111,16 +111,7 @@ impl Connection {
             && let Kind::Query(ast) | Kind::Insert(ast) = &statement.kind
         {
             self.session.control.check_not_failed()?;
-            let types: Vec<Option<DataType>> = prepared
-                .types
-                .iter()
-                .zip(&values)
-                .map(|(known, value)| match (known, value) {
-                    // A number's scale is that of the value.
-                    (Some(DataType::Decimal128(..)), Some(value)) if !value.is_null() => Some(value.data_type()),
-                    _ => known.clone(),
-                })
-                .collect();
+            let types = plan::scaled(&prepared.types, values.iter().map(Option::as_ref));
             let planned = self.plan(ast, &types, watched).await?;
             if matches!(statement.kind, Kind::Query(_)) {
                 portal.schema = Some(Arc::clone(&planned.schema));

@@ -131,3 +131,23 @@ SHOW application_name
 SELECT pg_typeof(1), pg_typeof('a'::text), pg_typeof(1.5), pg_typeof(now()), pg_typeof(ARRAY[1])
 SELECT pg_sleep(0)
 SELECT version() IS NOT NULL
+SELECT 1 WHERE 1
+SELECT 1 WHERE 'x'
+SELECT 1 WHERE 'yes'
+SELECT 1 WHERE NULL
+SELECT 1 WHERE true AND 1
+SELECT 1 WHERE (1.5) OR false
+SELECT 1 WHERE ARRAY[1]
+SELECT NOT 1
+SELECT NOT 'f'
+SELECT NOT 'x'
+SELECT CASE WHEN 1 THEN 2 END
+SELECT CASE WHEN 't' THEN 2 END
+SELECT CASE WHEN NULL THEN 2 ELSE 3 END
+SELECT count(*) FROM (VALUES (1)) t(a) HAVING 1
+SELECT count(*) FROM (VALUES (1)) t(a) HAVING count(*)
+SELECT count(*) FILTER (WHERE a) FROM (VALUES (1)) t(a)
+SELECT count(*) FILTER (WHERE a) FROM (VALUES (true), (false)) t(a)
+SELECT t.a FROM (VALUES (1)) t(a) JOIN (VALUES (2)) u(a) ON 1
+SELECT t.a FROM (VALUES (1)) t(a) LEFT JOIN (VALUES (true)) u(b) ON u.b
+SELECT CASE WHEN a THEN 'x' ELSE 'y' END, count(*) FROM (VALUES (true), (false), (true)) t(a) GROUP BY CASE WHEN a THEN 'x' ELSE 'y' END ORDER BY 1
