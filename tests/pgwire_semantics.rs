@@ -121,7 +121,7 @@ async fn parameters_have_the_types_of_postgresql() {
         ("SELECT CASE WHEN $1 THEN 1 END, NOT $2, $3 AND true FROM changes WHERE $4", "bool bool bool bool"),
     ] {
         let statement = client.prepare(sql).await.map_err(|error| format!("{sql}: {error:?}")).unwrap();
-        let names: Vec<_> = statement.params().iter().map(|kind| kind.name()).collect();
+        let names: Vec<_> = statement.params().iter().map(tokio_postgres::types::Type::name).collect();
         assert_eq!(names.join(" "), expected, "{sql}");
     }
     let texts = "SELECT (interval '1 hour' * $1)::text, to_timestamp($2)::text, make_interval(secs => $3)::text, ('3' * interval '1 day')::text";
