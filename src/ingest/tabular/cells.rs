@@ -60,7 +60,7 @@ pub fn convert(column: &ArrayRef, to: &DataType) -> Result<(ArrayRef, Failed)> {
             items(&json_of(text)?, texts).map(Some)
         }),
         to if *to == DoubleList::data_type() => {
-            build::<DoubleList>(&text, |text| items(&json_of(text)?, Value::as_f64).map(Some))
+            build::<DoubleList>(&text, |text| items(&json_of(text)?, double).map(Some))
         }
         to if *to == IntList::data_type() => {
             build::<IntList>(&text, |text| items(&json_of(text)?, Value::as_i64).map(Some))
@@ -137,6 +137,11 @@ fn map(value: &Value) -> Option<crate::model::Attributes<'static>> {
 
 fn items<T>(value: &Value, item: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
     value.as_array()?.iter().map(item).collect()
+}
+
+/// A number, or the text of one: the doubles of a Parquet file are written as such.
+fn double(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
 fn owned(value: &Value, name: &str) -> Cow<'static, str> {
