@@ -18,15 +18,19 @@ const CASES: u64 = 60;
 
 #[test]
 fn seeds_are_what_their_decoders_read() {
+    let mut wrong = Vec::new();
     for (at, source) in ingest::all().iter().enumerate() {
-        let seeds = seeds::of(source.name());
-        assert!(!seeds.is_empty(), "{} has no seed", source.name());
-        for (seed, table) in seeds {
-            let outcome = decode(at, table, &seed);
-            assert_eq!(outcome.refused, None, "{}", source.name());
-            assert!(!outcome.rows.is_empty(), "{} landed nothing: {:?}", source.name(), outcome.rejected);
+        let outcomes: Vec<_> =
+            seeds::of(source.name()).into_iter().map(|(seed, table)| decode(at, table, &seed)).collect();
+        // Some events of a source tell nothing that is kept, but all are understood.
+        if outcomes.iter().all(|outcome| outcome.rows.is_empty())
+            || outcomes.iter().any(|outcome| outcome.refused.is_some())
+        {
+            let told: Vec<_> = outcomes.into_iter().map(|outcome| (outcome.rejected, outcome.refused)).collect();
+            wrong.push(format!("{}: {told:?}", source.name()));
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
