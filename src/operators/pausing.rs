@@ -3,7 +3,7 @@
 //! They look at one pair after the other until a batch is full, all of it in one poll. Where hardly a pair becomes a row
 //! that takes minutes, in which no other task has the thread, and nobody can end the one that has it. What such a join comes
 //! back to all the time is its condition, for one batch of pairs after the other. So, once a poll has taken long enough, the
-//! condition fails with [`Pause`], which no one sees: the join hands it on before it has noted anything about the batch,
+//! condition fails with `Pause`, which no one sees: the join hands it on before it has noted anything about the batch,
 //! and asks about the same batch again when it is polled next. From outside it is a join that is not ready yet. Whoever
 //! drops it ends it.
 
